@@ -1,0 +1,330 @@
+package xa
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Log keeps decisions. It is declared here because the coordinator is its user; package decision has it.
+type Log interface {
+	Coord() string
+	Epoch() uint32
+	// Append returns nil once the decision is durable. An error that wraps ErrNotWritten says that it certainly is
+	// not and never will be; after any other error it may be, and the process must stop.
+	Append(Decision) error
+	// Done notes, some time later and without a sync, that all branches have acknowledged.
+	Done(GTRID)
+}
+
+// BranchConn is a branch that runs on a connection of its own. The coordinator calls one method at a time. Each takes
+// the moment at which to give up, because raw connections have deadlines and a context per packet would cost more
+// than the packet. Errors: nil, a *ServerError if the server answered with one, anything else if no usable answer came.
+type BranchConn interface {
+	Ref() BranchRef
+	Prepare(deadline time.Time) error
+	Commit(deadline time.Time) error
+	CommitOnePhase(deadline time.Time) error
+	// Rollback ends the branch in whichever state it is before its commit. It returns nil also when the server no
+	// longer knows the branch.
+	Rollback(deadline time.Time) error
+	// Release gives the connection back. It is closed unless the branch has come to a proven end.
+	Release()
+}
+
+// Options of a Coordinator. All fields are required.
+type Options struct {
+	Log            Log
+	PrepareTimeout time.Duration // how long a vote, a one-phase commit or a rollback may take
+	CommitWait     time.Duration // how long a client waits for phase two before it is answered "committed late"
+	Logger         zerolog.Logger
+	// Orphaned is called when a branch was left to recovery. It must not block.
+	Orphaned func(backend string)
+	// Halt is called once the decision log cannot be trusted. It must end the process; it may return before it has.
+	Halt func(error)
+}
+
+// Coordinator runs transactions: it performs the actions of Step. It is safe for concurrent use.
+type Coordinator struct {
+	o    Options
+	seq  atomic.Uint64
+	late sync.WaitGroup // transactions whose client was answered before the end
+
+	mu       sync.Mutex // protects following fields
+	inFlight map[GTRID]struct{}
+	orphans  map[XID]Orphan
+}
+
+// Orphan is a branch that the coordinator left to recovery, with the session that may still be working on it.
+type Orphan struct {
+	XID    XID
+	ConnID uint64 // the server's id of the session, to be killed before anything is concluded from an unknown XID
+}
+
+// NewCoordinator returns a Coordinator that numbers its transactions in the current epoch of the log.
+func NewCoordinator(o Options) *Coordinator {
+	return &Coordinator{o: o, inFlight: make(map[GTRID]struct{}), orphans: make(map[XID]Orphan)}
+}
+
+// Tx is one running transaction. One goroutine uses it. Exactly one of Commit, Rollback and BranchLost ends it.
+type Tx struct {
+	c        *Coordinator
+	gtrid    GTRID
+	txn      Txn
+	conns    []BranchConn
+	replies  chan reply
+	waiting  int       // branch actions whose reply is outstanding
+	commitBy time.Time // when the client stops waiting for phase two; zero outside of it
+	answer   Answer
+	cause    error // the first thing that went wrong
+	forgot   bool
+}
+
+// reply is an event with the error that it was made of.
+type reply struct {
+	Event
+	err error
+}
+
+// Answer is what the client is to be told.
+type Answer struct {
+	Outcome Outcome
+	GTRID   GTRID
+	Cause   error // the first thing that went wrong, when something did
+}
+
+// Begin draws a GTRID and registers the transaction as in flight, so that recovery leaves its branches alone.
+func (c *Coordinator) Begin() *Tx {
+	g := GTRID{Coord: c.o.Log.Coord(), Epoch: c.o.Log.Epoch(), Seq: c.seq.Add(1)}
+	c.mu.Lock()
+	c.inFlight[g] = struct{}{}
+	c.mu.Unlock()
+	return &Tx{c: c, gtrid: g}
+}
+
+// GTRID returns the name of the transaction.
+func (tx *Tx) GTRID() GTRID { return tx.gtrid }
+
+// Add registers a branch, before its XA START is sent, and returns its index. recordOnePhase says that its server may
+// forget an acknowledged one-phase commit.
+func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
+	tx.conns = append(tx.conns, b)
+	tx.txn.Branches = append(tx.txn.Branches, Branch{})
+	tx.txn.RecordOnePhase = tx.txn.RecordOnePhase || recordOnePhase
+	return len(tx.conns) - 1
+}
+
+// Wrote notes that branch i runs a statement that may change rows.
+func (tx *Tx) Wrote(i int) { tx.txn.Branches[i].Wrote = true }
+
+// Commit runs the commit protocol and returns the client's answer. Once phase two has begun it returns CommittedLate
+// after CommitWait, while the rest goes on in the background.
+func (tx *Tx) Commit() Answer { return tx.run(reply{Event: Event{Kind: EventCommit}}) }
+
+// Rollback rolls all branches back. A cause, if given, comes back in the Answer.
+func (tx *Tx) Rollback(cause error) Answer {
+	return tx.run(reply{Event{Kind: EventRollback}, cause})
+}
+
+// BranchLost ends the transaction because the connection of branch i broke; cause says how.
+func (tx *Tx) BranchLost(i int, cause error) Answer {
+	return tx.run(reply{Event{Kind: EventBranchLost, Branch: i}, cause})
+}
+
+// run drives the transaction until the client has its answer; what is left then goes on in a goroutine of its own,
+// for which Close waits.
+func (tx *Tx) run(first reply) Answer {
+	tx.replies = make(chan reply, len(tx.conns))
+	tx.step(first)
+	for tx.answer.Outcome == NoOutcome {
+		tx.step(tx.next())
+	}
+	if !tx.forgot && tx.txn.State != Halted {
+		tx.c.late.Go(func() {
+			for !tx.forgot {
+				tx.step(tx.next())
+			}
+		})
+	}
+	return tx.answer
+}
+
+// next waits for the next event. Every outstanding action answers in bounded time, because each has a deadline.
+func (tx *Tx) next() reply {
+	if tx.commitBy.IsZero() || tx.txn.Answered {
+		return <-tx.replies
+	}
+	timer := time.NewTimer(time.Until(tx.commitBy))
+	defer timer.Stop()
+	select {
+	case r := <-tx.replies:
+		return r
+	case <-timer.C:
+		return reply{Event: Event{Kind: EventLate}}
+	}
+}
+
+// step applies one event, and those that its actions bring about at once.
+func (tx *Tx) step(r reply) {
+	for more := true; more; {
+		if r.Kind == EventReply {
+			tx.waiting--
+		}
+		if tx.cause == nil {
+			tx.cause = r.err
+		}
+		before := tx.txn.State
+		next, actions := tx.txn.Step(r.Event)
+		tx.txn = next
+		if e := tx.c.o.Logger.Debug(); e.Enabled() {
+			e.Str("gtrid", tx.gtrid.String()).Stringer("event", r.Kind).Int("branch", r.Branch).
+				Stringer("result", r.Result).Stringer("from", before).Stringer("to", next.State).
+				AnErr("cause", r.err).Msg("transition")
+		}
+		r, more = tx.perform(actions)
+	}
+}
+
+// perform does the actions in order. Branch actions run in parallel; a lone one runs in this goroutine and its reply
+// is returned, as is the log's, so that a commit on one branch needs no goroutine.
+func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
+	onBranches := tx.waiting
+	for _, a := range actions {
+		if verb(a.Kind) != nil {
+			onBranches++
+		}
+	}
+	for _, a := range actions {
+		switch a.Kind {
+		case ActionAppend:
+			r, replied = tx.append(), true
+		case ActionAnswer:
+			tx.answer = Answer{Outcome: a.Outcome, GTRID: tx.gtrid, Cause: tx.cause}
+		case ActionForget:
+			tx.forget(a.Outcome)
+		case ActionHalt:
+			tx.c.o.Halt(tx.cause)
+		case ActionCommit:
+			tx.commitBy = time.Now().Add(tx.c.o.CommitWait)
+			// The branch has longer than the client: a connection that is given up here costs a pass of recovery.
+			tx.start(a, time.Now().Add(tx.c.o.CommitWait+tx.c.o.PrepareTimeout))
+		default:
+			deadline := time.Now().Add(tx.c.o.PrepareTimeout)
+			if onBranches == 1 {
+				tx.waiting++
+				r, replied = tx.do(a, deadline), true
+			} else {
+				tx.start(a, deadline)
+			}
+		}
+	}
+	return r, replied
+}
+
+// start performs a branch action in a goroutine of its own; run and Close wait for its reply.
+func (tx *Tx) start(a Action, deadline time.Time) {
+	tx.waiting++
+	go func() { tx.replies <- tx.do(a, deadline) }()
+}
+
+// do performs a branch action.
+func (tx *Tx) do(a Action, deadline time.Time) reply {
+	err := verb(a.Kind)(tx.conns[a.Branch], deadline)
+	return reply{Event{Kind: EventReply, Branch: a.Branch, Result: result(err)}, err}
+}
+
+// verb returns the method of a branch that performs an action, or nil for the actions that are not a branch's.
+func verb(k ActionKind) func(BranchConn, time.Time) error {
+	switch k {
+	case ActionEnd, ActionRollback:
+		return BranchConn.Rollback
+	case ActionPrepare:
+		return BranchConn.Prepare
+	case ActionOnePhase:
+		return BranchConn.CommitOnePhase
+	case ActionCommit:
+		return BranchConn.Commit
+	}
+	return nil
+}
+
+// append makes the decision durable.
+func (tx *Tx) append() reply {
+	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Time: time.Now()}
+	for i, b := range tx.txn.Branches {
+		if b.Wrote {
+			d.Branches = append(d.Branches, tx.conns[i].Ref())
+		}
+	}
+	err := tx.c.o.Log.Append(d)
+	r := reply{Event{Kind: EventLogged, Result: OK}, err}
+	switch {
+	case errors.Is(err, ErrNotWritten):
+		r.Result = Refused
+	case err != nil:
+		r.Result = Lost
+	}
+	return r
+}
+
+// forget gives the connections back and leaves the in-flight table. What recovery must know (the decision, the
+// orphans) is visible to it before the transaction stops being in flight: X7.
+func (tx *Tx) forget(o Outcome) {
+	c := tx.c
+	tx.forgot = true
+	if o == Committed && tx.txn.Recorded {
+		c.o.Log.Done(tx.gtrid)
+	}
+	var orphaned []string
+	c.mu.Lock()
+	for i, b := range tx.txn.Branches {
+		if b.State == BranchLost {
+			ref := tx.conns[i].Ref()
+			x := XID{GTRID: tx.gtrid, BQUAL: ref.Backend}
+			c.orphans[x] = Orphan{XID: x, ConnID: ref.ConnID}
+			orphaned = append(orphaned, ref.Backend)
+		}
+	}
+	delete(c.inFlight, tx.gtrid)
+	c.mu.Unlock()
+	for _, conn := range tx.conns {
+		conn.Release()
+	}
+	for _, backend := range orphaned {
+		c.o.Orphaned(backend)
+	}
+}
+
+// InFlight reports whether g is a transaction that this process still runs.
+func (c *Coordinator) InFlight(g GTRID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.inFlight[g]
+	return ok
+}
+
+// Orphans returns the branches on a backend that were left to recovery.
+func (c *Coordinator) Orphans(backend string) []Orphan {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []Orphan
+	for x, o := range c.orphans {
+		if x.BQUAL == backend {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// Adopt tells the coordinator that recovery has finished an orphan.
+func (c *Coordinator) Adopt(x XID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.orphans, x)
+}
+
+// Close waits for the transactions that go on after their client was answered. No transaction may be begun after it.
+func (c *Coordinator) Close() { c.late.Wait() }

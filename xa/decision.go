@@ -1,0 +1,22 @@
+package xa
+
+import "time"
+
+// Decision is the durable record that a transaction commits. There is no record of a rollback: a transaction without
+// a Decision is rolled back (presumed abort).
+type Decision struct {
+	GTRID    GTRID
+	Branches []BranchRef // the branches that the decision commits
+	// OnePhase says that the only branch was not prepared but is committed with XA COMMIT ... ONE PHASE after this
+	// record. Then a branch that no server lists may also have been rolled back by a lost connection: the record
+	// commits the branch only if it shows up prepared, and proves nothing when it does not.
+	OnePhase bool
+	Time     time.Time // when the decision was taken, to the second
+}
+
+// BranchRef tells recovery where a branch is and which server it was prepared on.
+type BranchRef struct {
+	Backend string // name in the configuration, also the bqual
+	Server  string // identity of the server at connect time (server_uuid or the like); "" when unknown
+	ConnID  uint64 // the server's connection id of the session that prepared the branch
+}

@@ -1,0 +1,88 @@
+package xa
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// FormatID marks every XID of xaproxy. It is below 2^31, the largest value that MariaDB accepts. Neither MySQL nor
+// MariaDB compares it when it looks an XID up, so gtrid and bqual alone must be unique.
+const FormatID = 20041
+
+// MaxPartLength is the longest gtrid or bqual in bytes (X/Open XA, MAXGTRIDSIZE and MAXBQUALSIZE).
+const MaxPartLength = 64
+
+const gtridPrefix = "xp1"
+
+// GTRID names a global transaction: "xp1.<coord>.<epoch>.<seq>", numbers in hex without leading zeros.
+//
+// Coord is drawn once per decision log, Epoch is raised and made durable at every start before the first transaction,
+// Seq counts within the epoch; so a GTRID never repeats, also when a process dies without writing anything.
+type GTRID struct {
+	Coord string // 8 lower-case hex characters
+	Epoch uint32
+	Seq   uint64
+}
+
+// String returns the ASCII form that the servers see.
+func (g GTRID) String() string {
+	b := make([]byte, 0, 40)
+	b = append(b, gtridPrefix...)
+	b = append(b, '.')
+	b = append(b, g.Coord...)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, uint64(g.Epoch), 16)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, g.Seq, 16)
+	return string(b)
+}
+
+// ParseGTRID reads the form that String writes and accepts nothing else, so that a foreign XID is never taken for ours.
+func ParseGTRID(s string) (GTRID, error) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 4 || parts[0] != gtridPrefix || !ValidCoord(parts[1]) {
+		return GTRID{}, fmt.Errorf("gtrid %q: not of the form %s.<coord>.<epoch>.<seq>", s, gtridPrefix)
+	}
+	epoch, err := strconv.ParseUint(parts[2], 16, 32)
+	if err != nil {
+		return GTRID{}, fmt.Errorf("gtrid %q: epoch: %w", s, err)
+	}
+	seq, err := strconv.ParseUint(parts[3], 16, 64)
+	if err != nil {
+		return GTRID{}, fmt.Errorf("gtrid %q: sequence: %w", s, err)
+	}
+	g := GTRID{Coord: parts[1], Epoch: uint32(epoch), Seq: seq}
+	if g.String() != s {
+		return GTRID{}, fmt.Errorf("gtrid %q: not in canonical form", s)
+	}
+	return g, nil
+}
+
+// ValidCoord reports whether s can be the coord of a GTRID.
+func ValidCoord(s string) bool {
+	if len(s) != 8 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// XID names one branch: the transaction and, as bqual, the name of the backend that runs the branch.
+type XID struct {
+	GTRID GTRID
+	BQUAL string
+}
+
+// SQL returns the argument of XA START, END, PREPARE, COMMIT and ROLLBACK. Both parts are plain ASCII without quotes:
+// the prefix form fixes the gtrid, and config allows only [a-z0-9_-] in backend names.
+func (x XID) SQL() string {
+	return "'" + x.GTRID.String() + "','" + x.BQUAL + "'," + strconv.Itoa(FormatID)
+}
+
+// String returns gtrid and bqual separated by a slash, as logs and reports show a branch.
+func (x XID) String() string { return x.GTRID.String() + "/" + x.BQUAL }
