@@ -61,7 +61,8 @@ type Coordinator struct {
 // Orphan is a branch that the coordinator left to recovery, with the session that may still be working on it.
 type Orphan struct {
 	XID    XID
-	ConnID uint64 // the server's id of the session, to be killed before anything is concluded from an unknown XID
+	ConnID uint64    // the server's id of the session, to be killed before anything is concluded from an unknown XID
+	Since  time.Time // a server that was started later has forgotten the session and may have reused its id
 }
 
 // NewCoordinator returns a Coordinator that numbers its transactions in the current epoch of the log.
@@ -284,7 +285,7 @@ func (tx *Tx) forget(o Outcome) {
 		if b.State == BranchLost {
 			ref := tx.conns[i].Ref()
 			x := XID{GTRID: tx.gtrid, BQUAL: ref.Backend}
-			c.orphans[x] = Orphan{XID: x, ConnID: ref.ConnID}
+			c.orphans[x] = Orphan{XID: x, ConnID: ref.ConnID, Since: time.Now()}
 			orphaned = append(orphaned, ref.Backend)
 		}
 	}
