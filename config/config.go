@@ -1,0 +1,154 @@
+// Package config turns one TOML file into validated structs: defaults, units, secrets and every mistake with its place.
+//
+// Load and Parse either return a Config that is complete and consistent, or Mistakes: all of them at once, sorted by
+// position, each with line and column, the path of the key and what to write instead. A caller never has to check a
+// value again. The package opens no sockets; it reads the configuration file, password files and TLS files, nothing else.
+//
+// A key's path names array entries by what the user called them, backends[orders-2].pool_size or
+// tables[shop.orders].column; an entry without a name is counted from zero: backends[1].name.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Config is the whole configuration file. It does not change after Load and is safe for concurrent reading.
+type Config struct {
+	// Server is the side that clients see.
+	Server Server `toml:"server"`
+	// Users are the accounts that clients log in with; at least one. They exist in xaproxy only.
+	Users []User `toml:"users"`
+	// Backends are the databases behind xaproxy; at least one.
+	Backends []Backend `toml:"backends"`
+	// Decision says where commit decisions are kept and how long the steps of a commit may take.
+	Decision Decision `toml:"decision"`
+	// Schemas give whole schemas to a backend.
+	Schemas []Schema `toml:"schemas"`
+	// Tables are the exceptions to Schemas: single tables on another backend, and sharded tables.
+	Tables []Table `toml:"tables"`
+}
+
+// Default returns a Config with the default of every key outside of [[...]] entries. DefaultBackend has those of a
+// [[backends]] entry; users, schemas and tables have no defaults.
+func Default() Config {
+	return Config{Server: defaultServer(), Decision: defaultDecision()}
+}
+
+// Load reads, completes and validates the file at path. The error is Mistakes when the file could be read.
+//
+// Relative paths in the file (password_file, tls_cert, tls_key, tls_ca, decision.dir) are relative to the file's folder
+// and are joined with it in the result.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse is Load for text that is already in memory; name is the file's path for messages and relative paths. The text
+// is not changed and not kept.
+func Parse(name string, data []byte) (*Config, error) {
+	data = bytes.Clone(data)
+	r := &report{file: name, data: data}
+	root := parseTree(data, r)
+	c := Default()
+	d := decoder{report: r, dir: filepath.Dir(name), sections: map[string][]section{}}
+	d.root(root, &c)
+	if !r.torn {
+		c.check(&d)
+	}
+	if ms := r.sorted(); len(ms) > 0 {
+		return nil, ms
+	}
+	return &c, nil
+}
+
+// check completes every section and validates it, first by itself and then with the others.
+func (c *Config) check(d *decoder) {
+	server := d.section("server")
+	c.Server.complete(server)
+	c.Server.validate(server)
+	decision := d.section("decision")
+	c.Decision.complete(decision)
+	c.Decision.validate(decision)
+	for i, at := range d.sections["backends"] {
+		c.Backends[i].complete(at)
+		c.Backends[i].validate(at, c)
+	}
+	for i, at := range d.sections["users"] {
+		c.Users[i].complete(at)
+		c.Users[i].validate(at, c)
+	}
+	for i, at := range d.sections["schemas"] {
+		c.Schemas[i].validate(at, c)
+	}
+	for i, at := range d.sections["tables"] {
+		c.Tables[i].validate(at, c)
+	}
+
+	whole := d.whole()
+	if len(c.Backends) == 0 {
+		whole.missing("backends", "xaproxy needs at least one database behind it; add a [[backends]] entry")
+	}
+	if len(c.Users) == 0 {
+		whole.missing("users", "nobody could log in; add a [[users]] entry")
+	}
+	if len(c.Schemas) == 0 && len(c.Tables) == 0 {
+		whole.missing("schemas", "no statement could be routed; add a [[schemas]] entry that gives a schema to a backend")
+	}
+	unique(d.sections["backends"], "backend", func(i int) string { return c.Backends[i].Name })
+	unique(d.sections["users"], "user", func(i int) string { return c.Users[i].Name })
+	unique(d.sections["schemas"], "schema", func(i int) string { return fold(c.Schemas[i].Name) })
+	unique(d.sections["tables"], "table", func(i int) string { return c.Tables[i].key() })
+}
+
+// BackendIndex returns the index in Backends of the backend called name, or -1.
+func (c *Config) BackendIndex(name string) int {
+	for i := range c.Backends {
+		if c.Backends[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// HasSchema reports whether a [[schemas]] or [[tables]] entry configures the schema. Case does not matter.
+func (c *Config) HasSchema(name string) bool {
+	name = fold(name)
+	for i := range c.Schemas {
+		if fold(c.Schemas[i].Name) == name {
+			return true
+		}
+	}
+	for i := range c.Tables {
+		if fold(c.Tables[i].Schema) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// allBackendsNamed reports whether references to backends can be judged at all: when a name is missing, that is the
+// mistake, and every table that means it would only repeat it.
+func (c *Config) allBackendsNamed() bool {
+	for i := range c.Backends {
+		if c.Backends[i].Name == "" {
+			return false
+		}
+	}
+	return len(c.Backends) > 0
+}
+
+// AsMistakes returns the mistakes in err, or nil when err is something else (a file that cannot be read).
+func AsMistakes(err error) Mistakes {
+	var ms Mistakes
+	if errors.As(err, &ms) {
+		return ms
+	}
+	return nil
+}

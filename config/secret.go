@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Secret is a password. However it is printed, logged or marshalled, it comes out as ***.
+type Secret string
+
+const masked = "***"
+
+// Reveal returns the password itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns ***.
+func (s Secret) String() string { return masked }
+
+// GoString returns ***.
+func (s Secret) GoString() string { return masked }
+
+// MarshalText returns ***; JSON and TOML encoders use it.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
+
+// Format writes *** for every verb, also for those that do not fit a string, which fmt would report with the value.
+func (s Secret) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, masked) // fmt.State keeps its own errors
+}
+
+// maxSecretFile is far above any password and keeps a wrong path from filling the memory.
+const maxSecretFile = 64 << 10
+
+// password returns the password of a section in whichever of the forms it is given, and reports when there is not
+// exactly one form or it cannot be read.
+func (at section) password(written Secret, env, file string, forms ...string) Secret {
+	var given []string
+	for _, f := range forms {
+		if at.has(f) {
+			given = append(given, f)
+		}
+	}
+	switch {
+	case len(given) == 0:
+		at.missing("password", "give exactly one of %s (no password at all is password = \"\")", strings.Join(forms, ", "))
+	case len(given) > 1:
+		at.wrong(given[1], "%s are given together; keep one of them", strings.Join(given, " and "))
+	case given[0] == "password_env":
+		value, ok := os.LookupEnv(env)
+		if !ok || value == "" {
+			at.wrong("password_env", "environment variable %q is not set or empty; set it for the xaproxy process", env)
+		}
+		return Secret(value)
+	case given[0] == "password_file":
+		s, err := readSecret(file)
+		if err != nil {
+			at.wrong("password_file", "%v", err)
+		}
+		return s
+	}
+	return written
+}
+
+// readSecret returns the content of a regular file without one newline at its end.
+func readSecret(path string) (Secret, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxSecretFile {
+		return "", fmt.Errorf("%s is not a password file; name a regular file of at most %d bytes", path, maxSecretFile)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if text == "" {
+		return "", fmt.Errorf("%s is empty; write the password into it", path)
+	}
+	return Secret(text), nil
+}

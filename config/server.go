@@ -1,0 +1,98 @@
+package config
+
+import (
+	"crypto/tls"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Server is the side that clients see: section [server].
+type Server struct {
+	// Listen is the TCP address for clients, host:port. An empty host means all interfaces, port 0 any free port.
+	// Default "127.0.0.1:3307".
+	Listen string `toml:"listen"`
+	// Version is the server version told to clients. Default "": that of the first backend.
+	Version string `toml:"version"`
+	// TLSCert is the PEM file with the certificate chain for clients. Default "": no TLS. Given together with TLSKey.
+	TLSCert string `toml:"tls_cert"`
+	// TLSKey is the PEM file with the certificate's private key. Default "".
+	TLSKey string `toml:"tls_key"`
+	// TLSRequired refuses clients that do not use TLS. Default false.
+	TLSRequired bool `toml:"tls_required"`
+	// MaxConnections is the number of client connections at one time, 1 to 100000. Default 1000.
+	MaxConnections int `toml:"max_connections"`
+	// MaxPacket is the largest packet from or to a client, in bytes, 16KiB to 1GiB. Default 64MiB.
+	MaxPacket Size `toml:"max_packet"`
+	// HandshakeTimeout is how long a client may take to log in, 100ms to 10m. Default 10s.
+	HandshakeTimeout Duration `toml:"handshake_timeout"`
+	// IdleTimeout is how long a client may be silent before it is disconnected, 1s to 8760h. Default 8h.
+	IdleTimeout Duration `toml:"idle_timeout"`
+	// LogLevel is the least severe level that is logged: debug, info, warn or error. Default info.
+	LogLevel string `toml:"log_level"`
+	// LogFormat is console, json or auto: console on a terminal, json elsewhere. Default auto.
+	LogFormat string `toml:"log_format"`
+}
+
+func defaultServer() Server {
+	return Server{
+		Listen:           "127.0.0.1:3307",
+		MaxConnections:   1000,
+		MaxPacket:        64 * MiB,
+		HandshakeTimeout: Duration(10 * time.Second),
+		IdleTimeout:      Duration(8 * time.Hour),
+		LogLevel:         "info",
+		LogFormat:        "auto",
+	}
+}
+
+func (s *Server) complete(at section) {
+	s.TLSCert = at.path(s.TLSCert)
+	s.TLSKey = at.path(s.TLSKey)
+}
+
+func (s *Server) validate(at section) {
+	if _, port, err := net.SplitHostPort(s.Listen); err != nil {
+		at.wrong("listen", `%q is not an address; write host:port such as "127.0.0.1:3307", or ":3307" for all interfaces`, s.Listen)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > maxPort {
+		at.wrong("listen", "port %q is not a number from 0 to %d (0: any free port)", port, maxPort)
+	}
+	switch {
+	case s.TLSCert == "" && s.TLSKey != "":
+		at.missing("tls_cert", "tls_key is given without it; give both files, or none for no TLS")
+	case s.TLSCert != "" && s.TLSKey == "":
+		at.missing("tls_key", "tls_cert is given without it; give both files, or none for no TLS")
+	case s.TLSCert != "":
+		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
+			at.wrong("tls_cert", "certificate and key cannot be used: %v; both must be PEM files that belong together", err)
+		}
+	case s.TLSRequired:
+		at.wrong("tls_required", "TLS is required but there is no certificate; give tls_cert and tls_key, or take tls_required out")
+	}
+	within(at, "max_connections", s.MaxConnections, 1, 100_000)
+	within(at, "max_packet", s.MaxPacket, 16*KiB, GiB)
+	within(at, "handshake_timeout", s.HandshakeTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute))
+	within(at, "idle_timeout", s.IdleTimeout, Duration(time.Second), Duration(year))
+	at.oneOf("log_level", s.LogLevel, "debug", "info", "warn", "error")
+	at.oneOf("log_format", s.LogFormat, "auto", "console", "json")
+}
+
+const (
+	maxPort = 65535
+	year    = 365 * 24 * time.Hour
+)
+
+// listensOn reports whether a connection to host and port would, as far as the texts tell, end at xaproxy itself.
+func (s *Server) listensOn(host string, port int) bool {
+	own, ownPort, err := net.SplitHostPort(s.Listen)
+	if err != nil || ownPort != strconv.Itoa(port) {
+		return false
+	}
+	all := own == "" || own == "0.0.0.0" || own == "::"
+	return own == host || isLoopback(host) && (all || isLoopback(own))
+}
+
+// isLoopback treats the addresses 127.0.0.1 and ::1 as one, since localhost can be either.
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
