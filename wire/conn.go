@@ -1,0 +1,350 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+const (
+	headerSize = 4
+	maxChunk   = 1<<24 - 1 // a packet of this length is continued by the next one
+
+	// DefaultMaxPacket is the largest payload of a Conn made without a limit, in bytes. It is the default of MySQL's
+	// max_allowed_packet.
+	DefaultMaxPacket = 64 << 20
+
+	minReadBuffer = 4 << 10  // to begin with: most client connections never need more
+	maxReadBuffer = 32 << 10 // read buffers grow up to here when reads fill them
+	writeBuffer   = 16 << 10 // bytes written at once; the buffer grows up to here
+	keepBig       = 128 << 10
+	growStep      = 64 << 10
+)
+
+// Conn is one MySQL connection, in either role. One goroutine reads and one writes at a time, and they may differ;
+// otherwise a Conn is not for concurrent use.
+//
+// Source: MySQL page_protocol_basic_packets.
+type Conn struct {
+	nc        net.Conn
+	caps      Capability
+	maxPacket int
+	seq       byte
+	status    Status // of the last OK or EOF that Relay or ReadResult saw
+
+	// Reading. Invariant: 0 <= r <= w <= len(rbuf); unread bytes are rbuf[r:w].
+	rbuf []byte
+	r, w int
+	full bool   // the last read filled the buffer: the next may use a larger one
+	big  []byte // the last packet, when it was larger than the read buffer
+
+	// Writing.
+	wbuf  []byte // complete bytes that wait for Flush
+	chunk int    // bytes that the current chunk still lacks
+	rest  int    // bytes of the current packet after this chunk
+	last  bool   // no chunk follows the current one
+	werr  error  // the first write error; every later write returns it
+
+	scratch []byte // payloads being encoded
+}
+
+// NewConn returns a connection before its handshake: no capabilities, sequence id 0. Payloads over maxPacket bytes are
+// refused on reading; 0 means DefaultMaxPacket.
+func NewConn(nc net.Conn, maxPacket int) *Conn {
+	if maxPacket <= 0 {
+		maxPacket = DefaultMaxPacket
+	}
+	return &Conn{nc: nc, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
+}
+
+// NetConn returns the connection underneath: a *tls.Conn once TLS has begun.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Caps returns the negotiated capabilities: none before the handshake.
+func (c *Conn) Caps() Capability { return c.caps }
+
+// Seq returns the sequence id of the next packet, in either direction.
+func (c *Conn) Seq() byte { return c.seq }
+
+// SetSeq sets the sequence id of the next packet, in either direction.
+func (c *Conn) SetSeq(seq byte) { c.seq = seq }
+
+// Buffered reports whether bytes have been received and not read yet.
+func (c *Conn) Buffered() bool { return c.r < c.w }
+
+// SetDeadline sets the deadline of all reads and writes, as net.Conn does.
+func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
+
+// Close closes the connection underneath without sending anything. Unflushed bytes are lost.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// ReadPacket returns the payload of the next packet, joined when it was split at 16 MB - 1. The bytes are valid, and may
+// be changed, until the next read.
+//
+// The error is io.EOF when the peer closed between two packets; it wraps io.ErrUnexpectedEOF when it closed within one
+// and ErrSequence when a packet is out of order. It is an *Error 1153 when the payload is larger than the limit. After
+// any error the connection must be closed.
+func (c *Conn) ReadPacket() ([]byte, error) {
+	n, err := c.readHeader()
+	if err != nil {
+		return nil, err
+	}
+	if n == maxChunk || n > maxReadBuffer {
+		return c.readBig(n)
+	}
+	if n > c.maxPacket {
+		return nil, c.tooLarge()
+	}
+	if err := c.need(n); err != nil {
+		return nil, fmt.Errorf("read packet body: %w", unexpected(err))
+	}
+	p := c.rbuf[c.r : c.r+n : c.r+n]
+	c.r += n
+	return p, nil
+}
+
+// ReadCommand starts a new exchange and reads its first packet: sequence id 0, the command, and its argument, which is
+// valid until the next read. Errors are those of ReadPacket, and *Error 1835 for an empty packet.
+func (c *Conn) ReadCommand() (Command, []byte, error) {
+	c.seq = 0
+	p, err := c.ReadPacket()
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(p) == 0 {
+		return 0, nil, NewError(CodeMalformed, "malformed packet: a command packet is empty")
+	}
+	return Command(p[0]), p[1:], nil
+}
+
+// readHeader consumes a packet header and returns the length of what follows.
+func (c *Conn) readHeader() (int, error) {
+	if cap(c.big) > keepBig {
+		c.big = nil
+	}
+	if err := c.need(headerSize); err != nil {
+		if c.r < c.w {
+			err = unexpected(err)
+		}
+		if errors.Is(err, io.EOF) {
+			return 0, io.EOF
+		}
+		return 0, fmt.Errorf("read packet header: %w", err)
+	}
+	h := c.rbuf[c.r : c.r+headerSize]
+	if h[3] != c.seq {
+		return 0, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, h[3], c.seq)
+	}
+	c.seq++
+	c.r += headerSize
+	return chunkLength(h), nil
+}
+
+// chunkLength decodes the length in a packet header.
+func chunkLength(h []byte) int { return int(binary.LittleEndian.Uint32(h) & maxChunk) }
+
+// readBig reads a packet whose first chunk has n bytes into a buffer of its own. The buffer grows with the bytes that
+// arrive, not with the length that the peer claims.
+func (c *Conn) readBig(n int) ([]byte, error) {
+	c.big = c.big[:0]
+	for {
+		if len(c.big)+n > c.maxPacket {
+			return nil, c.tooLarge()
+		}
+		if err := c.readInto(n); err != nil {
+			return nil, fmt.Errorf("read packet body: %w", unexpected(err))
+		}
+		if n < maxChunk {
+			return c.big, nil
+		}
+		var err error
+		if n, err = c.continued(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// continued reads the header of a chunk that continues a packet.
+func (c *Conn) continued() (int, error) {
+	big := c.big
+	c.big = nil // keep readHeader from dropping it
+	n, err := c.readHeader()
+	c.big = big
+	if err != nil {
+		return 0, unexpected(err)
+	}
+	return n, nil
+}
+
+// readInto appends the next n bytes of the stream to c.big.
+func (c *Conn) readInto(n int) error {
+	k := min(n, c.w-c.r)
+	c.big = append(c.big, c.rbuf[c.r:c.r+k]...)
+	c.r += k
+	for n -= k; n > 0; {
+		have := len(c.big)
+		if have == cap(c.big) {
+			grown := make([]byte, have, have+min(n, max(growStep, have)))
+			copy(grown, c.big)
+			c.big = grown
+		}
+		k, err := c.nc.Read(c.big[have:min(cap(c.big), have+n)])
+		c.big = c.big[:have+k]
+		n -= k
+		if err != nil && n > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Conn) tooLarge() *Error {
+	return NewError(CodePacketTooLarge, "got a packet bigger than the limit of %d bytes", c.maxPacket)
+}
+
+// need reads until n bytes are in the read buffer; n is at most maxReadBuffer.
+func (c *Conn) need(n int) error {
+	for c.w-c.r < n {
+		if n > len(c.rbuf) {
+			c.resize(maxReadBuffer)
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill reads once, after moving the unread bytes to the front of the read buffer. The buffer must not be full of
+// unread bytes. On an error the unread bytes stay.
+func (c *Conn) fill() error {
+	if c.full && len(c.rbuf) < maxReadBuffer {
+		c.resize(2 * len(c.rbuf))
+	} else if c.r > 0 {
+		c.w = copy(c.rbuf, c.rbuf[c.r:c.w])
+		c.r = 0
+	}
+	n, err := c.nc.Read(c.rbuf[c.w:])
+	c.w += n
+	c.full = c.w == len(c.rbuf)
+	if n > 0 {
+		return nil // an error will come again
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// resize moves the unread bytes into a new read buffer of the given size, in bytes.
+func (c *Conn) resize(size int) { c.swap(make([]byte, size)) }
+
+// swap moves the unread bytes into buf, which must hold them, and returns the old read buffer.
+func (c *Conn) swap(buf []byte) []byte {
+	old := c.rbuf
+	c.w = copy(buf, old[c.r:c.w])
+	c.r, c.rbuf, c.full = 0, buf, false
+	return old
+}
+
+// unexpected turns the end of the stream, where it must not end, into io.ErrUnexpectedEOF.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// WritePacket writes one packet to the write buffer, and what does not fit there to the peer; it splits at 16 MB - 1.
+// The payload is not kept. It takes the next sequence ids. After an error every later write returns the same error.
+func (c *Conn) WritePacket(payload []byte) error {
+	c.begin(len(payload))
+	c.put(payload)
+	return c.werr
+}
+
+// SendCommand starts a new exchange: it sets the sequence id to 0, writes one packet made of the command and the
+// concatenated arguments, and flushes. Small commands take one Write call and no allocation.
+func (c *Conn) SendCommand(cmd Command, arg ...[]byte) error {
+	n := 1
+	for _, a := range arg {
+		n += len(a)
+	}
+	c.seq = 0
+	c.begin(n)
+	c.scratch = append(c.scratch[:0], byte(cmd))
+	c.put(c.scratch)
+	for _, a := range arg {
+		c.put(a)
+	}
+	return c.Flush()
+}
+
+// Flush sends what WritePacket has buffered.
+func (c *Conn) Flush() error {
+	if c.werr == nil && len(c.wbuf) > 0 {
+		c.write(c.wbuf)
+		c.wbuf = c.wbuf[:0]
+	}
+	return c.werr
+}
+
+// begin opens a packet of n bytes, which are to come through put.
+func (c *Conn) begin(n int) {
+	c.rest = n
+	c.header()
+}
+
+// header opens the next chunk of the current packet.
+func (c *Conn) header() {
+	c.chunk = min(c.rest, maxChunk)
+	c.rest -= c.chunk
+	c.last = c.chunk < maxChunk
+	h := [headerSize]byte{byte(c.chunk), byte(c.chunk >> 8), byte(c.chunk >> 16), c.seq}
+	c.seq++
+	c.buffer(h[:])
+}
+
+// put takes the next bytes of the current packet.
+func (c *Conn) put(b []byte) {
+	for {
+		n := min(len(b), c.chunk)
+		c.buffer(b[:n])
+		b = b[n:]
+		c.chunk -= n
+		if c.chunk > 0 || c.last {
+			return
+		}
+		c.header()
+	}
+}
+
+// buffer appends bytes to the write buffer. Whenever it is full it goes out; what is larger than the buffer goes out
+// without being copied, after a first part that fills the buffer up.
+func (c *Conn) buffer(b []byte) {
+	if room := writeBuffer - len(c.wbuf); len(b) > room {
+		c.wbuf = append(c.wbuf, b[:room]...)
+		b = b[room:]
+		if c.Flush() != nil {
+			return
+		}
+		if len(b) >= writeBuffer {
+			c.write(b)
+			return
+		}
+	}
+	c.wbuf = append(c.wbuf, b...)
+}
+
+// write sends bytes at once and remembers the first error.
+func (c *Conn) write(b []byte) {
+	if c.werr != nil {
+		return
+	}
+	if _, err := c.nc.Write(b); err != nil {
+		c.werr = fmt.Errorf("write packet: %w", err)
+	}
+}

@@ -1,0 +1,109 @@
+package wire
+
+import "encoding/binary"
+
+// OK is an OK packet, or an EOF packet read as one: then only Status and Warnings are set.
+type OK struct {
+	Affected     uint64
+	InsertID     uint64
+	Status       Status
+	Warnings     uint16
+	Info         string // human-readable, such as "Rows matched: 1  Changed: 1  Warnings: 0"
+	Header       byte   // 0x00, or 0xFE at the end of rows
+	SessionState []byte // the raw session state block; only under SessionTrack
+}
+
+// ParseOK reads an OK packet (header 0x00, or 0xFE under DeprecateEOF) or an EOF packet (0xFE without DeprecateEOF). The
+// result keeps nothing of p.
+//
+// The documents call the info of a connection without SessionTrack a string up to the end of the packet; servers send a
+// length-encoded one in both cases. Both forms are read.
+//
+// Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
+func ParseOK(p []byte, caps Capability) (OK, error) {
+	c := cursor{rest: p}
+	o := OK{Header: c.uint8()}
+	switch {
+	case c.bad || o.Header != headerOK && o.Header != headerEOF:
+		return OK{}, malformed("OK packet")
+	case o.Header == headerEOF && !caps.Has(DeprecateEOF):
+		o.Warnings = c.uint16()
+		o.Status = Status(c.uint16())
+		if c.bad {
+			return OK{}, malformed("EOF packet")
+		}
+		return o, nil
+	}
+	o.Affected = c.lenenc()
+	o.InsertID = c.lenenc()
+	o.Status = Status(c.uint16())
+	o.Warnings = c.uint16()
+	if c.bad {
+		return OK{}, malformed("OK packet")
+	}
+	if len(c.rest) == 0 {
+		return o, nil
+	}
+	raw := c.rest
+	info := c.lenencBytes()
+	if !caps.Has(SessionTrack) {
+		if c.bad || len(c.rest) > 0 {
+			info = raw
+		}
+		o.Info = string(info)
+		return o, nil
+	}
+	o.Info = string(info)
+	if o.Status&StatusSessionStateChanged != 0 && len(c.rest) > 0 {
+		o.SessionState = append([]byte(nil), c.lenencBytes()...)
+	}
+	if c.bad {
+		return OK{}, malformed("OK packet")
+	}
+	return o, nil
+}
+
+// Append appends the payload of an OK packet, or of an EOF packet when the header is 0xFE and caps lacks DeprecateEOF.
+// The session state is left out, and its status flag cleared, without SessionTrack.
+//
+// Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
+func (o OK) Append(dst []byte, caps Capability) []byte {
+	status := o.Status
+	if !caps.Has(SessionTrack) || len(o.SessionState) == 0 {
+		status &^= StatusSessionStateChanged
+	}
+	dst = append(dst, o.Header)
+	if o.Header == headerEOF && !caps.Has(DeprecateEOF) {
+		dst = binary.LittleEndian.AppendUint16(dst, o.Warnings)
+		return binary.LittleEndian.AppendUint16(dst, uint16(status))
+	}
+	dst = AppendInt(dst, o.Affected)
+	dst = AppendInt(dst, o.InsertID)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(status))
+	dst = binary.LittleEndian.AppendUint16(dst, o.Warnings)
+	if o.Info != "" || status&StatusSessionStateChanged != 0 {
+		dst = AppendString(dst, o.Info)
+	}
+	if status&StatusSessionStateChanged != 0 {
+		dst = AppendString(dst, o.SessionState)
+	}
+	return dst
+}
+
+// WriteOK writes an OK packet and flushes.
+func (c *Conn) WriteOK(o OK) error {
+	c.scratch = o.Append(c.scratch[:0], c.caps)
+	if err := c.WritePacket(c.scratch); err != nil {
+		return err
+	}
+	return c.Flush()
+}
+
+// WriteErr writes an ERR packet and flushes. Before the handshake it is of the form without SQLSTATE.
+func (c *Conn) WriteErr(e *Error) error {
+	c.scratch = e.Append(c.scratch[:0], c.caps)
+	if err := c.WritePacket(c.scratch); err != nil {
+		return err
+	}
+	return c.Flush()
+}
