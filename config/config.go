@@ -60,6 +60,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	d := decoder{report: r, dir: filepath.Dir(name), sections: map[string][]section{}}
 	d.root(root, &c)
 	if !r.torn {
+		checkTOML(root, r)
 		c.check(&d)
 	}
 	if ms := r.sorted(); len(ms) > 0 {

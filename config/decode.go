@@ -61,11 +61,11 @@ func (d *decoder) unknown(e *entry, path string, names []string) {
 func (d *decoder) value(e *entry, dst reflect.Value, path string) {
 	v := &e.value
 	fail := func(must string) {
-		e.bad = true
+		v.bad = true
 		d.add(v.offset, path, "is %s, must be %s", describe(v), must)
 	}
 	refuse := func(text string) {
-		e.bad = true
+		v.bad = true
 		d.add(v.offset, path, "%s", text)
 	}
 	switch p := dst.Addr().Interface().(type) {
@@ -127,12 +127,12 @@ func (d *decoder) value(e *entry, dst reflect.Value, path string) {
 			return
 		}
 		for i := range v.items {
-			if v.items[i].kind != unstable.String {
-				e.bad = true
-				d.add(v.items[i].offset, path+"["+strconv.Itoa(i)+"]", "is %s, must be a string in quotes", describe(&v.items[i]))
-				continue
+			item := &v.items[i]
+			if item.kind != unstable.String {
+				item.bad = true // and stays in the list, so that the others keep their places
+				d.add(item.offset, path+"["+strconv.Itoa(i)+"]", "is %s, must be a string in quotes", describe(item))
 			}
-			*p = append(*p, v.items[i].text)
+			*p = append(*p, item.text)
 		}
 	default:
 		d.composite(e, dst, path, fail)
@@ -157,7 +157,6 @@ func (d *decoder) composite(e *entry, dst reflect.Value, path string, fail func(
 	for i := range v.items {
 		item := &v.items[i]
 		if item.table == nil {
-			e.bad = true
 			d.add(item.offset, path+"["+strconv.Itoa(i)+"]", "is %s, must be a section: write [[%s]] and the keys below it", describe(item), path)
 			continue
 		}

@@ -27,10 +27,10 @@ func (at section) has(key string) bool { return at.table.get(key) != nil }
 func (at section) wrong(key, format string, args ...any) {
 	offset := at.table.offset
 	if e := at.table.get(key); e != nil {
-		if e.bad {
+		if e.value.bad {
 			return
 		}
-		e.bad = true
+		e.value.bad = true
 		offset = e.value.offset
 	}
 	at.report.add(offset, join(at.prefix, key), format, args...)
@@ -39,10 +39,12 @@ func (at section) wrong(key, format string, args ...any) {
 // wrongItem reports a mistake in one element of a list.
 func (at section) wrongItem(key string, i int, format string, args ...any) {
 	e := at.table.get(key)
-	if e == nil || e.bad || i >= len(e.value.items) {
+	if e == nil || i >= len(e.value.items) || e.value.items[i].bad {
 		return
 	}
-	at.report.add(e.value.items[i].offset, join(at.prefix, key)+"["+strconv.Itoa(i)+"]", format, args...)
+	item := &e.value.items[i]
+	item.bad = true
+	at.report.add(item.offset, join(at.prefix, key)+"["+strconv.Itoa(i)+"]", format, args...)
 }
 
 // missing reports a required key that is not given, or is given without a value.

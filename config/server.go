@@ -59,9 +59,9 @@ func (s *Server) validate(at section) {
 	}
 	switch {
 	case s.TLSCert == "" && s.TLSKey != "":
-		at.missing("tls_cert", "tls_key is given without it; give both files, or none for no TLS")
+		at.wrong("tls_key", "is given without tls_cert; give both files, or none for no TLS")
 	case s.TLSCert != "" && s.TLSKey == "":
-		at.missing("tls_key", "tls_cert is given without it; give both files, or none for no TLS")
+		at.wrong("tls_cert", "is given without tls_key; give both files, or none for no TLS")
 	case s.TLSCert != "":
 		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
 			at.wrong("tls_cert", "certificate and key cannot be used: %v; both must be PEM files that belong together", err)

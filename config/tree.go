@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -22,7 +23,6 @@ type entry struct {
 	name   string
 	offset int // of the key
 	value  value
-	bad    bool // a mistake about it is reported already
 }
 
 // value is a scalar (text), an array (items) or a table.
@@ -33,6 +33,7 @@ type value struct {
 	items   []value
 	table   *table
 	headers bool // an array made of [[headers]], which further headers may extend
+	bad     bool // a mistake about it is reported already
 }
 
 // clash is a key that cannot be where it is because of an earlier one.
@@ -83,9 +84,6 @@ func parseTree(data []byte, r *report) *table {
 		r.add(at, "", "not valid TOML: %s", text)
 		b.base = resume(data, at)
 	}
-	if !r.torn {
-		checkTOML(data, b.root, r)
-	}
 	return b.root
 }
 
@@ -112,21 +110,26 @@ func resume(data []byte, at int) int {
 	return len(data)
 }
 
-// checkTOML lets the full decoder look for what the parser alone does not refuse, such as impossible dates.
-func checkTOML(data []byte, root *table, r *report) {
-	var any map[string]any
-	err := toml.Unmarshal(data, &any)
+// checkTOML lets the full decoder look for what the parser alone does not refuse, such as impossible dates. What it finds
+// where a mistake is reported already is not reported again.
+func checkTOML(root *table, r *report) {
+	var all map[string]any
+	err := toml.Unmarshal(r.data, &all)
 	if err == nil || root.hasClash() {
 		return
 	}
-	offset := 0
+	offset, text := 0, err.Error()
 	var derr *toml.DecodeError
 	if errors.As(err, &derr) {
 		line, column := derr.Position()
-		offset = offsetOf(data, line, column)
+		offset = offsetOf(r.data, line, column)
 	}
-	r.torn = true
-	r.add(offset, "", "not valid TOML: %s", bytes.TrimPrefix([]byte(err.Error()), []byte("toml: ")))
+	for _, f := range r.found {
+		if f.offset == offset {
+			return
+		}
+	}
+	r.add(offset, "", "not valid TOML: %s", strings.TrimPrefix(text, "toml: "))
 }
 
 func offsetOf(data []byte, line, column int) int {

@@ -42,7 +42,7 @@ func parseSize(text string) (Size, error) {
 		}
 		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 63)
 		if errors.Is(err, strconv.ErrRange) || err == nil && Size(n) > math.MaxInt64/u.bytes {
-			return 0, fmt.Errorf("%q is too large", text)
+			return 0, fmt.Errorf("%q is too large; no size is more than %d bytes", text, int64(math.MaxInt64))
 		}
 		if err == nil {
 			return Size(n) * u.bytes, nil
