@@ -1,0 +1,2 @@
+// Package decision keeps the commit decisions.
+package decision
