@@ -348,3 +348,15 @@ func (c *Conn) write(b []byte) {
 		c.werr = fmt.Errorf("write packet: %w", err)
 	}
 }
+
+// passOn sends bytes that are packets already, after what waits in the write buffer, in one write where possible.
+func (c *Conn) passOn(b []byte) error {
+	if len(c.wbuf) > 0 && len(c.wbuf)+len(b) <= writeBuffer {
+		c.wbuf = append(c.wbuf, b...)
+		return c.Flush()
+	}
+	if c.Flush() == nil {
+		c.write(b)
+	}
+	return c.werr
+}

@@ -21,28 +21,10 @@ type OK struct {
 //
 // Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
 func ParseOK(p []byte, caps Capability) (OK, error) {
-	c := cursor{rest: p}
-	o := OK{Header: c.uint8()}
-	switch {
-	case c.bad || o.Header != headerOK && o.Header != headerEOF:
-		return OK{}, malformed("OK packet")
-	case o.Header == headerEOF && !caps.Has(DeprecateEOF):
-		o.Warnings = c.uint16()
-		o.Status = Status(c.uint16())
-		if c.bad {
-			return OK{}, malformed("EOF packet")
-		}
-		return o, nil
-	}
-	o.Affected = c.lenenc()
-	o.InsertID = c.lenenc()
-	o.Status = Status(c.uint16())
-	o.Warnings = c.uint16()
-	if c.bad {
-		return OK{}, malformed("OK packet")
-	}
-	if len(c.rest) == 0 {
-		return o, nil
+	o, at, err := fixedOK(p, caps)
+	c := cursor{rest: p[min(len(p), max(at.status, at.warnings)+2):]}
+	if err != nil || len(c.rest) == 0 || o.Header == headerEOF && !caps.Has(DeprecateEOF) {
+		return o, err
 	}
 	raw := c.rest
 	info := c.lenencBytes()
@@ -61,6 +43,36 @@ func ParseOK(p []byte, caps Capability) (OK, error) {
 		return OK{}, malformed("OK packet")
 	}
 	return o, nil
+}
+
+// okFields says where in an OK or EOF packet the fields are that a relay changes.
+type okFields struct{ status, warnings int }
+
+// fixedOK reads the numbers of an OK or EOF packet without allocating, and where they stand.
+//
+// Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
+func fixedOK(p []byte, caps Capability) (OK, okFields, error) {
+	c := cursor{rest: p}
+	o := OK{Header: c.uint8()}
+	if c.bad || o.Header != headerOK && o.Header != headerEOF {
+		return OK{}, okFields{}, malformed("OK packet")
+	}
+	at := okFields{warnings: 1, status: 3}
+	if o.Header == headerEOF && !caps.Has(DeprecateEOF) {
+		o.Warnings = c.uint16()
+		o.Status = Status(c.uint16())
+	} else {
+		o.Affected = c.lenenc()
+		o.InsertID = c.lenenc()
+		at.status = len(p) - len(c.rest)
+		at.warnings = at.status + 2
+		o.Status = Status(c.uint16())
+		o.Warnings = c.uint16()
+	}
+	if c.bad {
+		return OK{}, okFields{}, malformed("OK packet")
+	}
+	return o, at, nil
 }
 
 // Append appends the payload of an OK packet, or of an EOF packet when the header is 0xFE and caps lacks DeprecateEOF.

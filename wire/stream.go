@@ -1,0 +1,373 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+)
+
+// phase is what the next packet of an answer can be.
+type phase byte
+
+const (
+	phaseFirst   phase = iota // OK, ERR, LOCAL INFILE request, or column count
+	phaseColumns              // column definitions
+	phaseMiddle               // the EOF between column definitions and rows, which at least one of the sides knows
+	phaseRows                 // rows, or the OK, EOF or ERR that ends them
+	phaseDone
+)
+
+// stream is one answer on its way from the server to the client.
+//
+// The server's read buffer is scanned packet header by packet header; OK, EOF and ERR packets and the column count are
+// looked at, everything else is skipped over; ids and status flags are changed where they stand, and the bytes go out as
+// they are. Only what cannot stay in place (a translated EOF, a packet larger than the buffer) is handled on its own.
+type stream struct {
+	relay           *Relay
+	client, backend *Conn
+	multi           bool // further results belong to the answer
+	concat          bool // results of several servers become one
+	head, tail      bool // the client gets the column definitions, the end of the rows
+	translate       bool // the two sides differ in how OK and EOF packets look
+	insert          bool // the client wants the EOF after the column definitions that the server leaves out
+
+	phase     phase
+	columns   int  // column definitions still to come
+	skip      int  // bytes of the current chunk that are still to pass
+	continued bool // the next chunk continues the current packet
+	keep      bool // the current packet is for the client
+
+	own      []byte // the server's own read buffer, while one of streamBuffers stands in for it
+	borrowed *[streamBuffer]byte
+
+	result Result
+}
+
+// streamBuffer is the size of the read buffer while many rows stream, in bytes.
+const streamBuffer = 128 << 10
+
+// streamBuffers holds *[streamBuffer]byte.
+var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
+
+// step is what has to happen after a scan.
+type step byte
+
+const (
+	stepRead   step = iota // read more bytes
+	stepPass               // pass the bytes on and scan again
+	stepInsert             // write the EOF that the server leaves out
+	stepWhole              // handle the next packet on its own
+	stepDone               // the answer has ended
+)
+
+// run relays until the answer ends.
+func (s *stream) run() (Result, error) {
+	const differ = DeprecateEOF | SessionTrack
+	s.translate = (s.client.caps^s.backend.caps)&differ != 0
+	s.insert = s.backend.caps.Has(DeprecateEOF) && !s.client.caps.Has(DeprecateEOF)
+	defer s.giveBack()
+	for {
+		b := s.backend
+		n, next, err := s.scan(b.rbuf[b.r:b.w])
+		if err := s.pass(n); err != nil {
+			return s.result, s.clientError(err)
+		}
+		if err != nil {
+			return s.result, s.backendError(err)
+		}
+		switch next {
+		case stepRead:
+			s.borrow()
+			if err := b.fill(); err != nil {
+				return s.result, s.backendError(fmt.Errorf("read packet: %w", unexpected(err)))
+			}
+		case stepPass:
+		case stepInsert:
+			s.phase = phaseRows
+			if err := s.writeMiddle(); err != nil {
+				return s.result, s.clientError(err)
+			}
+		case stepWhole:
+			if err := s.packet(); err != nil {
+				return s.result, err
+			}
+		case stepDone:
+			if err := s.client.Flush(); err != nil {
+				return s.result, s.clientError(err)
+			}
+			return s.result, nil
+		}
+	}
+}
+
+// scan goes over b, the unread bytes of the server, and changes in place what the client must see differently. The first
+// n bytes are then for the client, or for nobody when s.keep is not set; the step says what to do about the others.
+func (s *stream) scan(b []byte) (n int, next step, err error) {
+	for {
+		k := min(s.skip, len(b)-n)
+		n += k
+		s.skip -= k
+		p := b[n:]
+		switch {
+		case s.skip > 0:
+			return n, stepRead, nil
+		case s.phase == phaseDone && !s.continued:
+			return n, stepDone, nil
+		case len(p) < headerSize:
+			return n, stepRead, nil
+		case p[3] != s.backend.seq:
+			return n, 0, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, p[3], s.backend.seq)
+		}
+		length := chunkLength(p)
+		if s.continued {
+			s.begin(p, length)
+			continue
+		}
+		if length == 0 {
+			return n, 0, malformed("answer: empty packet")
+		}
+		if len(p) == headerSize {
+			return n, stepRead, nil
+		}
+		size, first := headerSize+length, p[headerSize]
+		whole := s.whole(first, length)
+		switch {
+		case !whole && s.phase == phaseMiddle:
+			return n, stepInsert, nil
+		case whole && (s.translate || size > len(s.backend.rbuf) || s.isInfile(first)):
+			return n, stepWhole, nil
+		case len(p) < size && (whole || size <= len(s.backend.rbuf)/4):
+			return n, stepRead, nil // small rows stay whole, so that an ERR can follow when the server dies
+		}
+		if keep := s.keeps(first, whole); keep != s.keep {
+			if n > 0 {
+				return n, stepPass, nil
+			}
+			s.keep = keep
+		}
+		if !whole {
+			s.data()
+		} else if err := s.control(p[headerSize:size]); err != nil {
+			return n, 0, err
+		}
+		s.begin(p, length)
+	}
+}
+
+// begin takes the chunk whose header starts p: it gets its sequence id, and its bytes are to pass.
+func (s *stream) begin(p []byte, length int) {
+	if s.keep {
+		p[3] = s.client.seq
+		s.client.seq++
+	}
+	s.backend.seq++
+	s.skip = headerSize + length
+	s.continued = length == maxChunk
+}
+
+// whole reports whether a packet has to be looked at: everything but column definitions and rows.
+func (s *stream) whole(first byte, length int) bool {
+	switch {
+	case s.phase == phaseFirst || first == headerErr:
+		return true
+	case s.phase == phaseColumns:
+		return false
+	case s.phase == phaseMiddle && !s.insert:
+		return true
+	}
+	return endsRows(first, length, s.backend.caps)
+}
+
+func (s *stream) isInfile(first byte) bool { return s.phase == phaseFirst && first == headerInfile }
+
+// keeps reports whether a packet is for the client.
+func (s *stream) keeps(first byte, whole bool) bool {
+	switch {
+	case first == headerErr && whole:
+		return true
+	case s.phase == phaseFirst && (first == headerOK || first == headerEOF):
+		return s.tail
+	case s.phase == phaseRows || s.phase == phaseMiddle && s.insert:
+		return s.tail || !whole
+	}
+	return s.head
+}
+
+// data counts a column definition or a row.
+func (s *stream) data() {
+	if s.phase == phaseRows {
+		s.result.Rows++
+		return
+	}
+	if s.columns--; s.columns > 0 {
+		return
+	}
+	s.phase = phaseRows
+	if !s.backend.caps.Has(DeprecateEOF) || s.insert && s.head {
+		s.phase = phaseMiddle
+	}
+}
+
+// control interprets a packet that is neither a column definition nor a row, changes it for the client, and moves to the
+// next phase.
+func (s *stream) control(p []byte) error {
+	switch {
+	case p[0] == headerErr:
+		e, err := ParseErr(p, s.backend.caps)
+		s.result.Err, s.phase = e, phaseDone
+		return err
+	case s.phase != phaseFirst:
+		if p[0] != headerEOF {
+			return malformed("answer: EOF after column definitions")
+		}
+		return s.end(p)
+	case p[0] == headerOK || p[0] == headerEOF:
+		if err := s.shape(0); err != nil {
+			return err
+		}
+		return s.end(p)
+	}
+	n, err := columnCount(p)
+	if err != nil {
+		return err
+	}
+	if err := s.shape(n); err != nil {
+		return err
+	}
+	s.columns, s.phase = n, phaseColumns
+	s.result.Columns, s.result.HadRows = n, true
+	return nil
+}
+
+// shape compares the number of columns, 0 for an OK, with the first result of a concatenation.
+func (s *stream) shape(columns int) error {
+	switch {
+	case !s.concat:
+	case s.head:
+		s.relay.columns = columns
+	case s.relay.columns != columns:
+		return fmt.Errorf("%w: %d columns, %d in the first one", ErrShape, columns, s.relay.columns)
+	}
+	return nil
+}
+
+// end interprets and changes an OK or EOF packet: what ends a result, or the EOF after the column definitions.
+func (s *stream) end(p []byte) error {
+	o, at, err := fixedOK(p, s.backend.caps)
+	if err != nil {
+		return err
+	}
+	s.backend.status = o.Status
+	status := o.Status&^s.relay.ClearStatus | s.relay.SetStatus
+	if s.phase == phaseMiddle && !(s.insert || o.Status&StatusCursorExists != 0) {
+		s.phase = phaseRows
+		binary.LittleEndian.PutUint16(p[at.status:], uint16(status))
+		return nil
+	}
+	s.result.OK = o
+	s.phase = phaseDone
+	switch more := o.Status&StatusMoreResults != 0; {
+	case more && s.concat:
+		return fmt.Errorf("%w: several results in one", ErrShape)
+	case more && s.multi:
+		s.phase = phaseFirst
+	case s.relay.More:
+		status |= StatusMoreResults
+	}
+	warnings := o.Warnings
+	if s.concat {
+		warnings = uint16(min(uint32(warnings)+uint32(s.relay.warnings), 0xffff))
+		s.relay.warnings = warnings
+	}
+	binary.LittleEndian.PutUint16(p[at.status:], uint16(status))
+	binary.LittleEndian.PutUint16(p[at.warnings:], warnings)
+	return nil
+}
+
+// packet handles the next packet on its own: it is read whole, changed, translated for the client where the two sides
+// differ, and written.
+func (s *stream) packet() error {
+	p, err := s.backend.ReadPacket()
+	if err != nil {
+		return s.backendError(unexpected(err))
+	}
+	if s.isInfile(p[0]) {
+		if err := s.backend.refuseInfile(); err != nil {
+			return s.backendError(err)
+		}
+		return nil
+	}
+	before := s.phase
+	keep := s.keeps(p[0], true)
+	if err := s.control(p); err != nil {
+		return s.backendError(err)
+	}
+	inserts := before == phaseMiddle && s.insert && p[0] != headerErr && s.result.OK.Status&StatusCursorExists == 0
+	drops := before == phaseMiddle && !s.insert && s.phase == phaseRows && s.client.caps.Has(DeprecateEOF)
+	if inserts {
+		if err := s.writeMiddle(); err != nil {
+			return s.clientError(err)
+		}
+	}
+	if !keep || drops {
+		return nil
+	}
+	if s.translate && (p[0] == headerOK || p[0] == headerEOF) {
+		o, err := ParseOK(p, s.backend.caps)
+		if err != nil {
+			return s.backendError(err)
+		}
+		s.client.scratch = o.Append(s.client.scratch[:0], s.client.caps)
+		p = s.client.scratch
+	}
+	if err := s.client.WritePacket(p); err != nil {
+		return s.clientError(err)
+	}
+	return nil
+}
+
+// writeMiddle writes the EOF after the column definitions, with the status that the server said last.
+func (s *stream) writeMiddle() error {
+	st := s.backend.status &^ (StatusMoreResults | StatusCursorExists | StatusLastRowSent)
+	eof := OK{Header: headerEOF, Status: st&^s.relay.ClearStatus | s.relay.SetStatus}
+	s.client.scratch = eof.Append(s.client.scratch[:0], s.client.caps)
+	return s.client.WritePacket(s.client.scratch)
+}
+
+// pass hands the next n bytes of the server's read buffer to the client, or drops them.
+func (s *stream) pass(n int) error {
+	p := s.backend.rbuf[s.backend.r : s.backend.r+n]
+	s.backend.r += n
+	if n == 0 || !s.keep {
+		return nil
+	}
+	return s.client.passOn(p)
+}
+
+// borrow gives the server's connection a larger read buffer when rows fill its own.
+func (s *stream) borrow() {
+	b := s.backend
+	if !b.full || len(b.rbuf) != maxReadBuffer || s.borrowed != nil {
+		return
+	}
+	s.borrowed = streamBuffers.Get().(*[streamBuffer]byte)
+	s.own = b.swap(s.borrowed[:])
+}
+
+// giveBack undoes borrow. After an error too many bytes may be unread; the buffer then stays with the connection.
+func (s *stream) giveBack() {
+	if s.borrowed != nil && s.backend.w-s.backend.r <= len(s.own) {
+		s.backend.swap(s.own)
+		streamBuffers.Put(s.borrowed)
+	}
+}
+
+func (s *stream) clientError(err error) error { return &SideError{Torn: true, Err: err} }
+
+func (s *stream) backendError(err error) error {
+	if s.client.Flush() != nil {
+		return s.clientError(s.client.werr)
+	}
+	torn := s.keep && (s.skip > 0 || s.continued) || s.phase == phaseColumns && s.head
+	return &SideError{Backend: true, Torn: torn, Err: err}
+}
