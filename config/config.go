@@ -9,7 +9,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -53,7 +52,6 @@ func Load(path string) (*Config, error) {
 // Parse is Load for text that is already in memory; name is the file's path for messages and relative paths. The text
 // is not changed and not kept.
 func Parse(name string, data []byte) (*Config, error) {
-	data = bytes.Clone(data)
 	r := &report{file: name, data: data}
 	root := parseTree(data, r)
 	c := Default()
