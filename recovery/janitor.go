@@ -1,0 +1,317 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Server is one backend as recovery sees it, through connections that never carry a client's statement. Errors of
+// Commit and Rollback are a *xa.ServerError if the server answered with one, anything else if no usable answer came.
+// It is safe for concurrent use. Every call ends soon after its context.
+type Server interface {
+	// Name is the backend's name in the configuration and the bqual of its branches.
+	Name() string
+	// Prepared lists the prepared branches of the whole server, whoever made them.
+	Prepared(context.Context) ([]Listed, error)
+	Commit(context.Context, xa.XID) error
+	Rollback(context.Context, xa.XID) error
+	// KillConn ends the session with this id, if it exists and is one of our own user, and returns nil when no session
+	// of our user has the id any more.
+	KillConn(ctx context.Context, id uint64) error
+	// Identity tells this server from any other that may come to answer at its address.
+	Identity(context.Context) (string, error)
+	// Started returns a time that is certainly not after the server's start, and seconds before it at most.
+	Started(context.Context) (time.Time, error)
+}
+
+// Decisions is the decision log as recovery uses it. It is safe for concurrent use.
+type Decisions interface {
+	Coord() string
+	Epoch() uint32
+	// Lookup also finds decisions that are done, as long as they are retained.
+	Lookup(xa.GTRID) (xa.Decision, bool, error)
+	// Unfinished returns the decisions that are not done, those in flight included.
+	Unfinished() []xa.Decision
+	Done(xa.GTRID)
+	Heuristic(g xa.GTRID, backend, text string) error
+	Prune() (int, error)
+}
+
+// InFlight is the coordinator as recovery uses it. It is safe for concurrent use. A transaction is in flight before its
+// first branch exists; its decision and its orphans are visible before it stops being in flight.
+type InFlight interface {
+	InFlight(xa.GTRID) bool
+	// Orphans returns the branches on a backend whose connection was lost.
+	Orphans(backend string) []xa.Orphan
+	// Adopt says that an orphan is proven to be finished.
+	Adopt(xa.XID)
+}
+
+// Idle is the InFlight of a process that runs no transactions.
+type Idle struct{}
+
+// InFlight returns false.
+func (Idle) InFlight(xa.GTRID) bool { return false }
+
+// Orphans returns nothing.
+func (Idle) Orphans(string) []xa.Orphan { return nil }
+
+// Adopt does nothing.
+func (Idle) Adopt(xa.XID) {}
+
+const (
+	// maxBackoff is the longest pause after a sweep that failed.
+	maxBackoff = 30 * time.Second
+	// finishers is how many branches of one backend are finished, or sessions ended, at the same time.
+	finishers = 4
+	// pruneInterval is the pause between two looks for parts of the log that are no longer needed.
+	pruneInterval = time.Minute
+)
+
+// Options of a Janitor. Servers, Decisions, InFlight, Interval and Timeout are required.
+type Options struct {
+	Servers   []Server // one per configured backend, no name twice
+	Decisions Decisions
+	InFlight  InFlight
+	Interval  time.Duration // pause between two sweeps of a backend
+	Timeout   time.Duration // bounds every single question to a server
+	Logger    zerolog.Logger
+	// Fenced is called once, when a branch shows that another process runs a later epoch of the same log. This janitor
+	// finishes nothing any more then, and the process should stop. It must not block.
+	Fenced func(error)
+}
+
+// Janitor finishes what the commit protocol left behind, for ever or in one forced Pass. It is safe for concurrent use.
+type Janitor struct {
+	o       Options
+	workers []*worker          // in the order of Options.Servers
+	byName  map[string]*worker // the same
+
+	mu     sync.Mutex // protects following fields
+	fenced error
+	pruned time.Time
+}
+
+// New returns a Janitor that does nothing until Run or Pass.
+func New(o Options) *Janitor {
+	j := &Janitor{o: o, byName: make(map[string]*worker)}
+	for _, s := range o.Servers {
+		w := &worker{j: j, server: s, name: s.Name(), poke: make(chan struct{}, 1), seen: make(map[Listed]*sighting)}
+		j.workers = append(j.workers, w)
+		j.byName[w.name] = w
+	}
+	return j
+}
+
+// Run sweeps every backend at once, then after each Interval and when poked, each at its own pace, until ctx ends. It
+// returns when all sweeps have ended.
+func (j *Janitor) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, w := range j.workers {
+		running.Go(func() { j.watch(ctx, w) })
+	}
+	running.Wait()
+}
+
+// watch sweeps one backend for ever. After a failure the pause doubles; a poke or a success ends that.
+func (j *Janitor) watch(ctx context.Context, w *worker) {
+	pause := j.o.Interval
+	for {
+		s := w.sweep(ctx, false)
+		if ctx.Err() != nil {
+			return
+		}
+		if s.err == nil {
+			pause = j.o.Interval
+		} else {
+			pause = min(2*pause, max(maxBackoff, j.o.Interval))
+		}
+		j.conclude(j.latest(), false)
+		j.prune()
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-w.poke:
+			timer.Stop()
+			pause = j.o.Interval
+		case <-timer.C:
+		}
+	}
+}
+
+// Poke asks for a sweep of the backend now. It does not block and does nothing for a backend that is not configured.
+func (j *Janitor) Poke(backend string) {
+	w := j.byName[backend]
+	if w == nil {
+		return
+	}
+	select {
+	case w.poke <- struct{}{}:
+	default: // it is poked already
+	}
+}
+
+// Pass sweeps all backends once, in parallel and now, and reports. With dryRun nothing is changed anywhere. progress,
+// if not nil, is called for each backend as soon as it was looked at, one call at a time.
+func (j *Janitor) Pass(ctx context.Context, dryRun bool, progress func(BackendReport)) Report {
+	sweeps := make([]*sweep, len(j.workers))
+	var running sync.WaitGroup
+	var one sync.Mutex
+	for i, w := range j.workers {
+		running.Go(func() {
+			sweeps[i] = w.sweep(ctx, dryRun)
+			if progress != nil {
+				one.Lock()
+				defer one.Unlock()
+				progress(sweeps[i].report())
+			}
+		})
+	}
+	running.Wait()
+	decisions := j.conclude(sweeps, dryRun)
+	return j.report(sweeps, decisions, dryRun)
+}
+
+// State is what the last sweep of a backend found.
+type State struct {
+	Backend   string
+	Swept     time.Time // when it ended; zero before the first one
+	Err       error     // why it failed
+	Ours      int       // branches of ours, those in flight included
+	NotOurs   int
+	OldestAge time.Duration // of the branches of ours that are not in flight, since this process saw them first
+}
+
+// States returns the state of every backend, in the order of Options.Servers.
+func (j *Janitor) States() []State {
+	states := make([]State, len(j.workers))
+	for i, s := range j.latest() {
+		states[i] = State{Backend: j.workers[i].name}
+		if s != nil {
+			states[i] = s.state()
+		}
+	}
+	return states
+}
+
+// latest returns the last sweep of every backend, nil where there was none yet.
+func (j *Janitor) latest() []*sweep {
+	sweeps := make([]*sweep, len(j.workers))
+	for i, w := range j.workers {
+		sweeps[i] = w.last.Load()
+	}
+	return sweeps
+}
+
+// conclude marks the decisions as done that the sweeps have proven to be finished, and says of each decision that is
+// unfinished and not in flight what is known. The sweeps are in the order of the workers; nil means none yet.
+func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
+	var reports []DecisionReport
+	for _, d := range j.o.Decisions.Unfinished() {
+		if j.o.InFlight.InFlight(d.GTRID) {
+			continue
+		}
+		r := decisionReport(d)
+		for _, b := range d.Branches {
+			if why := j.unproven(d, b, sweeps); why != "" {
+				r.Open = append(r.Open, b.Backend+": "+why)
+			}
+		}
+		r.Finished = len(r.Open) == 0
+		if r.Finished && !dryRun {
+			j.o.Decisions.Done(d.GTRID)
+			j.o.Logger.Info().Str("gtrid", d.GTRID.String()).Msg("decision finished")
+		}
+		reports = append(reports, r)
+	}
+	return reports
+}
+
+// unproven says why a branch of a decision may still come to light, or "".
+func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) string {
+	x := xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}
+	var own *sweep
+	configured := false
+	for i, w := range j.workers {
+		if sweeps[i] != nil && sweeps[i].lists(x) {
+			return "prepared"
+		}
+		if w.name == b.Backend {
+			own, configured = sweeps[i], true
+		}
+	}
+	switch {
+	case !configured:
+		return "not in the configuration: put the backend back there"
+	case own == nil:
+		return "not looked at yet"
+	case own.err != nil:
+		return "cannot be looked at"
+	case !own.open[d.GTRID]:
+		return "decided after the last look"
+	case own.held[x] != nil:
+		return fmt.Sprintf("session %d may still hold it: %v", b.ConnID, own.held[x])
+	case b.Server == "":
+		return "not prepared, but the server that prepared it is not known"
+	case own.identity != b.Server:
+		return fmt.Sprintf("not prepared, but this is another server (%s) than the one that prepared it (%s)", own.identity, b.Server)
+	}
+	return ""
+}
+
+// prune lets go of old parts of the log, at most once per pruneInterval and only while every backend answers: one that
+// is away may come back with branches whose decisions are the oldest.
+func (j *Janitor) prune() {
+	for _, s := range j.latest() {
+		if s == nil || s.err != nil {
+			return
+		}
+	}
+	j.mu.Lock()
+	due := time.Since(j.pruned) >= pruneInterval
+	if due {
+		j.pruned = time.Now()
+	}
+	j.mu.Unlock()
+	if !due {
+		return
+	}
+	n, err := j.o.Decisions.Prune()
+	if err != nil {
+		j.o.Logger.Error().Err(err).Msg("decision log cannot be pruned")
+	} else if n > 0 {
+		j.o.Logger.Info().Int("segments", n).Msg("decision log pruned")
+	}
+}
+
+// fence stops this janitor from finishing anything.
+func (j *Janitor) fence(err error) {
+	j.mu.Lock()
+	first := j.fenced == nil
+	if first {
+		j.fenced = err
+	}
+	j.mu.Unlock()
+	if !first {
+		return
+	}
+	j.o.Logger.Error().Err(err).Msg("recovery is fenced")
+	if j.o.Fenced != nil {
+		j.o.Fenced(err)
+	}
+}
+
+// isFenced returns why nothing may be finished, or nil.
+func (j *Janitor) isFenced() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fenced
+}

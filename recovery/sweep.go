@@ -1,0 +1,386 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// worker sweeps one backend.
+type worker struct {
+	j      *Janitor
+	server Server
+	name   string
+	poke   chan struct{} // holds one token when a sweep is wanted now
+	last   atomic.Pointer[sweep]
+
+	mu            sync.Mutex // one sweep at a time; protects following fields
+	seen          map[Listed]*sighting
+	failing       bool
+	identity      string    // that the last sweep found
+	identitySince time.Time // when it became another one than it had been; zero if it never did
+}
+
+// sighting is what a worker remembers of a listed branch.
+type sighting struct {
+	first  time.Time
+	warned bool // that it cannot be finished
+	heur   bool // its heuristic outcome is in the log
+}
+
+// sweep is the result of looking at one backend once. It is immutable when worker.sweep has returned it.
+type sweep struct {
+	backend  string
+	ended    time.Time
+	err      error // why the list below could not be had; nothing may be concluded from the other fields then
+	identity string
+	open     map[xa.GTRID]bool // the decisions that were unfinished, and not in flight, before anything was looked at
+	held     map[xa.XID]error  // branches that a session may still hold, because it could not be ended
+	branches []branch          // everything that was listed, first or last
+	prepared map[Listed]bool   // what was listed last
+}
+
+// branch is one listed branch with what was concluded and done.
+type branch struct {
+	listed   Listed
+	gtrid    xa.GTRID // valid unless foreign
+	evidence Evidence
+	Judgement
+	age    time.Duration // since the first sighting
+	result string        // what was done, for people; "" if nothing
+	ended  ending
+}
+
+// ending says how a branch was finished by this sweep.
+type ending uint8
+
+const (
+	notEnded ending = iota
+	committed
+	rolledBack
+	heuristic
+)
+
+// lists reports whether the branch was prepared when the sweep ended.
+func (s *sweep) lists(x xa.XID) bool {
+	return s.prepared[Listed{FormatID: xa.FormatID, GTRID: x.GTRID.String(), BQUAL: x.BQUAL}]
+}
+
+// sweep looks at the backend once, and finishes what is to be finished unless dryRun is set. The package comment says
+// in which order and why.
+func (w *worker) sweep(ctx context.Context, dryRun bool) *sweep {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &sweep{backend: w.name}
+	s.err = w.look(ctx, s, dryRun)
+	s.ended = time.Now()
+	if dryRun || ctx.Err() != nil {
+		return s
+	}
+	log := &w.j.o.Logger
+	switch {
+	case s.err != nil && !w.failing:
+		log.Warn().Str("backend", w.name).Err(s.err).Msg("backend cannot be swept")
+	case s.err == nil && w.failing:
+		log.Info().Str("backend", w.name).Msg("backend can be swept again")
+	}
+	w.failing = s.err != nil
+	w.last.Store(s)
+	return s
+}
+
+// look fills s in.
+func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
+	// Before anything is asked of the server: what is not in flight now has all its branches, decided or orphaned, in
+	// place, so the lists below can prove something about it.
+	s.open = make(map[xa.GTRID]bool)
+	var open []xa.Decision
+	for _, d := range w.j.o.Decisions.Unfinished() {
+		if !w.j.o.InFlight.InFlight(d.GTRID) {
+			s.open[d.GTRID] = true
+			open = append(open, d)
+		}
+	}
+	orphans := w.j.o.InFlight.Orphans(w.name)
+
+	if err := w.identify(ctx, s); err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := w.endSessions(ctx, s, open, orphans); err != nil {
+			return err
+		}
+	}
+	listed, err := w.list(ctx)
+	if err != nil {
+		return err
+	}
+	s.branches, s.prepared = w.judge(nil, listed), set(listed)
+	if dryRun || !w.finish(ctx, s.branches) {
+		w.adopt(s, orphans, dryRun)
+		return nil
+	}
+	if listed, err = w.list(ctx); err != nil {
+		return err
+	}
+	s.branches, s.prepared = w.judge(s.branches, listed), set(listed)
+	w.adopt(s, orphans, dryRun)
+	return nil
+}
+
+// ask bounds one question to the server.
+func (w *worker) ask(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, w.j.o.Timeout)
+}
+
+func (w *worker) list(ctx context.Context) ([]Listed, error) {
+	ctx, cancel := w.ask(ctx)
+	defer cancel()
+	return w.server.Prepared(ctx)
+}
+
+// identify learns which server this is, and notes when it is another one than before.
+func (w *worker) identify(ctx context.Context, s *sweep) error {
+	ctx, cancel := w.ask(ctx)
+	defer cancel()
+	identity, err := w.server.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if w.identity != "" && identity != w.identity {
+		w.identitySince = time.Now()
+	}
+	w.identity, s.identity = identity, identity
+	return nil
+}
+
+// session is one that may still hold branches, or be about to prepare or to finish them.
+type session struct {
+	id    uint64
+	since time.Time // it existed then
+	xids  []xa.XID
+}
+
+// endSessions ends the sessions that lost their client: those of the orphans, and those of earlier runs of this process,
+// which a server may not have noticed the end of. Those that cannot be ended are noted in s.held.
+func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, orphans []xa.Orphan) error {
+	s.held = make(map[xa.XID]error)
+	sessions := make(map[uint64]*session)
+	note := func(x xa.XID, id uint64, since time.Time) {
+		if id == 0 || since.Before(w.identitySince) {
+			return // on another server the id would be a stranger's
+		}
+		if sessions[id] == nil {
+			sessions[id] = &session{id: id, since: since}
+		}
+		sessions[id].xids = append(sessions[id].xids, x)
+		if since.Before(sessions[id].since) {
+			sessions[id].since = since
+		}
+	}
+	for _, o := range orphans {
+		note(o.XID, o.ConnID, o.Since)
+	}
+	for _, d := range open {
+		if d.GTRID.Epoch == w.j.o.Decisions.Epoch() {
+			continue // its lost connections are orphans; the others work for other transactions by now
+		}
+		for _, b := range d.Branches {
+			if b.Backend == w.name && b.Server == s.identity {
+				note(xa.XID{GTRID: d.GTRID, BQUAL: w.name}, b.ConnID, d.Time)
+			}
+		}
+	}
+	if len(sessions) == 0 {
+		return nil
+	}
+	startedCtx, cancel := w.ask(ctx)
+	started, err := w.server.Started(startedCtx)
+	cancel()
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // protects s.held
+	inParallel(slices.Collect(maps.Values(sessions)), func(x *session) {
+		if x.since.Before(started) {
+			return // it ended when the server did, and its id may be somebody else's now
+		}
+		ctx, cancel := w.ask(ctx)
+		defer cancel()
+		if err := w.server.KillConn(ctx, x.id); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, xid := range x.xids {
+				s.held[xid] = err
+			}
+		}
+	})
+	return nil
+}
+
+// judge adds the listed branches that are not in known, each with its judgement, and forgets the sightings that are
+// over. The listing has been made: only now may the in-flight table be asked, and only then the decisions.
+func (w *worker) judge(known []branch, listed []Listed) []branch {
+	there := set(listed)
+	have := make(map[Listed]bool, len(known))
+	for _, b := range known {
+		have[b.listed] = true
+	}
+	for l := range w.seen {
+		if !there[l] && !have[l] {
+			delete(w.seen, l)
+		}
+	}
+	for _, l := range listed {
+		if have[l] {
+			continue
+		}
+		seen := w.seen[l]
+		if seen == nil {
+			seen = &sighting{first: time.Now()}
+			w.seen[l] = seen
+		}
+		b := w.evidence(l)
+		b.age = time.Since(seen.first)
+		known = append(known, b)
+		have[l] = true
+	}
+	return known
+}
+
+// evidence gathers what is known of a listed branch, in the order that Evidence demands, and has it judged.
+func (w *worker) evidence(l Listed) branch {
+	decisions := w.j.o.Decisions
+	e := Evidence{Backend: w.name, Coord: decisions.Coord(), Epoch: decisions.Epoch(), Listed: l}
+	owner, gtrid := Whose(l, e.Coord)
+	b := branch{listed: l, gtrid: gtrid}
+	if owner == Ours {
+		e.InFlight = w.j.o.InFlight.InFlight(gtrid)
+		var err error
+		if e.Decision, e.Decided, err = decisions.Lookup(gtrid); err != nil {
+			b.Judgement = Judgement{Ours, Undecidable, err.Error()}
+			return b
+		}
+		e.Sibling = l.BQUAL != w.name && w.j.byName[l.BQUAL] != nil
+	}
+	b.evidence, b.Judgement = e, Judge(e)
+	if b.Verdict == Fenced {
+		w.j.fence(fmt.Errorf("backend %s: branch %s/%s was %s", w.name, l.GTRID, l.BQUAL, b.Reason))
+	}
+	return b
+}
+
+// finish commits and rolls back as judged, and reports whether anything was tried. After a question that got no answer
+// nothing more is asked: the list that follows shows whether the server answers at all.
+func (w *worker) finish(ctx context.Context, branches []branch) (tried bool) {
+	if w.j.isFenced() != nil {
+		return false
+	}
+	var due []*branch
+	for i := range branches {
+		if v := branches[i].Verdict; v == Commit || v == Rollback {
+			due = append(due, &branches[i])
+		}
+	}
+	var silent atomic.Bool
+	inParallel(due, func(b *branch) {
+		if silent.Load() || w.j.isFenced() != nil {
+			return
+		}
+		if !w.finishOne(ctx, b) {
+			silent.Store(true)
+		}
+	})
+	return len(due) > 0
+}
+
+// finishOne finishes a branch and reports whether the server gave any answer. An answer "unknown XID" finishes nothing:
+// a session may still hold the branch, and then it is on a later list.
+func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
+	ctx, cancel := w.ask(ctx)
+	defer cancel()
+	x := xa.XID{GTRID: b.gtrid, BQUAL: w.name}
+	verb := w.server.Commit
+	if b.Verdict == Rollback {
+		verb = w.server.Rollback
+	}
+	err := verb(ctx, x)
+	rolledBackBefore := xa.IsErrno(err, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock)
+	log := w.j.o.Logger.With().Str("gtrid", b.gtrid.String()).Str("backend", w.name).Logger()
+	switch {
+	case err == nil && b.Verdict == Commit:
+		b.ended, b.result = committed, "committed"
+		log.Info().Str("reason", b.Reason).Msg("branch committed")
+	case err == nil, rolledBackBefore && b.Verdict == Rollback:
+		b.ended, b.result = rolledBack, "rolled back"
+		log.Info().Str("reason", b.Reason).Msg("branch rolled back")
+	case rolledBackBefore:
+		w.heuristic(b, err)
+	default:
+		b.result = "kept: " + err.Error()
+		if seen := w.seen[b.listed]; !seen.warned {
+			seen.warned = true
+			log.Warn().Str("verdict", string(b.Verdict)).Err(err).Msg("branch cannot be finished yet")
+		}
+	}
+	var se *xa.ServerError
+	return err == nil || errors.As(err, &se)
+}
+
+// heuristic notes that a decided branch was rolled back by its server.
+func (w *worker) heuristic(b *branch, cause error) {
+	b.ended = heuristic
+	b.result = "heuristic: the server had nothing left to commit"
+	seen := w.seen[b.listed]
+	if seen.heur {
+		return
+	}
+	seen.heur = true
+	log := w.j.o.Logger.Error().Str("gtrid", b.gtrid.String()).Str("backend", w.name).AnErr("answer", cause)
+	text := fmt.Sprintf("decided to commit, but the server answered %v: it has rolled the branch back, or the branch had changed no row", cause)
+	if err := w.j.o.Decisions.Heuristic(b.gtrid, w.name, text); err != nil {
+		log = log.Err(err)
+	}
+	log.Msg("a committed transaction may lack this branch")
+}
+
+// adopt tells the coordinator which orphans are finished: their session is gone and they are not prepared.
+func (w *worker) adopt(s *sweep, orphans []xa.Orphan, dryRun bool) {
+	if dryRun {
+		return
+	}
+	for _, o := range orphans {
+		if s.held[o.XID] == nil && !s.lists(o.XID) {
+			w.j.o.InFlight.Adopt(o.XID)
+		}
+	}
+}
+
+// inParallel calls do for every item, a few at a time, and returns when all calls have returned.
+func inParallel[T any](items []T, do func(T)) {
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(finishers, len(items)) {
+		running.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(items)); i = next.Add(1) - 1 {
+				do(items[i])
+			}
+		})
+	}
+	running.Wait()
+}
+
+func set(listed []Listed) map[Listed]bool {
+	m := make(map[Listed]bool, len(listed))
+	for _, l := range listed {
+		m[l] = true
+	}
+	return m
+}
