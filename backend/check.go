@@ -1,0 +1,225 @@
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Facts are what the start checks learned of a server.
+type Facts struct {
+	Version           string // as the server reports it
+	MariaDB           bool
+	LogBin            bool // the binary log is on
+	RollbackOnTimeout bool // a lock wait timeout rolls the whole branch back, not only the statement
+	DetachOnPrepare   bool // any session can finish a prepared branch while the session that prepared it lives
+	Identity          string
+	WaitTimeout       time.Duration // after which the server closes an idle session
+}
+
+// Problem is a setting or a privilege with which the promise to clients cannot be kept.
+type Problem struct {
+	Fatal bool   // the backend must not be served with it
+	Text  string // what is wrong and what it would lead to
+	Fix   string // the SQL, the line of the server's configuration file, or the edit that mends it
+}
+
+// String returns both texts as one line.
+func (p Problem) String() string { return p.Text + "; " + p.Fix }
+
+// Oldest versions on which a prepared branch survives the end of its session and a crash: MDEV-742 for MariaDB, and for
+// MySQL the oldest series that still gets tests from anybody.
+var (
+	oldestMariaDB = [2]int{10, 5}
+	oldestMySQL   = [2]int{8, 0}
+)
+
+// Check looks whether the server can keep the promises of the commit protocol. The error says that it could not be
+// looked at; the problems are what was found, the fatal ones first in the order of the checks.
+func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
+	v, err := a.variables(ctx)
+	if err != nil {
+		return Facts{}, nil, a.explain("read the settings", err)
+	}
+	facts := v.facts()
+	problems := v.problems(a.config)
+	for _, probe := range []func(context.Context, Facts) (*Problem, error){a.probeXA, a.probeRecover} {
+		p, err := probe(ctx, facts)
+		if err != nil {
+			return facts, problems, err
+		}
+		if p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	return facts, fatalFirst(problems), nil
+}
+
+func (v variables) facts() Facts {
+	f := Facts{
+		Version:           v["version"],
+		MariaDB:           strings.Contains(v["version"]+v["version_comment"], "MariaDB"),
+		LogBin:            v.on("log_bin"),
+		RollbackOnTimeout: v.on("innodb_rollback_on_timeout"),
+		DetachOnPrepare:   v.on("xa_detach_on_prepare"),
+		Identity:          v.identity(),
+	}
+	if seconds, err := strconv.Atoi(v["wait_timeout"]); err == nil {
+		f.WaitTimeout = time.Duration(seconds) * time.Second
+	}
+	return f
+}
+
+// problems judges the settings. It is a pure function.
+func (v variables) problems(b config.Backend) []Problem {
+	f := v.facts()
+	var found []Problem
+	fatal := func(text, fix string) { found = append(found, Problem{Fatal: true, Text: text, Fix: fix}) }
+	kind, oldest := config.MySQL, oldestMySQL
+	if f.MariaDB {
+		kind, oldest = config.MariaDB, oldestMariaDB
+	}
+	if b.Kind != kind {
+		fatal(fmt.Sprintf("the server is %s (version %s), but backend %s is configured as %s", product(kind), f.Version, b.Name, b.Kind),
+			fmt.Sprintf("write kind = %q in its [[backends]] entry, or correct the address", kind))
+	}
+	if f.olderThan(oldest) {
+		fatal(fmt.Sprintf("version %s loses prepared branches", f.Version),
+			fmt.Sprintf("use %s %d.%d or newer", product(kind), oldest[0], oldest[1]))
+	}
+	if v.on("wsrep_on") {
+		fatal("the server is part of a Galera cluster (wsrep_on=ON), which has no XA", "use a server without wsrep")
+	}
+	if x := v["innodb_flush_log_at_trx_commit"]; x != "1" {
+		fatal("innodb_flush_log_at_trx_commit is "+x+": a crash of the server loses branches that it has prepared or committed",
+			persistent("innodb_flush_log_at_trx_commit", "1"))
+	}
+	if x := v["sync_binlog"]; f.LogBin && x != "1" {
+		fatal("sync_binlog is "+x+" with the binary log on: a crash of the server loses branches that it has prepared or committed",
+			persistent("sync_binlog", "1"))
+	}
+	switch {
+	case v.on("super_read_only"):
+		fatal("super_read_only is "+v["super_read_only"]+": nothing can be committed", "run SET GLOBAL super_read_only = OFF, SET GLOBAL read_only = OFF, or configure the primary's address")
+	case v.on("read_only"):
+		fatal("read_only is "+v["read_only"]+": a branch can be prepared but perhaps not committed", "run SET GLOBAL read_only = OFF, or configure the primary's address")
+	}
+	if idle := b.IdleCheck.Std(); f.WaitTimeout > 0 && f.WaitTimeout <= idle {
+		found = append(found, Problem{
+			Text: fmt.Sprintf("wait_timeout is %d s: the server closes idle connections before xaproxy checks them, after idle_check = %s", int(f.WaitTimeout.Seconds()), idle),
+			Fix:  fmt.Sprintf("%s, or lower idle_check of backend %s", persistent("wait_timeout", "28800"), b.Name),
+		})
+	}
+	return found
+}
+
+func fatalFirst(problems []Problem) []Problem {
+	var ordered []Problem
+	for _, fatal := range []bool{true, false} {
+		for _, p := range problems {
+			if p.Fatal == fatal {
+				ordered = append(ordered, p)
+			}
+		}
+	}
+	return ordered
+}
+
+func product(kind string) string {
+	if kind == config.MariaDB {
+		return "MariaDB"
+	}
+	return "MySQL"
+}
+
+// persistent says how to change a variable now and for ever.
+func persistent(name, value string) string {
+	return fmt.Sprintf("run SET GLOBAL %s = %s and write %[1]s = %[2]s under [mysqld] in my.cnf", name, value)
+}
+
+var leadingVersion = regexp.MustCompile(`^(\d+)\.(\d+)`)
+
+func (f Facts) olderThan(oldest [2]int) bool {
+	m := leadingVersion.FindStringSubmatch(f.Version)
+	if m == nil {
+		return true
+	}
+	major, errMajor := strconv.Atoi(m[1])
+	minor, errMinor := strconv.Atoi(m[2])
+	if errMajor != nil || errMinor != nil {
+		return true
+	}
+	return major < oldest[0] || major == oldest[0] && minor < oldest[1]
+}
+
+// probeXA runs an empty branch and rolls it back.
+func (a *Admin) probeXA(ctx context.Context, _ Facts) (*Problem, error) {
+	conn, err := a.db.Conn(ctx)
+	if err != nil {
+		return nil, a.explain("connect", err)
+	}
+	xid := "'xaproxy.check." + rand.Text() + "','probe'," + strconv.Itoa(xa.FormatID)
+	for _, verb := range []string{"XA START ", "XA END ", "XA ROLLBACK "} {
+		if _, err = conn.ExecContext(ctx, verb+xid); err != nil {
+			break
+		}
+	}
+	failed := serverSaid(err)
+	if failed != nil {
+		// The session may be inside of the branch; this error makes the pool close it, and is not news to us.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	} else if err := conn.Close(); err != nil {
+		return nil, a.explain("close the connection", err)
+	}
+	var said *xa.ServerError
+	switch {
+	case failed == nil:
+		return nil, nil
+	case errors.As(failed, &said):
+		return &Problem{
+			Fatal: true,
+			Text:  "the server refuses XA transactions: " + said.Error(),
+			Fix:   "use a server that has them: MySQL or MariaDB with InnoDB, without Galera",
+		}, nil
+	}
+	return nil, a.explain("try XA", failed)
+}
+
+// probeRecover lists the prepared branches, which MySQL allows only with a privilege.
+func (a *Admin) probeRecover(ctx context.Context, f Facts) (*Problem, error) {
+	_, err := a.Prepared(ctx)
+	switch {
+	case err == nil:
+		return nil, nil
+	case !xa.IsErrno(err, xa.ErrnoRMErr) || f.MariaDB:
+		return nil, err
+	}
+	var account string
+	if err := a.db.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&account); err != nil {
+		return nil, a.explain("read the account", err)
+	}
+	return &Problem{
+		Fatal: true,
+		Text:  fmt.Sprintf("user %s may not list prepared branches (XA RECOVER), so nothing could be recovered", a.config.User),
+		Fix:   "run GRANT XA_RECOVER_ADMIN ON *.* TO " + quoteAccount(account),
+	}, nil
+}
+
+// quoteAccount quotes user@host as CURRENT_USER() returns it; a host has no @, a user may.
+func quoteAccount(account string) string {
+	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'" }
+	at := strings.LastIndexByte(account, '@')
+	if at < 0 {
+		return quote(account)
+	}
+	return quote(account[:at]) + "@" + quote(account[at+1:])
+}
