@@ -189,13 +189,14 @@ func (tx *Tx) step(r reply) {
 	}
 }
 
-// perform does the actions in order. Branch actions run in parallel; a lone one runs in this goroutine and its reply
-// is returned, as is the log's, so that a commit on one branch needs no goroutine.
+// perform does the actions in order. The log is asked in this goroutine and its reply is returned. Branch actions run
+// in goroutines of their own, unless there is nothing else to wait for: a lone one runs in this goroutine too, so that
+// a commit on one branch needs no other.
 func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
-	onBranches := tx.waiting
+	replies := tx.waiting
 	for _, a := range actions {
-		if verb(a.Kind) != nil {
-			onBranches++
+		if a.Kind == ActionAppend || verb(a.Kind) != nil {
+			replies++
 		}
 	}
 	for _, a := range actions {
@@ -214,7 +215,7 @@ func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 			tx.start(a, time.Now().Add(tx.c.o.CommitWait+tx.c.o.PrepareTimeout))
 		default:
 			deadline := time.Now().Add(tx.c.o.PrepareTimeout)
-			if onBranches == 1 {
+			if replies == 1 {
 				tx.waiting++
 				r, replied = tx.do(a, deadline), true
 			} else {
@@ -327,5 +328,13 @@ func (c *Coordinator) Adopt(x XID) {
 	delete(c.orphans, x)
 }
 
-// Close waits for the transactions that go on after their client was answered. No transaction may be begun after it.
+// Close waits for the transactions that go on after their client was answered. It is called once every other one has
+// its answer; no transaction may be begun after it.
 func (c *Coordinator) Close() { c.late.Wait() }
+
+// Running is the number of transactions in flight.
+func (c *Coordinator) Running() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.inFlight)
+}
