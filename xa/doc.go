@@ -17,7 +17,8 @@
 //
 //	X1  No prepared branch is committed before the decision is durable.
 //	X2  A decision never changes: once the record was handed to the log, no branch is rolled back, unless the log
-//	    said that nothing was written.
+//	    said that nothing was written. (The record of a one-phase commit only decides what becomes of its branch
+//	    should it turn up prepared: the server may still refuse it.)
 //	X3  A transaction ends on all its writing branches or on none: no branch is committed while another one is,
 //	    or will be, rolled back.
 //	X4  At rest, with every server up and recovery run, no branch is left prepared.

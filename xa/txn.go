@@ -293,11 +293,11 @@ func (t Txn) decidedByServer(e Event) (Txn, []Action) {
 	b := &t.Branches[e.Branch]
 	switch {
 	case e.Result == OK:
-		b.State = BranchCommitted
-	case e.Result == Refused: // R3: clear what is left of it in the session
+		b.State = BranchCommitted // R3: it has committed
+	case e.Result == Refused: // R3: it has not; clear what is left of it in the session
 		b.State, b.Refused = BranchRollingBack, true
 		return t, []Action{{Kind: ActionRollback, Branch: e.Branch}}
-	default: // R4
+	default: // R4: no answer, so nobody here knows
 		b.State = BranchLost
 	}
 	return t.settled()
