@@ -8,6 +8,7 @@
 #   tests/setup.sh tools   gofumpt and staticcheck
 #
 # MySQL is unpacked into a cache folder, beside whatever is installed: XAPROXY_CACHE, or xaproxy in the user's cache folder.
+# shellcheck disable=SC2086,SC2016 # lists of package names are split on purpose; $(...) in single quotes is for apt
 set -euo pipefail
 
 readonly gofumpt_version=v0.12.0
@@ -48,7 +49,7 @@ as_root() {
 
 postgres_bin() { # the folder of the newest installed PostgreSQL server
 	local newest
-	newest=$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | sort -V | tail -n 1)
+	newest=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -n 1)
 	if [[ $newest ]]; then dirname "$newest"; elif have postgres; then dirname "$(command -v postgres)"; fi
 }
 
@@ -102,7 +103,7 @@ set_up_packages() {
 	[[ $missing ]] || return 0
 	have apt-get || fail "this script knows Debian and Ubuntu only; install these yourself:" $missing
 	if [[ $(id -u) != 0 ]] && ! have sudo; then
-		fail "run as root: apt-get install --no-install-recommends" $missing
+		fail "run this as root, or install these first:" apt-get install --no-install-recommends $missing
 	fi
 	say "installing" $missing
 	as_root apt-get update >&2 || say "apt-get update reported problems; going on with the lists that are there"
@@ -131,7 +132,10 @@ no_mysql() {
 
 set_up_mysql() {
 	[[ -x $mysql/bin/mysqld && -x $mysql/bin/mysql ]] && return
-	have apt-get && have dpkg-deb || { no_mysql "it is unpacked from Debian packages, and this is not a Debian system"; return; }
+	if ! have apt-get || ! have dpkg-deb; then
+		no_mysql "it is unpacked from Debian packages, and this is not a Debian system"
+		return
+	fi
 	local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg work apt packages size loader package
 	mirror=$(debian_mirror)
 	[[ $mirror ]] || { no_mysql "it has to come from Debian's unstable suite, and this machine's package sources name no Debian mirror"; return; }
@@ -184,7 +188,11 @@ set_up_tool() { # program, module path, version
 	local program=$1 path=$2 version=$3
 	# The version is in the program's name on disk, so that looking needs no run of it.
 	[[ -x $tools/$program-$version ]] && return
-	have go || fail "$program is built with Go, which is not installed"
+	if ! have go; then
+		say "no $program: it is built with Go, which is not installed"
+		complete=false
+		return
+	fi
 	say "building $program $version"
 	mkdir -p "$tools"
 	GOBIN=$tools GOFLAGS=-mod=mod go install "$path@$version" >&2
@@ -216,8 +224,10 @@ report() {
 		row sysbench "$(command -v sysbench)" --version
 	fi
 	if $want_tools; then
-		printf '%-16s %-10s %s\n' gofumpt "${gofumpt_version#v}" "$tools/gofumpt"
-		printf '%-16s %-10s %s\n' staticcheck "${staticcheck_version#v}" "$tools/staticcheck"
+		local tool
+		for tool in "gofumpt $gofumpt_version" "staticcheck $staticcheck_version"; do
+			if [[ -x $tools/${tool/ /-} ]]; then printf '%-16s %-10s %s\n' "${tool% *}" "${tool#* v}" "$tools/${tool% *}"; fi
+		done
 	fi
 }
 

@@ -151,10 +151,7 @@ func (s *Server) Shutdown() error {
 	if p == nil {
 		return nil
 	}
-	if err := s.Thaw(); err != nil {
-		return err
-	}
-	if err := p.signal(s.engine.shutdownSignal()); err != nil {
+	if err := errors.Join(p.thaw(), p.signal(s.engine.shutdownSignal())); err != nil {
 		return fmt.Errorf("shut down %s: %w", s, err)
 	}
 	select {

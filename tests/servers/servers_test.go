@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +21,12 @@ import (
 	"github.com/xaproxy/xaproxy/tests/servers/servertest"
 )
 
-func TestMain(m *testing.M) { servertest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(ownerVariable) != "" {
+		own()
+	}
+	servertest.Main(m)
+}
 
 var kinds = []servers.Kind{servers.MariaDB, servers.MariaDBBinlog, servers.MySQL, servers.Postgres}
 
@@ -166,9 +174,13 @@ func TestAccounts(t *testing.T) {
 				if refused := err != nil; refused != (user == servers.LimitedUser && k == servers.MySQL) {
 					t.Errorf("%s: XA RECOVER: %v", user, err)
 				}
-				_, err = sql.Open("mysql", s.DSN(user, "wrong", ""))
+				wrong, err := sql.Open("mysql", s.DSN(user, "wrong", ""))
 				if err != nil {
 					t.Fatal(err)
+				}
+				defer wrong.Close()
+				if err := wrong.Ping(); err == nil {
+					t.Errorf("%s: let in with a wrong password", user)
 				}
 			}
 			plugin := "SELECT plugin FROM mysql.user WHERE user = 'app'"
@@ -179,6 +191,23 @@ func TestAccounts(t *testing.T) {
 			if got := query(t, s, "SELECT COUNT(*) FROM mysql.user WHERE user = ''"); got != "0" {
 				t.Errorf("%s anonymous accounts, want none", got)
 			}
+		})
+	}
+}
+
+// XIDs are bytes, not text, and gtrid and bqual have lengths of their own.
+func TestPreparedBytes(t *testing.T) {
+	for _, k := range []servers.Kind{servers.MariaDB, servers.MariaDBBinlog, servers.MySQL} {
+		t.Run(string(k), func(t *testing.T) {
+			s := servertest.Get(t, k)
+			xid := "X'00ff80',X'7cfe'"
+			database := servertest.Database(t, s)
+			// With a row: MariaDB rolls back a branch without any when its session ends, and only then says so.
+			execute(t, s, "CREATE TABLE "+database+".a (n INT PRIMARY KEY)",
+				"XA START "+xid, "INSERT INTO "+database+".a VALUES (1)", "XA END "+xid, "XA PREPARE "+xid)
+			prepared(t, s, "\x00\xff\x80|\x7c\xfe")
+			execute(t, s, "XA ROLLBACK "+xid)
+			prepared(t, s)
 		})
 	}
 }
@@ -284,6 +313,87 @@ func TestFreezeAndThaw(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A port that somebody else has taken is an error in the words that Start looks for when it tries another port.
+func TestPortTaken(t *testing.T) {
+	eachKind(t, func(t *testing.T, k servers.Kind) {
+		t.Parallel()
+		s := start(t, servers.Options{Kind: k})
+		if err := s.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Restart(t.Context())
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()), "already in use") {
+			t.Errorf("restart on a taken port: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// ownerVariable makes the test binary boot a server, say its pid and folder, and wait to be killed.
+const ownerVariable = "SERVERS_TEST_OWNER"
+
+func own() {
+	s, err := servers.Start(context.Background(), servers.Options{Kind: servers.MariaDB})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Pid(), s.Dir)
+	select {}
+}
+
+// A server does not outlive its parent, however that dies, and the next Start removes the folder.
+func TestOwnerKilled(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), ownerVariable+"=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	var dir string
+	if _, err := fmt.Fscan(out, &pid, &dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("no server with pid %d: %v", pid, err)
+	}
+	// While its owner lives, nobody removes the folder.
+	start(t, servers.Options{Kind: servers.MariaDB})
+	if _, err := os.Stat(dir); err != nil {
+		t.Fatalf("the folder of a living owner: %v", err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for syscall.Kill(pid, 0) == nil {
+		if ctx.Err() != nil {
+			t.Fatalf("the server with pid %d has outlived its parent: %v", pid, syscall.Kill(pid, syscall.SIGKILL))
+		}
+		runtime.Gosched()
+	}
+	start(t, servers.Options{Kind: servers.MariaDB})
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s of a dead owner is still there: %v", dir, err)
+	}
 }
 
 // A folder that the caller gave stays, with its data, and the next Start takes it as it is; a temporary one goes.
