@@ -303,9 +303,11 @@ func (c *Conn) header() {
 	c.chunk = min(c.rest, maxChunk)
 	c.rest -= c.chunk
 	c.last = c.chunk < maxChunk
-	h := [headerSize]byte{byte(c.chunk), byte(c.chunk >> 8), byte(c.chunk >> 16), c.seq}
+	if len(c.wbuf)+headerSize > writeBuffer {
+		c.Flush() // the error stays in werr
+	}
+	c.wbuf = append(c.wbuf, byte(c.chunk), byte(c.chunk>>8), byte(c.chunk>>16), c.seq)
 	c.seq++
-	c.buffer(h[:])
 }
 
 // put takes the next bytes of the current packet.
