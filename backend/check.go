@@ -24,6 +24,7 @@ type Facts struct {
 	DetachOnPrepare   bool // any session can finish a prepared branch while the session that prepared it lives
 	Identity          string
 	WaitTimeout       time.Duration // after which the server closes an idle session
+	SQLMode           string        // of a new session
 }
 
 // Problem is a setting or a privilege with which the promise to clients cannot be kept.
@@ -72,6 +73,7 @@ func (v variables) facts() Facts {
 		RollbackOnTimeout: v.on("innodb_rollback_on_timeout"),
 		DetachOnPrepare:   v.on("xa_detach_on_prepare"),
 		Identity:          v.identity(),
+		SQLMode:           v["sql_mode"],
 	}
 	if seconds, err := strconv.Atoi(v["wait_timeout"]); err == nil {
 		f.WaitTimeout = time.Duration(seconds) * time.Second

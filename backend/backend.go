@@ -1,0 +1,129 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// Backend is one configured database with its pool of raw connections. It is safe for concurrent use.
+type Backend struct {
+	Config config.Backend
+	Index  int // position in the configuration, which plans refer to
+
+	facts     atomic.Pointer[Facts] // nil until the start checks have passed
+	maxPacket int
+	tls       *tls.Config
+	pool      pool
+
+	mu    sync.Mutex        // protects following fields
+	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
+	lent  map[uint64]*Conn  // open connections by the server's id
+}
+
+// Open prepares the pool of one backend. It connects to nothing yet.
+func Open(index int, c config.Backend, maxPacket int) (*Backend, error) {
+	t, err := tlsConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{
+		Config: c, Index: index, maxPacket: maxPacket, tls: t,
+		names: make(map[uint16]string), lent: make(map[uint64]*Conn),
+	}
+	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.dial}
+	return b, nil
+}
+
+// Name is the backend's name in the configuration and the bqual of its branches.
+func (b *Backend) Name() string { return b.Config.Name }
+
+// Get lends a connection that can be brought to the state s; Conn.Begin does that when the first statement is sent.
+// It waits at most pool_wait for a free connection and connect_timeout for a new one. An error is a *wire.Error that
+// can be sent to the client; nothing was changed anywhere then.
+func (b *Backend) Get(ctx context.Context, s *Session) (*Conn, error) {
+	if b.facts.Load() == nil {
+		return nil, wire.NewError(wire.CodeBackendDown,
+			"backend %s has not passed its start checks yet: it cannot be reached; see the log of xaproxy", b.Config.Name)
+	}
+	return b.pool.get(ctx, b.Config.Name, s)
+}
+
+// RecordOnePhase reports whether the server may bring a branch back as prepared after it has acknowledged
+// XA COMMIT ... ONE PHASE, so that the decision must be durable before that is sent (MDEV-21469).
+func (b *Backend) RecordOnePhase() bool {
+	f := b.Facts()
+	return f.MariaDB && f.LogBin
+}
+
+// Ready opens the backend for clients, with what the start checks found.
+func (b *Backend) Ready(f Facts) { b.facts.Store(&f) }
+
+// Facts returns what the start checks found; zero before they have passed.
+func (b *Backend) Facts() Facts {
+	if f := b.facts.Load(); f != nil {
+		return *f
+	}
+	return Facts{}
+}
+
+// Stats returns the pool's counters.
+func (b *Backend) Stats() PoolStats { return b.pool.snapshot() }
+
+// Alive reports whether the server's connection id belongs to an open connection of this pool.
+func (b *Backend) Alive(id uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.lent[id]
+	return ok
+}
+
+// Close closes the free connections and those that are lent as they come back.
+func (b *Backend) Close() { b.pool.close() }
+
+// dial opens a connection for sessions like s.
+func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
+	d := wire.Dialer{
+		Network: "tcp", Addr: net.JoinHostPort(b.Config.Host, strconv.Itoa(b.Config.Port)),
+		User: b.Config.User, Password: b.Config.Password.Reveal(), Schema: s.Schema,
+		TLS: b.tls, Collation: s.Collation, Caps: s.Caps, MaxPacket: b.maxPacket,
+		Attrs:   map[string]string{"program_name": "xaproxy"},
+		Timeout: b.Config.ConnectTimeout.Std(),
+	}
+	if b.Config.Socket != "" {
+		d.Network, d.Addr = "unix", b.Config.Socket
+	}
+	w, hello, err := d.Dial(ctx)
+	if err != nil {
+		return nil, b.unavailable(err)
+	}
+	now := time.Now()
+	c := &Conn{Conn: w, ID: uint64(hello.ConnID), b: b, born: now, used: now}
+	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
+	if err := c.learnNames(); err != nil {
+		c.Conn.Close()
+		return nil, b.unavailable(err)
+	}
+	b.mu.Lock()
+	b.lent[c.ID] = c
+	b.mu.Unlock()
+	return c, nil
+}
+
+// unavailable turns the failure to open a connection into the client's error. What the server itself said about a
+// schema goes through; what it said about our own account does not, since it is not the client's login that failed.
+func (b *Backend) unavailable(err error) *wire.Error {
+	var e *wire.Error
+	if errors.As(err, &e) && e.Errno == wire.CodeUnknownDatabase.Errno() {
+		return e
+	}
+	return wire.NewError(wire.CodeBackendDown, "backend %s cannot be reached: %v", b.Config.Name, err)
+}

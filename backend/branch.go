@@ -1,0 +1,180 @@
+package backend
+
+import (
+	"errors"
+	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Branch is an XA branch on a connection of its own, from XA START to its end. It is the xa.BranchConn of MySQL and
+// MariaDB. One goroutine uses it at a time.
+//
+// Source of the states and of what is allowed in them: MySQL manual, "XA Transaction States".
+type Branch struct {
+	conn  *Conn
+	xid   xa.XID
+	sql   string // the XID as the argument of the XA verbs
+	state branchState
+}
+
+type branchState uint8
+
+const (
+	branchNew      branchState = iota // XA START was not yet answered
+	branchActive                      // statements run
+	branchUnknown                     // XA END was sent; ended or not, prepared or not
+	branchPrepared                    // XA PREPARE was acknowledged
+	branchEnded                       // committed or rolled back, and acknowledged
+)
+
+// NewBranch returns the branch of a transaction on the connection. XA START is sent by its first Begin.
+func NewBranch(c *Conn, g xa.GTRID) *Branch {
+	c.branch = true
+	x := xa.XID{GTRID: g, BQUAL: c.b.Config.Name}
+	return &Branch{conn: c, xid: x, sql: x.SQL()}
+}
+
+// Conn returns the branch's connection, on which answers to Begin are read.
+func (b *Branch) Conn() *Conn { return b.conn }
+
+// Begin sends a statement of the client; the first one starts the branch, with opening between what the session
+// needs and XA START (SET TRANSACTION), and lead after it (savepoints). See Conn.Begin for the errors.
+func (b *Branch) Begin(s *Session, sql []byte, opening string, lead ...string) error {
+	if b.state == branchNew {
+		start := make([]string, 0, len(lead)+2)
+		if opening != "" {
+			start = append(start, opening)
+		}
+		lead = append(append(start, "XA START "+b.sql), lead...)
+	}
+	if err := b.conn.Begin(s, sql, lead...); err != nil {
+		return err
+	}
+	b.state = branchActive
+	return nil
+}
+
+// Started reports whether the server has acknowledged XA START.
+func (b *Branch) Started() bool { return b.state != branchNew }
+
+// Ref tells recovery where the branch is.
+func (b *Branch) Ref() xa.BranchRef {
+	return xa.BranchRef{Backend: b.xid.BQUAL, Server: b.conn.b.Facts().Identity, ConnID: b.conn.ID}
+}
+
+// Prepare asks for the vote, in one packet.
+func (b *Branch) Prepare(deadline time.Time) error {
+	b.state = branchUnknown
+	if err := b.verbs(deadline, "XA END "+b.sql, "XA PREPARE "+b.sql); err != nil {
+		return err
+	}
+	b.state = branchPrepared
+	return nil
+}
+
+// Commit commits the prepared branch.
+func (b *Branch) Commit(deadline time.Time) error {
+	return b.end(b.verbs(deadline, "XA COMMIT "+b.sql))
+}
+
+// CommitOnePhase commits the branch without a vote, in one packet. It is never sent for a prepared branch: MySQL
+// would commit it.
+func (b *Branch) CommitOnePhase(deadline time.Time) error {
+	b.state = branchUnknown
+	return b.end(b.verbs(deadline, "XA END "+b.sql, "XA COMMIT "+b.sql+" ONE PHASE"))
+}
+
+// Rollback rolls the branch back, from whichever state it is in.
+func (b *Branch) Rollback(deadline time.Time) error {
+	if b.conn.broken {
+		return errBroken
+	}
+	var err error
+	switch b.state {
+	case branchNew: // the server never had it
+		return b.end(nil)
+	case branchActive:
+		// After a deadlock MySQL wants XA END before XA ROLLBACK and MariaDB refuses it, so its result does not count.
+		b.state = branchUnknown
+		err = b.verbs(deadline, "XA END "+b.sql, "XA ROLLBACK "+b.sql)
+		if answered(err) {
+			err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
+		}
+	default:
+		err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
+	}
+	if xa.IsErrno(err, xa.ErrnoNotA, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock) {
+		err = nil // gone already: this is the session that had it, so nobody else can still hold it
+	}
+	return b.end(err)
+}
+
+// Release gives the connection back. It is closed unless the branch has ended: a server may keep a branch attached to
+// the session, and MariaDB must not be made to reset it.
+func (b *Branch) Release() {
+	if b.state != branchEnded {
+		b.conn.broken = true
+	}
+	b.conn.Put()
+}
+
+func (b *Branch) end(err error) error {
+	if err == nil {
+		b.state = branchEnded
+		b.conn.branch = false
+	}
+	return err
+}
+
+var errBroken = errors.New("connection was lost before")
+
+// verbs sends XA verbs in one packet and reads their answers, up to the first error. A server's error comes back as
+// *xa.ServerError; after anything else the connection is broken.
+func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
+	c := b.conn
+	if c.broken {
+		return errBroken
+	}
+	if err := c.SetDeadline(deadline); err != nil {
+		return c.lost(err)
+	}
+	c.lead = c.lead[:0]
+	for i, v := range verbs {
+		if i > 0 {
+			c.lead = append(c.lead, ';')
+		}
+		c.lead = append(c.lead, v...)
+	}
+	if err := c.SendCommand(wire.ComQuery, c.lead); err != nil {
+		return c.lost(err)
+	}
+	var refused error
+	for range verbs {
+		if err := c.Expect(); c.broken {
+			return err
+		} else if err != nil { // a server runs nothing behind the first error
+			refused = serverError(err)
+			break
+		}
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return c.lost(err)
+	}
+	return refused
+}
+
+// serverError makes the server's answer known to package xa as such.
+func serverError(err error) error {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return &xa.ServerError{Errno: e.Errno, State: e.State, Message: e.Message}
+	}
+	return err
+}
+
+func answered(err error) bool {
+	var e *xa.ServerError
+	return errors.As(err, &e)
+}

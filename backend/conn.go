@@ -1,0 +1,244 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// Conn is a raw connection to a backend. It has one user at a time.
+type Conn struct {
+	*wire.Conn
+	ID uint64 // the server's connection id
+
+	b      *Backend
+	state  Session // what the server's session is known to be
+	lead   []byte  // scratch space of Begin
+	born   time.Time
+	used   time.Time // when it was last given back
+	lends  uint64    // how often it was lent
+	branch bool      // an XA branch lives on it
+	broken bool      // it must be closed
+}
+
+// Backend returns the backend that the connection leads to.
+func (c *Conn) Backend() *Backend { return c.b }
+
+// Begin sends one statement and makes the connection ready to read its answer. In front of the statement and in the
+// same packet travel the statements that the connection lacks to be in the state s, and then those of lead (XA START,
+// SAVEPOINT ...). A server stops at the first error, so the statement runs only if all of them succeeded; this is what
+// makes XA START safe without a round trip of its own.
+//
+// An error means that the statement did not run: a *wire.Error is what the server said to one of the leading
+// statements, anything else means that the connection broke. The connection is closed on the next Put in both cases.
+func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
+	if c.state == *s && len(lead) == 0 {
+		if err := c.SendCommand(wire.ComQuery, sql); err != nil {
+			return c.lost(err)
+		}
+		return nil
+	}
+	set, n := s.Set, s.Sets
+	if strings.HasPrefix(set, c.state.Set) {
+		set, n = set[len(c.state.Set):], n-c.state.Sets
+	} else if !c.branch { // something was set that s has not
+		if err := c.reset(); err != nil {
+			return err
+		}
+	}
+	n += len(lead)
+	c.lead = c.lead[:0]
+	if c.state.Schema != s.Schema && s.Schema != "" {
+		c.lead = append(append(append(c.lead, "USE "...), Quote(s.Schema)...), ';')
+		n++
+	}
+	c.lead = append(c.lead, set...)
+	for _, l := range lead {
+		c.lead = append(append(c.lead, l...), ';')
+	}
+	if err := c.SendCommand(wire.ComQuery, c.lead, sql); err != nil {
+		return c.lost(err)
+	}
+	for range n {
+		if err := c.Expect(); err != nil {
+			c.broken = true
+			return err
+		}
+	}
+	c.state = *s
+	return nil
+}
+
+// Exec runs a statement of our own that answers with an OK.
+func (c *Conn) Exec(sql string) error {
+	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
+		return c.lost(err)
+	}
+	return c.Expect()
+}
+
+// Query runs a statement of our own with a small result.
+func (c *Conn) Query(sql string) (wire.Rows, error) {
+	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
+		return wire.Rows{}, c.lost(err)
+	}
+	rows, err := c.ReadResult(maxOwnResult)
+	return rows, c.classify(err)
+}
+
+// maxOwnResult bounds in bytes the answers to statements of our own: variables, identities.
+const maxOwnResult = 64 << 10
+
+// Expect reads the answer to a statement of our own: nil for OK, a *wire.Error for the server's error.
+func (c *Conn) Expect() error {
+	_, err := c.ReadResult(maxOwnResult)
+	return c.classify(err)
+}
+
+// classify marks the connection as broken unless err is nil or the server's own answer.
+func (c *Conn) classify(err error) error {
+	var answered *wire.Error
+	if err == nil || errors.As(err, &answered) {
+		return err
+	}
+	return c.lost(err)
+}
+
+// lost marks the connection as broken.
+func (c *Conn) lost(err error) error {
+	c.broken = true
+	return fmt.Errorf("backend %s: connection lost: %w", c.b.Config.Name, err)
+}
+
+// Result reads the answer to a statement of the client that answers with an OK, to be merged with others.
+func (c *Conn) Result() (wire.OK, error) {
+	rows, err := c.ReadResult(maxOwnResult)
+	return rows.OK, c.classify(err)
+}
+
+// Lends tells one loan of the connection from another.
+func (c *Conn) Lends() uint64 { return c.lends }
+
+// Reclaim borrows the connection again after Put, if it has served nobody else since the loan with that number.
+func (c *Conn) Reclaim(lends uint64) bool { return c.b.pool.reclaim(c, lends) }
+
+// Break marks the connection as unusable: Put closes it.
+func (c *Conn) Break() { c.broken = true }
+
+// Became notes that the session was brought to s by statements that the caller sent itself.
+func (c *Conn) Became(s *Session) { c.state = *s }
+
+// Put gives the connection back: kept if it is clean, closed if it is not.
+func (c *Conn) Put() {
+	if c.broken || c.Buffered() {
+		c.b.pool.discard(c)
+		return
+	}
+	c.b.pool.put(c)
+}
+
+// close closes the connection, once. The pool accounts for it.
+func (c *Conn) close() {
+	c.b.mu.Lock()
+	delete(c.b.lent, c.ID)
+	c.b.mu.Unlock()
+	_ = c.Conn.Close() // nothing is buffered for writing, and nobody waits for what the server still says
+}
+
+// reset takes back everything that was set in the session. It would roll an active branch back without a word and
+// corrupt a prepared one on MariaDB, so it must not be called while a branch exists on the connection.
+func (c *Conn) reset() error {
+	if err := c.SendCommand(wire.ComResetConnection); err != nil {
+		return c.lost(err)
+	}
+	if err := c.Expect(); err != nil {
+		c.broken = true
+		return err
+	}
+	c.b.mu.Lock()
+	names := c.b.names[c.state.Collation]
+	c.b.mu.Unlock()
+	c.state.Set, c.state.Sets = "", 0
+	if err := c.Exec(names); err != nil { // a reset goes back to the server's character set, not to the handshake's
+		c.broken = true
+		return err
+	}
+	return nil
+}
+
+// learnNames asks the server, once per collation id and backend, what a handshake with that id amounts to.
+func (c *Conn) learnNames() error {
+	id := c.state.Collation
+	c.b.mu.Lock()
+	_, known := c.b.names[id]
+	c.b.mu.Unlock()
+	if known {
+		return nil
+	}
+	rows, err := c.Query("SELECT @@character_set_client, @@collation_connection")
+	if err != nil {
+		return err
+	}
+	if len(rows.Values) != 1 || len(rows.Values[0]) != 2 {
+		return fmt.Errorf("unexpected answer to a question about character sets")
+	}
+	c.b.mu.Lock()
+	c.b.names[id] = fmt.Sprintf("SET NAMES %s COLLATE %s", rows.Values[0][0], rows.Values[0][1])
+	c.b.mu.Unlock()
+	return nil
+}
+
+// quiet is how long a connection may be idle before it is looked at: a server that was stopped closes its
+// connections, and the first client to come after that should not pay for it.
+const quiet = 200 * time.Millisecond
+
+// usable reports whether a free connection can be lent.
+func (c *Conn) usable(lifetime time.Duration) bool {
+	now := time.Now()
+	idle := now.Sub(c.used)
+	switch {
+	case now.Sub(c.born) > lifetime:
+		return false
+	case idle >= c.b.Config.IdleCheck.Std():
+		return c.ping()
+	case idle >= quiet:
+		return !c.closedByPeer()
+	}
+	return true
+}
+
+// ping asks the server for a sign of life, within connect_timeout.
+func (c *Conn) ping() bool {
+	if c.SetDeadline(time.Now().Add(c.b.Config.ConnectTimeout.Std())) != nil {
+		return false
+	}
+	if c.SendCommand(wire.ComPing) != nil || c.Expect() != nil {
+		return false
+	}
+	return c.SetDeadline(time.Time{}) == nil
+}
+
+// closedByPeer looks at the socket without waiting. A connection at rest has nothing to read, so anything there,
+// be it the end of the stream or a farewell error, means that the server has given it up.
+func (c *Conn) closedByPeer() bool {
+	sc, ok := c.NetConn().(syscall.Conn)
+	if !ok {
+		return false // TLS: found out when it is used
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	closed := true
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		closed = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK
+		return true
+	})
+	return closed || err != nil
+}
