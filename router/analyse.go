@@ -1,0 +1,185 @@
+package router
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// finding is what the analysis of a statement collects.
+type finding struct {
+	write, commit, previous bool
+	schemas                 map[string]bool
+	home                    int    // backend of the unsharded tables, -1: none yet
+	homeOf                  string // a table that lives there
+}
+
+func newFinding() finding { return finding{schemas: map[string]bool{}, home: -1} }
+
+// settle puts an unsharded table on its backend. All of a statement must be on one.
+func (f *finding) settle(c *catalog, backend int, table string, at int) *reason {
+	if f.home >= 0 && f.home != backend {
+		return unsupported(at, "run one statement for each backend", "table %s is on backend %s and table %s is on backend %s: joins across backends are not supported yet",
+			f.homeOf, c.backends[f.home], table, c.backends[backend])
+	}
+	f.home, f.homeOf = backend, table
+	return nil
+}
+
+// plan is the plan on one backend without its parts.
+func (f *finding) plan() Plan {
+	return Plan{Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Schemas: slices.Sorted(maps.Keys(f.schemas))}
+}
+
+// shape is the result for a statement whose backend is known, or AnyBackend.
+func (f *finding) shape(r *Router, backend int) *shape {
+	return &shape{plan: r.plans.get(f.plan(), len(r.catalog.backends)).on(backend)}
+}
+
+// analyse finds out all about a shape. It sees nothing else of the client's text.
+func (r *Router) analyse(text, schema string, mode Mode) *shape {
+	sh, why := r.newStmt(text, schema, mode).analyse()
+	if why != nil {
+		return &shape{refused: why}
+	}
+	return sh
+}
+
+// refusedVerbs are statements that are refused whatever they say, with the reason.
+var refusedVerbs = map[string]string{
+	"LOCK": "table locks are " + sessionState, "UNLOCK": "table locks are " + sessionState, "HANDLER": "an open handler is " + sessionState,
+	"PREPARE": "statements prepared by name are " + sessionState, "EXECUTE": "statements prepared by name are " + sessionState,
+	"DEALLOCATE": "statements prepared by name are " + sessionState, "GET": "diagnostics go to user variables, " + sessionState,
+	"XA":   "xaproxy itself makes transactions atomic across backends; use BEGIN and COMMIT",
+	"CALL": "a procedure may touch any table", "LOAD": "its rows cannot be placed", "IMPORT": "it concerns one server",
+	"FLUSH": "it concerns one server", "KILL": "connections are numbered by each backend", "RESET": "it concerns one server", "PURGE": "it concerns one server",
+	"CHANGE": "it concerns one server", "STOP": "it concerns one server", "SHUTDOWN": "it concerns one server", "RESTART": "it concerns one server",
+	"INSTALL": "it concerns one server", "UNINSTALL": "it concerns one server", "BINLOG": "it concerns one server", "CLONE": "it concerns one server",
+	"BACKUP": "it concerns one server", "CACHE": "it concerns one server",
+	"GRANT": "accounts are those of the configuration", "REVOKE": "accounts are those of the configuration",
+	"SIGNAL": "it belongs in stored programs", "RESIGNAL": "it belongs in stored programs",
+}
+
+func (st *stmt) analyse() (*shape, *reason) {
+	switch st.word(0) {
+	case "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "USE":
+		p, why := st.control()
+		if why != nil {
+			return nil, why
+		}
+		return &shape{plan: p}, nil
+	}
+	f := newFinding()
+	var why *reason
+	if f.previous, why = st.session(); why != nil {
+		return nil, why
+	}
+	verb := st.word(0)
+	switch verb {
+	case "SELECT", "WITH", "VALUES", "TABLE", "INSERT", "REPLACE", "UPDATE", "DELETE", "DO":
+		return st.query(f)
+	case "SHOW":
+		return st.show(f)
+	case "DESCRIBE", "DESC", "EXPLAIN":
+		return st.explain(f)
+	case "HELP":
+		return f.shape(st.r, AnyBackend), nil
+	case "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE", "CHECK", "REPAIR", "CHECKSUM":
+		return st.define(f)
+	}
+	if st.op(0, "(") {
+		return st.query(f)
+	}
+	if text := refusedVerbs[verb]; text != "" {
+		return nil, unsupported(st.at(0), "run it on the backend itself if it is needed", "%s is not supported: %s", verb, text)
+	}
+	return nil, syntax(st.at(0), "you have an error in your SQL syntax: no statement begins with %s", st.near(0))
+}
+
+// loose finds a place for a statement that is not understood in detail: a single backend, or the one that holds all of every
+// schema that the statement could mean. i is the token that was not understood.
+func (st *stmt) loose(f finding, i int) (*shape, *reason) {
+	c := st.r.catalog
+	refuse := func(why string) *reason {
+		return unsupported(st.at(i), "write it in simpler terms, or check its syntax",
+			"the statement is not understood near %s, and %s", st.near(i), why)
+	}
+	names := st.qualifiers()
+	if st.schema != "" {
+		names = append(names, object{name: st.schema, at: -1})
+	}
+	home := -1
+	if len(c.backends) == 1 {
+		home = 0
+	}
+	for _, q := range names {
+		name := strings.ToLower(q.name)
+		switch {
+		case systemSchemas[name]:
+			f.schemas[name] = true
+			continue
+		case c.schemas[name] != nil:
+			f.schemas[name] = true
+		case q.at >= 0 && (st.alone(q.name) || name == "new" || name == "old"):
+			continue // an alias, a table or the row of a trigger, followed by a column
+		default:
+			return nil, c.unknown(name, q.at)
+		}
+		if len(c.backends) == 1 {
+			continue
+		}
+		b := c.whole(name)
+		if b < 0 {
+			return nil, refuse("schema " + name + " is on several backends")
+		}
+		if home >= 0 && b != home {
+			return nil, refuse("its schemas are on backends " + c.backends[home] + " and " + c.backends[b])
+		}
+		home = b
+	}
+	if name := st.elsewhere(home); name != "" {
+		return nil, refuse("it may mean table " + name + " of another backend")
+	}
+	if home < 0 && f.commit {
+		return nil, &reason{errno: 1046, text: "no database selected", do: "USE a schema", at: st.at(0)}
+	}
+	return f.shape(st.r, home), nil
+}
+
+// qualifiers are the identifiers with a point behind them.
+func (st *stmt) qualifiers() (all []object) {
+	for i, t := range st.toks {
+		if t.name != "" && !t.dotted && st.op(i+1, ".") {
+			all = append(all, object{name: t.name, at: t.start})
+		}
+	}
+	return all
+}
+
+// alone tells whether the identifier also occurs without a point behind it.
+func (st *stmt) alone(name string) bool {
+	for i, t := range st.toks {
+		if strings.EqualFold(t.name, name) && !st.op(i+1, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+// elsewhere is a configured table that is not, or not only, on the backend and whose name the statement contains; "" if none.
+func (st *stmt) elsewhere(backend int) string {
+	if len(st.r.catalog.backends) == 1 {
+		return ""
+	}
+	for _, t := range st.toks {
+		if t.name == "" {
+			continue
+		}
+		for _, s := range st.r.catalog.schemas {
+			if have := s.tables[strings.ToLower(t.name)]; have != nil && (have.sharded() || have.backend != backend) {
+				return have.name
+			}
+		}
+	}
+	return ""
+}

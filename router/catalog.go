@@ -1,0 +1,187 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// catalog is the configuration as a statement's names see it. Names are lower case: schemas and tables whose names differ
+// only in case are one.
+type catalog struct {
+	backends []string
+	schemas  map[string]*schema
+}
+
+// schema is a schema that the configuration names in [[schemas]] or [[tables]].
+type schema struct {
+	backend int // of tables without an entry, -1 when only tables with an entry exist
+	tables  map[string]*table
+	names   []string // of tables, in the order of the configuration
+}
+
+// table is a table with an entry of its own.
+type table struct {
+	name     string // schema.table
+	backend  int    // of an unsharded table, else -1
+	backends []int  // of a sharded table, in shard order
+	column   string // lower case
+	function function
+}
+
+func (t *table) sharded() bool { return t.backend < 0 }
+
+// together tells whether equal keys of the two tables are on the same backend.
+func (t *table) together(u *table) bool {
+	return t.function == u.function && slices.Equal(t.backends, u.backends)
+}
+
+// systemSchemas are on every server.
+var systemSchemas = map[string]bool{"information_schema": true, "mysql": true, "performance_schema": true, "sys": true}
+
+func newCatalog(cfg *config.Config) (*catalog, error) {
+	c := &catalog{schemas: map[string]*schema{}}
+	for i := range cfg.Backends {
+		c.backends = append(c.backends, cfg.Backends[i].Name)
+	}
+	if len(c.backends) == 0 {
+		return nil, fmt.Errorf("no backend is configured")
+	}
+	backend := func(name, of string) (int, error) {
+		if i := cfg.BackendIndex(name); i >= 0 {
+			return i, nil
+		}
+		return 0, fmt.Errorf("%s: backend %q is not configured", of, name)
+	}
+	for _, s := range cfg.Schemas {
+		name := strings.ToLower(s.Name)
+		if c.schemas[name] != nil {
+			return nil, fmt.Errorf("schema %s is configured twice", name)
+		}
+		at, err := backend(s.Backend, "schema "+name)
+		if err != nil {
+			return nil, err
+		}
+		c.schemas[name] = &schema{backend: at, tables: map[string]*table{}}
+	}
+	for i := range cfg.Tables {
+		in, name := strings.ToLower(cfg.Tables[i].Schema), strings.ToLower(cfg.Tables[i].Name)
+		s := c.schemas[in]
+		if s == nil {
+			s = &schema{backend: -1, tables: map[string]*table{}}
+			c.schemas[in] = s
+		}
+		if s.tables[name] != nil {
+			return nil, fmt.Errorf("table %s.%s is configured twice", in, name)
+		}
+		t := &table{name: in + "." + name, backend: -1}
+		if err := t.fill(&cfg.Tables[i], backend); err != nil {
+			return nil, err
+		}
+		s.tables[name] = t
+		s.names = append(s.names, name)
+	}
+	return c, nil
+}
+
+func (t *table) fill(from *config.Table, backend func(name, of string) (int, error)) (err error) {
+	if len(from.Backends) == 0 {
+		t.backend, err = backend(from.Backend, "table "+t.name)
+		return err
+	}
+	f, known := functions[from.Function]
+	if !known {
+		return fmt.Errorf("table %s: function %q is neither hash nor modulo", t.name, from.Function)
+	}
+	if from.Column == "" {
+		return fmt.Errorf("table %s is sharded by no column", t.name)
+	}
+	if len(from.Backends) == 1 { // nothing to choose
+		t.backend, err = backend(from.Backends[0], "table "+t.name)
+		return err
+	}
+	t.column, t.function = strings.ToLower(from.Column), f
+	for _, name := range from.Backends {
+		at, err := backend(name, "table "+t.name)
+		if err != nil {
+			return err
+		}
+		t.backends = append(t.backends, at)
+	}
+	return nil
+}
+
+// place is where a table is.
+type place struct {
+	system  bool   // in a system schema
+	backend int    // of an unsharded table
+	table   *table // a sharded one
+}
+
+// resolve finds a table; both names are as the statement has them, in may be empty when the statement has no qualifier.
+func (c *catalog) resolve(in, name, current string, at int) (place, string, *reason) {
+	if in == "" {
+		in = current
+	}
+	if in == "" {
+		return place{}, "", &reason{errno: 1046, text: "no database selected", do: "qualify the table with its schema or USE one", at: at}
+	}
+	in, name = strings.ToLower(in), strings.ToLower(name)
+	if systemSchemas[in] {
+		return place{system: true}, in, nil
+	}
+	s := c.schemas[in]
+	if s == nil {
+		return place{}, in, c.unknown(in, at)
+	}
+	t := s.tables[name]
+	switch {
+	case t != nil && t.sharded():
+		return place{table: t}, in, nil
+	case t != nil:
+		return place{backend: t.backend}, in, nil
+	case s.backend >= 0:
+		return place{backend: s.backend}, in, nil
+	}
+	return place{}, in, &reason{
+		errno: 1146, text: fmt.Sprintf("table '%s.%s' doesn't exist for xaproxy", in, name),
+		do: "add a [[tables]] entry for it, or a [[schemas]] entry for its schema", at: at,
+	}
+}
+
+func (c *catalog) unknown(schema string, at int) *reason {
+	return &reason{errno: 1049, text: fmt.Sprintf("unknown database '%s'", schema), do: "name it in [[schemas]] or [[tables]] of the configuration", at: at}
+}
+
+// whole is the backend that holds everything of the schema, or -1.
+func (c *catalog) whole(name string) int {
+	s := c.schemas[name]
+	if s == nil {
+		return -1
+	}
+	for _, t := range s.tables {
+		if t.backend != s.backend {
+			return -1
+		}
+	}
+	return s.backend
+}
+
+// first is a backend that knows the schema: its own, or the first one of its tables.
+func (c *catalog) first(name string) int {
+	s := c.schemas[name]
+	if s.backend >= 0 {
+		return s.backend
+	}
+	return s.tables[s.names[0]].first()
+}
+
+// first is the table's backend, or the first of them.
+func (t *table) first() int {
+	if t.sharded() {
+		return t.backends[0]
+	}
+	return t.backend
+}

@@ -1,0 +1,160 @@
+package router
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// insert resolves INSERT or REPLACE. It returns what places the rows, or nil when the table is not sharded.
+func (v *resolver) insert(n *sqlparser.Insert) *insert {
+	named := &scope{}
+	v.with(n.With, named)
+	target := v.target(n.Table)
+	if v.why != nil {
+		return nil
+	}
+	sc := &scope{outer: named, refs: []*ref{target}}
+	v.visit(n.OnDup, sc)
+	v.visit(n.Returning, sc)
+	values, literal := rowsOf(n.Rows)
+	if literal {
+		v.visit(values, sc)
+	} else if q, ok := n.Rows.(sqlparser.SelectStatement); ok {
+		v.query(q, named)
+	} else {
+		v.refuse(unsupported(v.st.at(0), "", "INSERT of %T is not supported", n.Rows))
+	}
+	if target.table == nil {
+		// A row left out of the shape because it looks like another may have keys of its own.
+		if literal && len(v.sharded) > 0 {
+			v.refuse(unsupported(v.st.find(v.sharded[0].name), "read it first", "a query on the sharded table %s inside of VALUES is not supported", v.sharded[0].table.name))
+		}
+		return nil
+	}
+	for i, r := range v.sharded {
+		if r == target {
+			v.sharded = slices.Delete(v.sharded, i, i+1)
+			break
+		}
+	}
+	at := v.st.find(target.name)
+	if !literal {
+		v.refuse(unsupported(at, "read the rows first and insert literals", "INSERT ... SELECT into the sharded table %s is not supported yet", target.table.name))
+		return nil
+	}
+	for _, a := range n.OnDup {
+		if a.Name.Name.Lowered() == target.table.column {
+			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", target.table.column, target.table.name))
+		}
+	}
+	return v.rows(target.table, n.Columns, values, at)
+}
+
+// target is the table that an INSERT writes to.
+func (v *resolver) target(n sqlparser.TableName) *ref {
+	sc := &scope{}
+	v.named(n, "", sc)
+	if len(sc.refs) == 0 {
+		v.refuse(syntax(v.st.at(0), "you have an error in your SQL syntax: no table to insert into"))
+		return nil
+	}
+	return sc.refs[0]
+}
+
+// rowsOf are the rows of VALUES or SET, if that is where they come from.
+func rowsOf(r sqlparser.InsertRows) (sqlparser.Values, bool) {
+	switch r := r.(type) {
+	case *sqlparser.AliasedValues:
+		return r.Values, true
+	case sqlparser.AliasedValues:
+		return r.Values, true
+	case sqlparser.Values:
+		return r, true
+	}
+	return nil, false
+}
+
+// rows finds the shard key in each row.
+func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) *insert {
+	if len(columns) == 0 {
+		v.refuse(unsupported(at, "name the columns: INSERT INTO t (a, b) VALUES ...", "an INSERT without column names does not say which value is %s, the shard key of %s", t.column, t.name))
+		return nil
+	}
+	index := -1
+	for i, c := range columns {
+		if c.Lowered() != t.column {
+			continue
+		}
+		if index >= 0 {
+			v.refuse(syntax(v.st.find(t.column), "you have an error in your SQL syntax: column %s is named twice", t.column))
+		}
+		index = i
+	}
+	if index < 0 {
+		v.refuse(unsupported(at, "give it a value", "the INSERT has no value for %s, the shard key of %s", t.column, t.name))
+		return nil
+	}
+	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set()}
+	for _, r := range values {
+		if index >= len(r) {
+			v.refuse(&reason{errno: 1235, text: "a row of the INSERT has fewer values than there are columns", at: at})
+			return nil
+		}
+		k, ok := v.st.literal(r[index])
+		if !ok {
+			v.refuse(unsupported(at, "compute it in the client", "the value of %s, the shard key of %s, is not a literal", t.column, t.name))
+			return nil
+		}
+		in.keys = append(in.keys, k)
+	}
+	return in
+}
+
+// set tells whether the INSERT has SET in place of VALUES: SET comes first.
+func (v *resolver) set() bool {
+	s, w := v.st.has("SET"), v.st.has("VALUES", "VALUE")
+	return s >= 0 && (w < 0 || s < w)
+}
+
+// update resolves UPDATE.
+func (v *resolver) update(n *sqlparser.Update) {
+	named := &scope{}
+	v.with(n.With, named)
+	sc := v.from(n.TableExprs, named, n.Where)
+	for _, a := range n.Exprs {
+		v.assign(a.Name, sc)
+	}
+	for _, part := range []any{n.Exprs, n.OrderBy, n.Limit, n.Returning} {
+		v.visit(part, sc)
+	}
+}
+
+// assign refuses to change a shard key.
+func (v *resolver) assign(c *sqlparser.ColName, sc *scope) {
+	for _, r := range sc.refs {
+		if !r.keyed(c.Name.Lowered()) {
+			continue
+		}
+		if q := strings.ToLower(c.Qualifier.Name.String()); q == "" || q == r.alias {
+			v.refuse(unsupported(v.st.find(c.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", r.table.column, r.table.name))
+		}
+	}
+}
+
+// delete resolves DELETE.
+func (v *resolver) delete(n *sqlparser.Delete) {
+	named := &scope{}
+	v.with(n.With, named)
+	sc := v.from(n.TableExprs, named, n.Where)
+	for _, t := range n.Targets {
+		name, in := strings.ToLower(t.Name.String()), strings.ToLower(t.DbQualifier.String())
+		if !slices.ContainsFunc(sc.refs, func(r *ref) bool { return r.alias == name && (in == "" || in == r.schema) }) {
+			v.refuse(unsupported(v.st.find(t.Name.String()), "name it as FROM does", "table %s is deleted from but not in FROM", t.Name))
+		}
+	}
+	for _, part := range []any{n.OrderBy, n.Limit, n.Returning} {
+		v.visit(part, sc)
+	}
+}

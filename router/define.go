@@ -1,0 +1,182 @@
+package router
+
+import (
+	"slices"
+	"strings"
+)
+
+// define plans the statements that create, change, drop, check or rebuild tables and other objects.
+//
+// Where the tables of the statement can be read, they decide. Otherwise the statement goes where the whole schema is.
+// https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
+func (st *stmt) define(f finding) (*shape, *reason) {
+	f.write, f.commit = true, true
+	verb := st.word(0)
+	if i := st.has("TEMPORARY"); i >= 0 && i <= 4 && (verb == "CREATE" || verb == "DROP") {
+		return nil, unsupported(st.at(i), "use a plain table", "temporary tables are not supported yet: they are %s", sessionState)
+	}
+	i, what := st.what()
+	switch what {
+	case "TABLE", "TABLES":
+		names, why := st.tables(verb, i+1)
+		if why != nil {
+			return nil, why
+		}
+		if verb == "CHECKSUM" {
+			f.write, f.commit = false, false
+		}
+		return st.defined(f, names)
+	case "INDEX", "KEY":
+		for ; i < len(st.toks); i++ {
+			if st.word(i) == "ON" {
+				o, _, ok := st.object(i + 1)
+				if !ok {
+					return nil, st.wrong(i + 1)
+				}
+				return st.defined(f, []object{o})
+			}
+		}
+		return nil, st.wrong(i)
+	case "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE":
+		return st.loose(f, i)
+	case "DATABASE", "SCHEMA":
+		return nil, unsupported(st.at(i), "run it on the backends themselves and name it in the configuration", "%s %s is not supported yet", verb, what)
+	case "USER", "ROLE":
+		return nil, unsupported(st.at(i), "change the configuration", "%s %s is not supported: accounts are those of the configuration", verb, what)
+	}
+	if verb == "TRUNCATE" {
+		names, why := st.tables(verb, 1)
+		if why != nil {
+			return nil, why
+		}
+		return st.defined(f, names)
+	}
+	if verb == "ANALYZE" { // MariaDB: ANALYZE [FORMAT=...] statement
+		f.commit = false
+		return st.loose(f, 1)
+	}
+	if what == "" {
+		return nil, st.wrong(1)
+	}
+	return nil, unsupported(st.at(i), "run it on the backend itself if it is needed", "%s %s is not supported: it concerns one server", verb, what)
+}
+
+// objects are what CREATE, ALTER and the others are about; the first of them in a statement counts.
+var objects = []string{
+	"TABLE", "TABLES", "INDEX", "KEY", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE", "DATABASE", "SCHEMA", "USER", "ROLE",
+	"SERVER", "TABLESPACE", "LOGFILE", "UNDO", "RESOURCE", "SPATIAL", "INSTANCE", "LIBRARY",
+}
+
+// what finds the kind of object that the statement is about. Behind it may be words such as OR REPLACE, UNIQUE, or
+// DEFINER = account.
+func (st *stmt) what() (int, string) {
+	for i := 1; i < len(st.toks); i++ {
+		w := st.word(i)
+		if w == "SPATIAL" && (st.word(i+1) == "INDEX" || st.word(i+1) == "KEY") {
+			continue
+		}
+		if slices.Contains(objects, w) {
+			return i, w
+		}
+		if st.op(i, "(") || st.word(0) != "CREATE" && st.word(0) != "ALTER" && i > 3 {
+			break
+		}
+	}
+	return 1, ""
+}
+
+// tables reads the names behind TABLE, from the i-th token on.
+func (st *stmt) tables(verb string, i int) (all []object, why *reason) {
+	switch {
+	case st.words(i, "IF", "NOT", "EXISTS"):
+		i += 3
+	case st.words(i, "IF", "EXISTS"):
+		i += 2
+	}
+	for {
+		o, next, ok := st.object(i)
+		if !ok {
+			return nil, st.wrong(i)
+		}
+		all = append(all, o)
+		i = next
+		switch verb {
+		case "CREATE", "ALTER", "TRUNCATE":
+			return all, nil
+		case "RENAME":
+			for st.word(i) == "WAIT" || st.word(i) == "NOWAIT" || i < len(st.toks) && st.toks[i].kind == kInt {
+				i++
+			}
+			if st.word(i) == "TO" {
+				i++
+				continue
+			}
+		case "ANALYZE": // MariaDB: t PERSISTENT FOR ALL, u
+			for i < len(st.toks) && !st.op(i, ",") {
+				if st.op(i, "(") { // a list of columns or indexes
+					for i < len(st.toks) && !st.op(i, ")") {
+						i++
+					}
+				}
+				i++
+			}
+		}
+		if !st.op(i, ",") {
+			return all, nil
+		}
+		i++
+	}
+}
+
+// mentions are words of statements that may name other tables than those they begin with.
+var mentions = []string{"SELECT", "LIKE", "REFERENCES", "TO", "AS", "RENAME", "EXCHANGE", "UNION", "TABLE", "VALUES", "WITH"}
+
+// defined plans a statement about these tables, which must be unsharded and on one backend.
+func (st *stmt) defined(f finding, names []object) (*shape, *reason) {
+	c := st.r.catalog
+	for _, o := range names {
+		p, schema, why := c.resolve(o.schema, o.name, st.schema, o.at)
+		if why != nil {
+			return nil, why
+		}
+		f.schemas[schema] = true
+		switch {
+		case p.system:
+			return nil, unsupported(o.at, "run it on the backend itself", "changing system schemas is not supported")
+		case p.table != nil:
+			return nil, unsupported(o.at, "run it on the shards themselves", "%s of the sharded table %s is not supported yet", st.word(0), p.table.name)
+		}
+		if why := f.settle(c, p.backend, schema+"."+strings.ToLower(o.name), o.at); why != nil {
+			return nil, why
+		}
+	}
+	if st.from(2).has(mentions...) >= 0 {
+		return st.mentioning(f)
+	}
+	return f.shape(st.r, f.home), nil
+}
+
+// mentioning checks that no other table of the statement can be elsewhere.
+func (st *stmt) mentioning(f finding) (*shape, *reason) {
+	c := st.r.catalog
+	if name := st.elsewhere(f.home); name != "" {
+		return nil, unsupported(st.find(name[strings.IndexByte(name, '.')+1:]), "run it on the backend itself",
+			"the statement is about a table on backend %s and may mean table %s of another backend", c.backends[f.home], name)
+	}
+	for _, q := range st.qualifiers() {
+		name := strings.ToLower(q.name)
+		s := c.schemas[name]
+		switch {
+		case systemSchemas[name], s != nil && len(c.backends) == 1:
+			f.schemas[name] = true
+		case s != nil:
+			if s.backend >= 0 && s.backend != f.home {
+				return nil, unsupported(q.at, "run it on the backend itself", "the statement is about a table on backend %s and may mean schema %s of another backend", c.backends[f.home], name)
+			}
+			f.schemas[name] = true
+		case !st.alone(q.name):
+			return nil, c.unknown(name, q.at)
+		}
+	}
+	return f.shape(st.r, f.home), nil
+}

@@ -1,0 +1,193 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// TestGolden plans the statements of testdata/*.txt, one file for each story. Commands:
+//
+//	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
+//	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ..."
+//	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
+//	lex [ansi] [noescape]   the tokens
+//	split                   the statements
+//
+// A diff may be committed when the new plan sends each row to the same place as the old one, or when a refusal became a plan
+// that is right for every possible content of the tables. A plan that became another plan is a change of where data is.
+//
+// Every plan is made twice and by a router without a cache too: all three must agree.
+func TestGolden(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		var r, slow *Router
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var mode Mode
+			if d.HasArg("ansi") {
+				mode |= AnsiQuotes
+			}
+			if d.HasArg("noescape") {
+				mode |= NoBackslashEscapes
+			}
+			switch d.Cmd {
+			case "config":
+				cfg := parseConfig(t, d.Input)
+				r, slow = newRouter(t, cfg), newRouter(t, cfg)
+				slow.cache = nil
+				return ""
+			case "plan":
+				var schema string
+				d.MaybeScanArgs(t, "schema", &schema)
+				var b strings.Builder
+				for i, sql := range strings.Split(d.Input, "\n---\n") {
+					if i > 0 {
+						b.WriteString("---\n")
+					}
+					got := describe(r.catalog, sql)(r.Plan([]byte(sql), schema, mode))
+					again := describe(r.catalog, sql)(r.Plan([]byte(sql), schema, mode))
+					uncached := describe(r.catalog, sql)(slow.Plan([]byte(sql), schema, mode))
+					if got != again || got != uncached {
+						d.Fatalf(t, "three plans of %q:\n%s%s%s", sql, got, again, uncached)
+					}
+					b.WriteString(got)
+				}
+				return b.String()
+			case "lex":
+				return lexed(d.Input, mode)
+			case "split":
+				var b strings.Builder
+				for _, s := range Split([]byte(d.Input), mode) {
+					fmt.Fprintf(&b, "%q\n", s)
+				}
+				return b.String()
+			}
+			d.Fatalf(t, "unknown command")
+			return ""
+		})
+	})
+}
+
+func newRouter(t testing.TB, cfg *config.Config) *Router {
+	t.Helper()
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func parseConfig(t testing.TB, text string) *config.Config {
+	t.Helper()
+	cfg := &config.Config{}
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "backend":
+			cfg.Backends = append(cfg.Backends, config.Backend{Name: f[1], Kind: config.MySQL})
+		case "schema":
+			cfg.Schemas = append(cfg.Schemas, config.Schema{Name: f[1], Backend: f[2]})
+		case "table":
+			schema, name, _ := strings.Cut(f[1], ".")
+			table := config.Table{Schema: schema, Name: name}
+			if f[2] == "by" {
+				table.Column, table.Function, table.Backends = f[3], f[4], f[5:]
+			} else {
+				table.Backend = f[2]
+			}
+			cfg.Tables = append(cfg.Tables, table)
+		default:
+			t.Fatalf("what is %q?", line)
+		}
+	}
+	return cfg
+}
+
+// describe prints what Plan returned.
+func describe(c *catalog, sql string) func(*Plan, error) string {
+	return func(p *Plan, err error) string {
+		if err != nil {
+			e := err.(*Refusal)
+			if e.Pos >= 0 {
+				return fmt.Sprintf("%v\n  pos %d: %q\n", e, e.Pos, cutTo(sql[e.Pos:], 24))
+			}
+			return fmt.Sprintf("%v\n", e)
+		}
+		var b strings.Builder
+		b.WriteString(p.Verb.String())
+		if p.Name != "" {
+			fmt.Fprintf(&b, " %q", p.Name)
+		}
+		for _, flag := range []struct {
+			on   bool
+			name string
+		}{
+			{p.Write, "write"},
+			{p.ImplicitCommit, "implicit-commit"},
+			{p.LastConn, "last-conn"},
+			{p.ReadOnly, "read-only"},
+			{p.Snapshot, "snapshot"},
+			{p.Chain, "chain"},
+			{p.NoChain, "no-chain"},
+			{p.Disconnect, "release"},
+			{p.NoDisconnect, "no-release"},
+		} {
+			if flag.on {
+				b.WriteString(" " + flag.name)
+			}
+		}
+		if p.Merge != MergeNone {
+			fmt.Fprintf(&b, " merge=%v", p.Merge)
+		}
+		if len(p.Schemas) > 0 {
+			fmt.Fprintf(&b, " schemas=%s", strings.Join(p.Schemas, ","))
+		}
+		for _, part := range p.Parts {
+			name := "any"
+			if part.Backend >= 0 {
+				name = c.backends[part.Backend]
+			}
+			if len(p.Parts) == 1 && part.SQL == nil {
+				fmt.Fprintf(&b, " -> %s", name)
+				continue
+			}
+			fmt.Fprintf(&b, "\n  -> %s", name)
+			if part.SQL != nil {
+				fmt.Fprintf(&b, ": %s", part.SQL)
+			}
+		}
+		for _, s := range p.Sets {
+			fmt.Fprintf(&b, "\n  %v %s = %s", s.Scope, s.Name, s.Expr)
+			if s.Collate != "" {
+				fmt.Fprintf(&b, " collate %s", s.Collate)
+			}
+		}
+		b.WriteByte('\n')
+		return b.String()
+	}
+}
+
+func cutTo(s string, n int) string { return s[:min(n, len(s))] }
+
+var kindNames = map[kind]string{
+	kSpace: "space", kComment: "comment", kExecOpen: "exec", kExecClose: "end-exec", kWord: "word", kQuoted: "quoted", kUserVar: "user-var",
+	kSysVar: "sys-var", kOp: "op", kSemi: "semicolon", kBad: "bad", kInt: "int", kDecimal: "decimal", kString: "string", kOther: "other",
+}
+
+// lexed prints the tokens other than white space.
+func lexed(sql string, mode Mode) string {
+	var b strings.Builder
+	l := lexer{src: []byte(sql), mode: mode}
+	for {
+		t := l.next()
+		if t.kind == kEnd {
+			return b.String()
+		}
+		if t.kind != kSpace {
+			fmt.Fprintf(&b, "%-9s %q\n", kindNames[t.kind], sql[t.start:t.end])
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package router
+
+import (
+	"math"
+	"math/bits"
+	"strconv"
+)
+
+// function is a sharding function: from a canonical key to a shard number.
+//
+// # Canonical keys
+//
+// The proxy does not know the column's type, so keys that MySQL may call equal must have the same canonical form:
+//
+//   - an integer literal, a decimal literal without a fraction (5.0) and a string that is exactly a canonical integer ('5',
+//     '-5') are the integer: its decimal digits without leading zeros or plus sign, -0 being 0, from -2^63 to 2^64-1;
+//   - any other string is its bytes after unescaping, with A-Z folded to a-z and trailing spaces taken off, because the
+//     default collations ignore case and may pad.
+//
+// Refused are strings that are a number in another form or begin like one ('05', ' 5', '5.0', '5abc'), unless they have the
+// form of a UUID (8-4-4-4-12 hexadecimal digits); non-ASCII and control characters, some of which collations ignore or
+// equate; strings of more than 256 bytes; and every other kind of literal or expression.
+//
+// The column must be an integer column, or a character column with a collation that does not equate different ASCII
+// characters other than by case (so not utf8mb4_roman_ci), and its statements must compare it with literals of its own kind:
+// WHERE name = 0 on a character column matches all names in MySQL.
+//
+// # hash
+//
+// FNV-1a with 64 bits (offset basis 0xcbf29ce484222325, prime 0x100000001b3) over the canonical form's bytes, then
+//
+//	h ^= h >> 33; h *= 0xff51afd7ed558ccd; h ^= h >> 33; h *= 0xc4ceb9fe1a85ec53; h ^= h >> 33
+//
+// and the shard is h modulo the number of backends, unsigned. Of 4 backends: 0 → 3, 1 → 0, 2 → 3, -5 → 0, 'alice' → 1.
+//
+// # modulo
+//
+// The integer modulo the number of backends, never negative: of 4 backends -1 → 3. Strings other than integers are refused.
+//
+// Both are part of where data is stored: they never change.
+type function uint8
+
+const (
+	hashFunction function = iota
+	moduloFunction
+)
+
+// functions are the names used in the configuration.
+var functions = map[string]function{"hash": hashFunction, "modulo": moduloFunction}
+
+// maxKeyText is the length of the longest string that can be a shard key.
+const maxKeyText = 256
+
+// keyFault is why a literal cannot be a shard key.
+type keyFault uint8
+
+const (
+	keyGood keyFault = iota
+	keyClass
+	keyFraction
+	keyRange
+	keyNumeric
+	keyByte
+	keyEscape
+	keyLong
+	keySign
+	keyModulo
+)
+
+var keyFaults = [...]string{
+	keyGood:     "",
+	keyClass:    "is not an integer or a plain string",
+	keyFraction: "has a fraction, and shard keys are integers or strings",
+	keyRange:    "is outside of -9223372036854775808 to 18446744073709551615",
+	keyNumeric:  "is a string that MySQL may also read as a number, but not in its plain decimal form",
+	keyByte:     "has a character that is not printable ASCII, which collations may ignore or equate with others",
+	keyEscape:   "has an escape sequence whose meaning depends on its use",
+	keyLong:     "is longer than 256 bytes",
+	keySign:     "is a string with a minus sign before it",
+	keyModulo:   "is not an integer, which the function modulo needs",
+}
+
+// key is a canonical key.
+type key struct {
+	text     bool // a string: bytes[:n]
+	negative bool // of an integer
+	size     uint64
+	n        int
+	bytes    [maxKeyText]byte
+}
+
+// parse reads a literal, minus telling that a minus sign goes before it.
+func (k *key) parse(src []byte, kd kind, minus bool, mode Mode) keyFault {
+	k.text, k.negative, k.size, k.n = false, false, 0, 0
+	switch kd {
+	case kInt:
+		return k.integer(src, minus)
+	case kDecimal:
+		whole := src
+		for i, c := range src {
+			if c != '.' {
+				continue
+			}
+			whole = src[:i]
+			for _, d := range src[i+1:] {
+				if d != '0' {
+					return keyFraction
+				}
+			}
+		}
+		return k.integer(whole, minus)
+	case kString:
+		if minus {
+			return keySign
+		}
+		return k.string(src, mode)
+	}
+	return keyClass
+}
+
+// integer reads decimal digits, perhaps none.
+func (k *key) integer(digits []byte, minus bool) keyFault {
+	var v uint64
+	for _, c := range digits {
+		hi, lo := bits.Mul64(v, 10)
+		sum, carry := bits.Add64(lo, uint64(c-'0'), 0)
+		if hi != 0 || carry != 0 {
+			return keyRange
+		}
+		v = sum
+	}
+	if minus && v > -math.MinInt64 {
+		return keyRange
+	}
+	k.size, k.negative = v, minus && v != 0
+	return keyGood
+}
+
+// string reads a quoted string.
+func (k *key) string(src []byte, mode Mode) keyFault {
+	quote, n := src[0], 0
+	for i := 1; i < len(src)-1; i++ {
+		c := src[i]
+		switch {
+		case c == quote: // the first of two
+			i++
+		case c == '\\' && mode&NoBackslashEscapes == 0:
+			i++
+			switch c = src[i]; c {
+			case '0', 'b', 'n', 'r', 't', 'Z':
+				return keyByte
+			case '%', '_':
+				return keyEscape
+			}
+		}
+		if c < ' ' || c > '~' {
+			return keyByte
+		}
+		if n == len(k.bytes) {
+			return keyLong
+		}
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		k.bytes[n] = c
+		n++
+	}
+	all := k.bytes[:n]
+	for n > 0 && k.bytes[n-1] == ' ' {
+		n--
+	}
+	k.text, k.n = true, n
+	text := k.bytes[:n]
+	if !numeric(text) || uuid(text) {
+		return keyGood
+	}
+	minus := text[0] == '-'
+	digits := text
+	if minus {
+		digits = text[1:]
+	}
+	for _, c := range digits {
+		if class[c]&cDigit == 0 {
+			return keyNumeric
+		}
+	}
+	if len(all) != n || digits[0] == '0' && (minus || len(digits) > 1) {
+		return keyNumeric
+	}
+	k.text = false
+	return k.integer(digits, minus)
+}
+
+// numeric tells whether MySQL could take the text, or the beginning of it, for a number.
+func numeric(s []byte) bool {
+	for len(s) > 0 && s[0] == ' ' {
+		s = s[1:]
+	}
+	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
+		s = s[1:]
+	}
+	if len(s) > 1 && s[0] == '.' {
+		s = s[1:]
+	}
+	return len(s) > 0 && class[s[0]]&cDigit != 0
+}
+
+// uuid tells whether the text has the form of a UUID.
+func uuid(s []byte) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range s {
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if class[c]&cHex == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// shard applies the function for n shards, n > 0.
+func (k *key) shard(f function, n int) (int, keyFault) {
+	if f == hashFunction {
+		return int(k.hash() % uint64(n)), keyGood
+	}
+	if k.text {
+		return 0, keyModulo
+	}
+	m := k.size % uint64(n)
+	if k.negative && m != 0 {
+		m = uint64(n) - m
+	}
+	return int(m), keyGood
+}
+
+func (k *key) hash() uint64 {
+	var digits [24]byte
+	canonical := k.bytes[:k.n]
+	if !k.text {
+		canonical = digits[:0]
+		if k.negative {
+			canonical = append(canonical, '-')
+		}
+		canonical = strconv.AppendUint(canonical, k.size, 10)
+	}
+	h := uint64(0xcbf29ce484222325)
+	for _, c := range canonical {
+		h = (h ^ uint64(c)) * 0x100000001b3
+	}
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}

@@ -1,0 +1,257 @@
+package router
+
+import (
+	"bytes"
+	"sync"
+)
+
+// limits of what is kept
+const (
+	maxCachedShape = 16 << 10 // longer shapes are analysed each time
+	maxRowShapes   = 8        // rows of an INSERT are compared with so many different ones
+	maxKeptScan    = 1 << 20  // buffers that grew beyond this are not pooled
+)
+
+// literal is a literal of the client's text: sql[start:end].
+type literal struct {
+	kind       kind
+	start, end int
+}
+
+// row is one (...) of INSERT ... VALUES: sql[start:end]; like is its row shape, lit its first literal.
+type row struct {
+	start, end int
+	like       int
+	lit        int
+}
+
+// rowShape is a row as it is kept in the shape: text[start:end], its placeholders counted from slot.
+type rowShape struct {
+	start, end int
+	slot       int
+}
+
+// origin says that text[shape:] came from sql[source:].
+type origin struct{ shape, source int }
+
+// scan is one pass over a statement. The zero value is ready; a scan is used for one statement at a time.
+type scan struct {
+	lexer
+	// buf is the cache key: mode, schema, NUL and the shape, which begins at base.
+	buf  []byte
+	base int
+	// lits are all literals of the statement. The shape has as many placeholders ("slots"), except that rows which look like
+	// an earlier one are left out: rows and likes say how to find theirs.
+	lits  []literal
+	slots int
+	rows  []row
+	likes []rowShape
+	// first is the first token of the statement, kEnd when there is none.
+	first token
+	// fault is where the text cannot be read, or where a second statement begins; -1 if nowhere.
+	fault    int
+	second   bool
+	trace    bool // fill origins
+	origins  []origin
+	sql      []byte
+	position rowState
+	depth    int
+	mark     int // len(buf) before the comma or bracket of the row being read
+	rowAt    token
+	rowLit   int
+	rowSlot  int
+	rowStart int
+}
+
+// rowState is where the mask is in INSERT ... VALUES (...), (...).
+type rowState uint8
+
+const (
+	rowsNone   rowState = iota // not an INSERT, or past its rows
+	rowsBefore                 // VALUES has not come yet
+	rowsFirst                  // the next ( begins the first row
+	rowsInside
+	rowsAfter // a row is complete
+	rowsComma // and a comma followed it
+)
+
+var scans = sync.Pool{New: func() any { return new(scan) }}
+
+// release gives the scan back to the pool.
+func (s *scan) release() {
+	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
+		return
+	}
+	s.sql, s.src = nil, nil
+	scans.Put(s)
+}
+
+// text is the shape.
+func (s *scan) text() []byte { return s.buf[s.base:] }
+
+// read masks a statement. skip reads executable comments whose effect depends on the server as plain comments.
+func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
+	s.lexer = lexer{src: sql, mode: mode, skip: skip}
+	s.sql = sql
+	s.buf = append(s.buf[:0], byte(mode))
+	s.buf = append(s.buf, schema...)
+	s.buf = append(s.buf, 0)
+	s.base = len(s.buf)
+	s.lits, s.rows, s.likes, s.origins = s.lits[:0], s.rows[:0], s.likes[:0], s.origins[:0]
+	s.slots, s.depth, s.position = 0, 0, rowsNone
+	s.first = token{}
+	s.fault, s.second = -1, false
+
+	space, semi := false, false
+	for {
+		t := s.next()
+		switch {
+		case t.kind == kEnd:
+			return
+		case t.kind.blank():
+			space = len(s.buf) > s.base
+			continue
+		case semi:
+			s.fault, s.second = t.start, true
+			return
+		case t.kind == kBad:
+			s.fault = t.start
+			return
+		case t.kind == kSemi:
+			semi = true
+			continue
+		}
+		if s.position != rowsNone {
+			space = s.row(t, space)
+		}
+		if space {
+			s.buf = append(s.buf, ' ')
+			space = false
+		}
+		if s.trace {
+			s.origins = append(s.origins, origin{len(s.buf) - s.base, t.start})
+		}
+		if s.first.kind == kEnd {
+			s.begin(t)
+		}
+		if t.kind.literal() {
+			s.buf = append(s.buf, placeholder(t.kind))
+			s.lits = append(s.lits, literal{t.kind, t.start, t.end})
+			s.slots++
+		} else {
+			s.buf = append(s.buf, sql[t.start:t.end]...)
+		}
+		if s.position == rowsInside && s.depth == 0 {
+			s.endRow(t.end)
+		}
+	}
+}
+
+func placeholder(k kind) byte { return byte(k-kInt) + placeInt }
+
+// begin notes the first token.
+func (s *scan) begin(t token) {
+	s.first = t
+	if w := s.sql[t.start:t.end]; is(w, "INSERT") || is(w, "REPLACE") {
+		s.position = rowsBefore
+	}
+}
+
+// row follows the rows of an INSERT: called with each token before it is written. It returns whether a space goes before it.
+func (s *scan) row(t token, space bool) bool {
+	c := s.sql[t.start]
+	switch s.position {
+	case rowsBefore:
+		if s.depth == 0 && t.kind == kWord && (is(s.sql[t.start:t.end], "VALUES") || is(s.sql[t.start:t.end], "VALUE")) {
+			s.position = rowsFirst
+			return space
+		}
+	case rowsFirst, rowsComma:
+		if c != '(' {
+			s.position = rowsNone
+			return space
+		}
+		if s.position == rowsFirst {
+			s.mark = len(s.buf)
+		} else {
+			space = false
+		}
+		s.position = rowsInside
+		s.rowStart, s.rowLit, s.rowSlot = t.start, len(s.lits), s.slots
+		s.rowAt = token{start: len(s.buf)}
+		if space {
+			s.rowAt.start++
+		}
+	case rowsAfter:
+		if c != ',' {
+			s.position = rowsNone
+			return space
+		}
+		s.position = rowsComma
+		s.mark = len(s.buf)
+		return false
+	}
+	if t.kind == kOp {
+		switch c {
+		case '(':
+			s.depth++
+		case ')':
+			s.depth--
+			if s.depth < 0 {
+				s.position = rowsNone
+			}
+		}
+	}
+	return space
+}
+
+// endRow closes the row being read. When the shape has one like it already, it is taken out again.
+func (s *scan) endRow(end int) {
+	s.position = rowsAfter
+	like := len(s.likes)
+	this := s.buf[s.rowAt.start:]
+	for i, r := range s.likes[:min(like, maxRowShapes)] {
+		if bytes.Equal(s.buf[s.base+r.start:s.base+r.end], this) {
+			like = i
+			break
+		}
+	}
+	if like < len(s.likes) {
+		s.buf = s.buf[:s.mark]
+		s.slots = s.rowSlot
+		for n := len(s.origins); n > 0 && s.origins[n-1].shape >= s.mark-s.base; n-- {
+			s.origins = s.origins[:n-1]
+		}
+	} else {
+		s.likes = append(s.likes, rowShape{s.rowAt.start - s.base, len(s.buf) - s.base, s.rowSlot})
+	}
+	s.rows = append(s.rows, row{s.rowStart, end, like, s.rowLit})
+}
+
+// source is the place in sql where the token at text()[shape] came from. It needs trace.
+func (s *scan) source(shape int) int {
+	at := -1
+	for _, o := range s.origins {
+		if o.shape > shape {
+			break
+		}
+		at = o.source
+	}
+	return at
+}
+
+// is tells whether the text is the upper-case word, in any case.
+func is(text []byte, upper string) bool {
+	if len(text) != len(upper) {
+		return false
+	}
+	for i, c := range text {
+		if c >= 'a' && c <= 'z' {
+			c -= 0x20
+		}
+		if c != upper[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,121 @@
+package router
+
+import "fmt"
+
+// AnyBackend as a Part's backend leaves the choice to the session: every backend gives the same answer.
+const AnyBackend = -1
+
+// Verb is what a session does with a statement.
+type Verb uint8
+
+// The verbs. All but Route are carried out by the session itself.
+const (
+	Route      Verb = iota // send Parts to their backends
+	Empty                  // nothing but white space and comments
+	Begin                  // BEGIN, START TRANSACTION
+	Commit                 // COMMIT
+	Rollback               // ROLLBACK of the whole transaction
+	Savepoint              // SAVEPOINT Name
+	RollbackTo             // ROLLBACK TO SAVEPOINT Name
+	Release                // RELEASE SAVEPOINT Name
+	Set                    // SET of session variables: Sets
+	Use                    // USE Name
+)
+
+var verbNames = [...]string{"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use"}
+
+func (v Verb) String() string {
+	if int(v) < len(verbNames) {
+		return verbNames[v]
+	}
+	return fmt.Sprintf("verb %d", uint8(v))
+}
+
+// Merge says how the answers to several parts become one.
+type Merge uint8
+
+// The merges.
+const (
+	MergeNone Merge = iota // there is one part
+	MergeOK                // add up the counts of the OK packets
+	MergeRows              // concatenate the rows; the parts' columns are identical
+)
+
+var mergeNames = [...]string{"none", "ok", "rows"}
+
+func (m Merge) String() string {
+	if int(m) < len(mergeNames) {
+		return mergeNames[m]
+	}
+	return fmt.Sprintf("merge %d", uint8(m))
+}
+
+// Plan is what to do with one statement. A Plan is shared between sessions and must not be changed.
+type Plan struct {
+	Verb Verb
+	// Name is the savepoint of Savepoint, RollbackTo and Release, or the schema of Use; unquoted.
+	Name string
+	// ReadOnly and Snapshot are of START TRANSACTION READ ONLY and WITH CONSISTENT SNAPSHOT.
+	ReadOnly, Snapshot bool
+	// Chain and Disconnect are of COMMIT or ROLLBACK with AND CHAIN and RELEASE. NoChain and NoDisconnect are their
+	// explicit opposites, which override completion_type.
+	Chain, Disconnect, NoChain, NoDisconnect bool
+	// Write is false only for statements that cannot change rows or take row locks.
+	Write bool
+	// ImplicitCommit is true for statements before which MySQL commits the open transaction.
+	ImplicitCommit bool
+	// LastConn is true for a statement whose answer depends on the session's previous statement (LAST_INSERT_ID(),
+	// ROW_COUNT(), SHOW WARNINGS, ...): it must run on the backend connection that ran that one.
+	LastConn bool
+	// Parts of Route, at least one, in the order of config.Backends, each backend once.
+	Parts []Part
+	Merge Merge
+	// Sets are the assignments of Set, at least one, in the statement's order.
+	Sets []Assignment
+	// Schemas are the schemas that the statement names, by itself or through the current schema: lower case, sorted,
+	// system schemas included.
+	Schemas []string
+}
+
+// Part is the share of one backend.
+type Part struct {
+	Backend int    // index into config.Backends, or AnyBackend
+	SQL     []byte // nil: the client's text as it is
+}
+
+// Scope is what an Assignment changes.
+type Scope uint8
+
+// The scopes. Plan refuses statements of the last three, so a session sees only the first three.
+const (
+	ScopeSession     Scope = iota // a session variable
+	ScopeNames                    // SET NAMES, SET CHARACTER SET
+	ScopeTransaction              // SET [SESSION] TRANSACTION
+	ScopeGlobal                   // SET GLOBAL
+	ScopePersist                  // SET PERSIST, SET PERSIST_ONLY
+	ScopeUser                     // a user variable
+)
+
+var scopeNames = [...]string{"session", "names", "transaction", "global", "persist", "user"}
+
+func (s Scope) String() string {
+	if int(s) < len(scopeNames) {
+		return scopeNames[s]
+	}
+	return fmt.Sprintf("scope %d", uint8(s))
+}
+
+// Assignment is one "name = expression" of a SET statement.
+type Assignment struct {
+	Scope Scope
+	// Name is the variable in lower case. For ScopeNames it is "names" or "character set", for ScopeTransaction
+	// "transaction" (the next one only) or "session transaction".
+	Name string
+	// Expr is the right-hand side as the client wrote it, comments inside included; for ScopeNames the character set in
+	// lower case without quotes ("default" for DEFAULT), for ScopeTransaction the characteristics as written.
+	Expr string
+	// Collate is the collation of SET NAMES x COLLATE y, in lower case without quotes.
+	Collate string
+	// Pos is the byte offset of the assignment in the statement.
+	Pos int
+}

@@ -1,0 +1,171 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// query plans SELECT, INSERT, REPLACE, UPDATE, DELETE, DO and their relatives.
+func (st *stmt) query(f finding) (*shape, *reason) {
+	tree, at, err := st.parse()
+	if err != nil {
+		f.write = true
+		return st.loose(f, at)
+	}
+	v := &resolver{st: st, finding: f}
+	var in *insert
+	switch tree := tree.(type) {
+	case *sqlparser.Select, *sqlparser.SetOp, *sqlparser.ParenSelect:
+		v.query(tree.(sqlparser.SelectStatement), nil)
+		v.write = v.write || st.locks()
+	case *sqlparser.Insert:
+		v.write, v.changes = true, true
+		in = v.insert(tree)
+	case *sqlparser.Update:
+		v.write, v.changes = true, true
+		v.update(tree)
+	case *sqlparser.Delete:
+		v.write, v.changes = true, true
+		v.delete(tree)
+	default:
+		f.write = true
+		return st.loose(f, 0)
+	}
+	if v.why != nil {
+		return nil, v.why
+	}
+	if in != nil {
+		return v.inserted(in)
+	}
+	return v.placed()
+}
+
+// locks tells whether a SELECT takes row locks or writes a file.
+func (st *stmt) locks() bool {
+	for i := range st.toks {
+		switch st.word(i) {
+		case "FOR":
+			if w := st.word(i + 1); w == "UPDATE" || w == "SHARE" {
+				return true
+			}
+		case "LOCK":
+			if st.word(i+1) == "IN" {
+				return true
+			}
+		case "INTO":
+			return true
+		}
+	}
+	return false
+}
+
+// placed is the shape of a resolved statement other than an INSERT into a sharded table.
+func (v *resolver) placed() (*shape, *reason) {
+	c := v.st.r.catalog
+	if len(v.sharded) == 0 {
+		home := v.home
+		if home < 0 && v.foreign != "" && v.real == 0 && len(c.backends) > 1 {
+			home = c.owner(v.st.schema, v.foreignSchema)
+			if home < 0 && !systemSchemas[strings.ToLower(v.foreignSchema)] {
+				return nil, unsupported(v.st.find(v.foreign), "qualify it with a schema that has a [[schemas]] entry",
+					"function %s is not built in, and no schema says which backend has it", v.foreign)
+			}
+		}
+		if home < 0 && v.changes && v.system {
+			return nil, unsupported(-1, "run it on the backend itself", "writing to system schemas is not supported")
+		}
+		return v.shape(v.st.r, home), nil
+	}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home}
+	for _, r := range v.sharded {
+		if len(r.keys) > 0 {
+			r.spread()
+		}
+	}
+	for _, r := range v.sharded {
+		if !r.pinned {
+			return nil, unsupported(v.st.find(r.name), "compare it by = or IN with literals",
+				"the statement does not say which %s, the shard key of %s, it means", r.table.column, r.table.name)
+		}
+		if len(r.keys) > 0 {
+			sh.roots = append(sh.roots, root{r.table, r.keys})
+		}
+	}
+	if i := v.pipes(); i >= 0 {
+		return nil, unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
+	}
+	sh.merge, sh.whole = v.merging()
+	return sh, nil
+}
+
+// owner is the backend that functions of the schema are on, -1 if unknown.
+func (c *catalog) owner(current, in string) int {
+	if in == "" {
+		in = current
+	}
+	if s := c.schemas[strings.ToLower(in)]; s != nil {
+		return s.backend
+	}
+	return -1
+}
+
+// pipes is the token ||, -1 if there is none.
+func (v *resolver) pipes() int {
+	for i := range v.st.toks {
+		if v.st.op(i, "||") {
+			return i
+		}
+	}
+	return -1
+}
+
+// oneBackend are words of statements whose result is not the sum of its parts.
+var oneBackend = []string{
+	"DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "ORDER", "LIMIT", "FETCH", "OFFSET", "OVER", "WINDOW", "UNION", "EXCEPT", "INTERSECT",
+	"INTO", "WITH", "SQL_CALC_FOUND_ROWS", "PROCEDURE", "RETURNING", "JOIN", "STRAIGHT_JOIN",
+}
+
+// merging says how the answers of several backends are put together, or why they cannot be.
+func (v *resolver) merging() (Merge, string) {
+	st := v.st
+	switch i := st.has(oneBackend...); {
+	case i >= 0:
+		return MergeNone, st.word(i) + " is not supported across backends yet"
+	case v.real > 1 || v.derived:
+		return MergeNone, "only statements on a single table are supported across backends yet"
+	case v.previous:
+		return MergeNone, "it depends on the statement before it"
+	case v.foreign != "":
+		return MergeNone, "function " + v.foreign + " is not built in"
+	case v.aggregate:
+		return MergeNone, "aggregate functions are not supported across backends yet"
+	case v.subquery:
+		return MergeNone, "subqueries are not supported across backends yet"
+	}
+	if w := st.word(0); w == "UPDATE" || w == "DELETE" {
+		return MergeOK, ""
+	}
+	if st.word(0) != "SELECT" {
+		return MergeNone, "only plain SELECT, UPDATE and DELETE are supported across backends yet"
+	}
+	return MergeRows, ""
+}
+
+// inserted is the shape of an INSERT into a sharded table.
+func (v *resolver) inserted(in *insert) (*shape, *reason) {
+	if v.real > 1 || v.derived || v.subquery {
+		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
+			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)
+	}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(v.st.r.catalog.backends)), insert: in, fixed: -1, merge: MergeOK}
+	switch {
+	case v.st.has("RETURNING") >= 0:
+		sh.merge, sh.whole = MergeNone, "RETURNING is not supported across backends yet"
+	case v.previous:
+		sh.merge, sh.whole = MergeNone, "it depends on the statement before it"
+	case v.foreign != "":
+		sh.merge, sh.whole = MergeNone, "function "+v.foreign+" is not built in"
+	}
+	return sh, nil
+}

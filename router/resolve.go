@@ -1,0 +1,561 @@
+package router
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// resolver walks the tree of a statement: it finds the place of every table, the literals that pin the key of every sharded
+// one, and the functions called. The first reason to refuse the statement ends the walk.
+//
+// A sharded table is pinned when only rows with certain keys can contribute to the statement's result:
+//
+//   - by a condition key = literal or key IN (literals), one of the AND-ed ones in WHERE, in ON of an inner join around the table,
+//     or in ON of an outer join on whose optional side the table is; or
+//   - by such a condition key = other.key with a pinned table whose keys are spread in the same way, which may be a table of an
+//     outer query.
+//
+// When all tables of a statement are pinned to one backend, that backend's answer is the whole answer, whatever else the
+// statement computes.
+type resolver struct {
+	st *stmt
+	finding
+	why           *reason
+	sharded       []*ref
+	real          int    // tables named, system and sharded ones included
+	system        bool   // a system table is named
+	changes       bool   // INSERT, UPDATE or DELETE
+	derived       bool   // there is a derived table or common table expression
+	subquery      bool   // there is a subquery
+	aggregate     bool   // an aggregate or window function is called
+	foreign       string // a function that is not built in
+	foreignSchema string
+}
+
+// ref is a table in a FROM clause.
+type ref struct {
+	alias  string // what columns are qualified with, lower case
+	schema string // when it has no alias of its own: the schema it may also be qualified with
+	name   string // as written
+	table  *table // a sharded table, else nil
+	keys   []keyRef
+	pinned bool
+	with   []*ref // tables that are pinned when this one is
+}
+
+// scope is where names of tables are looked up.
+type scope struct {
+	outer *scope
+	refs  []*ref
+	ctes  []string
+	// coalesced: some columns of refs are merged by USING or NATURAL, so an unqualified name may mean another table's column.
+	coalesced bool
+}
+
+// condition restricts the rows of the tables in of.
+type condition struct {
+	expr sqlparser.Expr
+	of   []*ref
+}
+
+func (v *resolver) refuse(why *reason) {
+	if v.why == nil {
+		v.why = why
+	}
+}
+
+// query resolves a query expression.
+func (v *resolver) query(s sqlparser.SelectStatement, outer *scope) {
+	switch s := s.(type) {
+	case *sqlparser.Select:
+		v.block(s, outer)
+	case *sqlparser.ParenSelect:
+		v.query(s.Select, outer)
+	case *sqlparser.SetOp:
+		sc := &scope{outer: outer}
+		v.with(s.With, sc)
+		v.query(s.Left, sc)
+		v.query(s.Right, sc)
+		v.visit(s.OrderBy, sc)
+		v.visit(s.Limit, sc)
+	default:
+		v.refuse(unsupported(v.st.at(0), "", "%T is not supported", s))
+	}
+}
+
+// with resolves common table expressions and makes their names known.
+func (v *resolver) with(w *sqlparser.With, sc *scope) {
+	if w == nil {
+		return
+	}
+	for _, cte := range w.Ctes {
+		v.derived = true
+		name := strings.ToLower(cte.As.String())
+		if w.Recursive {
+			sc.ctes = append(sc.ctes, name)
+		}
+		if q, ok := cte.Expr.(*sqlparser.Subquery); ok {
+			v.query(q.Select, sc)
+		} else {
+			v.visit(cte.Expr, sc)
+		}
+		if !w.Recursive {
+			sc.ctes = append(sc.ctes, name)
+		}
+	}
+}
+
+// block resolves one SELECT.
+func (v *resolver) block(s *sqlparser.Select, outer *scope) {
+	named := &scope{outer: outer}
+	v.with(s.With, named)
+	sc := v.from(s.From, named, s.Where)
+	for _, part := range []any{&s.QueryOpts, s.SelectExprs, s.GroupBy, s.Having, s.Window, s.OrderBy, s.Limit} {
+		v.visit(part, sc)
+	}
+}
+
+// from resolves the tables of a FROM clause, with the conditions on them, and pins them.
+func (v *resolver) from(tables sqlparser.TableExprs, outer *scope, where *sqlparser.Where) *scope {
+	sc := &scope{outer: outer}
+	var conds []condition
+	for _, t := range tables {
+		v.tableExpr(t, sc, &conds)
+	}
+	if where != nil {
+		conds = append(conds, condition{where.Expr, sc.refs})
+	}
+	for i, r := range sc.refs {
+		for _, s := range sc.refs[:i] {
+			if s.alias == r.alias && s.schema == r.schema {
+				v.refuse(unsupported(v.st.find(r.alias), "give each its own alias", "two tables are called %s", r.alias))
+				return sc
+			}
+		}
+	}
+	for _, c := range conds {
+		v.pin(c, sc)
+	}
+	for _, c := range conds {
+		v.visit(c.expr, sc)
+	}
+	return sc
+}
+
+// spread pins what is pinned along with r.
+func (r *ref) spread() {
+	if r.pinned {
+		return
+	}
+	r.pinned = true
+	for _, w := range r.with {
+		w.spread()
+	}
+}
+
+// tableExpr resolves a table reference. It returns the tables in it, and appends the conditions of joins.
+func (v *resolver) tableExpr(t sqlparser.TableExpr, sc *scope, conds *[]condition) []*ref {
+	first := len(sc.refs)
+	switch t := t.(type) {
+	case *sqlparser.AliasedTableExpr:
+		v.factor(t, sc)
+	case *sqlparser.ParenTableExpr:
+		for _, e := range t.Exprs {
+			v.tableExpr(e, sc, conds)
+		}
+	case *sqlparser.JoinTableExpr:
+		left := v.tableExpr(t.LeftExpr, sc, conds)
+		right := v.tableExpr(t.RightExpr, sc, conds)
+		v.join(t, left, right, sc, conds)
+	case *sqlparser.JSONTableExpr:
+		v.derived = true
+		v.visit(t.Data, sc)
+		v.visit(t.Spec, sc)
+		sc.refs = append(sc.refs, &ref{alias: strings.ToLower(t.Alias.String()), pinned: true})
+	default:
+		v.refuse(unsupported(v.st.has("FROM"), "", "%T is not supported", t))
+	}
+	return slices.Clip(sc.refs[first:])
+}
+
+// join appends the conditions of a join.
+func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scope, conds *[]condition) {
+	var of []*ref
+	switch t.Join {
+	case sqlparser.JoinStr, sqlparser.StraightJoinStr:
+		of = slices.Concat(left, right)
+	case sqlparser.LeftJoinStr:
+		of = right
+	case sqlparser.RightJoinStr:
+		of = left
+	case sqlparser.NaturalJoinStr, sqlparser.NaturalLeftJoinStr, sqlparser.NaturalRightJoinStr:
+		sc.coalesced = true
+		return
+	default:
+		v.refuse(unsupported(v.st.find(strings.Fields(t.Join)[0]), "", "%s is not supported", t.Join))
+		return
+	}
+	if t.Condition.On != nil {
+		*conds = append(*conds, condition{t.Condition.On, of})
+	}
+	if len(t.Condition.Using) == 0 {
+		return
+	}
+	sc.coalesced = true
+	if len(left) != 1 || len(right) != 1 {
+		return
+	}
+	for _, c := range t.Condition.Using {
+		if l, r := left[0], right[0]; l.keyed(c.Lowered()) && r.keyed(c.Lowered()) {
+			link(l, r, of)
+		}
+	}
+}
+
+// keyed tells whether the column is the table's shard key.
+func (r *ref) keyed(column string) bool { return r.table != nil && r.table.column == column }
+
+// link notes that the keys of two tables are equal in all rows that count, as far as the rows of the tables in of go.
+func link(a, b *ref, of []*ref) {
+	if !a.table.together(b.table) {
+		return
+	}
+	if slices.Contains(of, b) {
+		a.with = append(a.with, b)
+	}
+	if slices.Contains(of, a) {
+		b.with = append(b.with, a)
+	}
+}
+
+// factor resolves a single table, derived or not.
+func (v *resolver) factor(t *sqlparser.AliasedTableExpr, sc *scope) {
+	v.visit(t.AsOf, sc)
+	switch e := t.Expr.(type) {
+	case sqlparser.TableName:
+		v.named(e, t.As.String(), sc)
+		return
+	case *sqlparser.Subquery:
+		inner := sc.outer
+		if t.Lateral {
+			inner = sc
+		}
+		v.query(e.Select, inner)
+	default:
+		v.visit(e, sc)
+	}
+	v.derived = true
+	sc.refs = append(sc.refs, &ref{alias: strings.ToLower(t.As.String()), pinned: true})
+}
+
+// named resolves a table by its name.
+func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
+	name, in := n.Name.String(), n.DbQualifier.String()
+	r := &ref{alias: strings.ToLower(alias), name: name, pinned: true}
+	if alias == "" {
+		r.alias = strings.ToLower(name)
+	}
+	switch {
+	case !n.SchemaQualifier.IsEmpty():
+		v.refuse(syntax(v.st.find(name), "you have an error in your SQL syntax: a table name of three parts"))
+		return
+	case in == "" && sc.cte(strings.ToLower(name)):
+		sc.refs = append(sc.refs, r)
+		return
+	case in == "" && strings.EqualFold(name, "dual"):
+		return
+	}
+	p, schema := v.table(in, name)
+	if alias == "" {
+		r.schema = schema
+	}
+	sc.refs = append(sc.refs, r)
+	if p.table != nil {
+		r.table, r.pinned = p.table, false
+		v.sharded = append(v.sharded, r)
+	}
+}
+
+// table finds a table's place and notes it.
+func (v *resolver) table(in, name string) (place, string) {
+	at := v.st.find(name)
+	p, schema, why := v.st.r.catalog.resolve(in, name, v.st.schema, at)
+	if why != nil {
+		v.refuse(why)
+		return place{}, ""
+	}
+	v.real++
+	v.schemas[schema] = true
+	switch {
+	case p.system:
+		v.system = true
+	case p.table == nil:
+		if why := v.settle(v.st.r.catalog, p.backend, schema+"."+name, at); why != nil {
+			v.refuse(why)
+		}
+	}
+	return p, schema
+}
+
+// cte tells whether the name is a common table expression.
+func (sc *scope) cte(name string) bool {
+	for ; sc != nil; sc = sc.outer {
+		if slices.Contains(sc.ctes, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// pin applies a condition.
+func (v *resolver) pin(c condition, sc *scope) {
+	for _, p := range v.pins(c.expr, sc) {
+		if slices.Contains(c.of, p.ref) && (len(p.ref.keys) == 0 || len(p.keys) < len(p.ref.keys)) {
+			p.ref.keys = p.keys
+		}
+	}
+	v.links(c.expr, c.of, sc)
+}
+
+// links finds the AND-ed equalities between keys.
+func (v *resolver) links(e sqlparser.Expr, of []*ref, sc *scope) {
+	switch e := e.(type) {
+	case *sqlparser.ParenExpr:
+		v.links(e.Expr, of, sc)
+	case *sqlparser.AndExpr:
+		v.links(e.Left, of, sc)
+		v.links(e.Right, of, sc)
+	case *sqlparser.ComparisonExpr:
+		if e.Operator != sqlparser.EqualStr {
+			return
+		}
+		a, b := v.key(e.Left, sc), v.key(e.Right, sc)
+		if a != nil && b != nil && a != b {
+			link(a, b, of)
+		}
+	}
+}
+
+// pinning is a table with the only keys that a condition lets through.
+type pinning struct {
+	ref  *ref
+	keys []keyRef
+}
+
+// pins finds the tables that a condition pins.
+func (v *resolver) pins(e sqlparser.Expr, sc *scope) []pinning {
+	switch e := e.(type) {
+	case *sqlparser.ParenExpr:
+		return v.pins(e.Expr, sc)
+	case *sqlparser.AndExpr:
+		both := v.pins(e.Left, sc)
+		for _, p := range v.pins(e.Right, sc) {
+			i := slices.IndexFunc(both, func(q pinning) bool { return q.ref == p.ref })
+			switch {
+			case i < 0:
+				both = append(both, p)
+			case len(p.keys) < len(both[i].keys):
+				both[i] = p
+			}
+		}
+		return both
+	case *sqlparser.OrExpr:
+		var both []pinning
+		right := v.pins(e.Right, sc)
+		for _, p := range v.pins(e.Left, sc) {
+			for _, q := range right {
+				if p.ref == q.ref {
+					both = append(both, pinning{p.ref, slices.Concat(p.keys, q.keys)})
+				}
+			}
+		}
+		return both
+	case *sqlparser.ComparisonExpr:
+		return v.comparison(e, sc)
+	}
+	return nil
+}
+
+// comparison finds the table that key = literal, literal = key or key IN (literals) pins.
+func (v *resolver) comparison(e *sqlparser.ComparisonExpr, sc *scope) []pinning {
+	left, right := e.Left, e.Right
+	switch e.Operator {
+	case sqlparser.EqualStr, sqlparser.NullSafeEqualStr:
+		r := v.key(left, sc)
+		if r == nil {
+			r, right = v.key(right, sc), left
+		}
+		if r == nil {
+			return nil
+		}
+		if k, ok := v.st.literal(right); ok {
+			return []pinning{{r, []keyRef{k}}}
+		}
+	case sqlparser.InStr:
+		r := v.key(left, sc)
+		list, ok := right.(sqlparser.ValTuple)
+		if r == nil || !ok || len(list) == 0 {
+			return nil
+		}
+		keys := make([]keyRef, len(list))
+		for i, x := range list {
+			if keys[i], ok = v.st.literal(x); !ok {
+				return nil
+			}
+		}
+		return []pinning{{r, keys}}
+	}
+	return nil
+}
+
+// key is the sharded table whose key the expression is, or nil.
+func (v *resolver) key(e sqlparser.Expr, sc *scope) *ref {
+	if p, ok := e.(*sqlparser.ParenExpr); ok {
+		return v.key(p.Expr, sc)
+	}
+	c, ok := e.(*sqlparser.ColName)
+	if !ok || c.StoredProcVal != nil || !c.Qualifier.SchemaQualifier.IsEmpty() {
+		return nil
+	}
+	column := c.Name.Lowered()
+	if c.Qualifier.IsEmpty() {
+		return sc.unqualified(column)
+	}
+	alias, in := strings.ToLower(c.Qualifier.Name.String()), strings.ToLower(c.Qualifier.DbQualifier.String())
+	for ; sc != nil; sc = sc.outer {
+		var found *ref
+		for _, r := range sc.refs {
+			if r.alias != alias || in != "" && r.schema != in {
+				continue
+			}
+			if found != nil {
+				return nil
+			}
+			found = r
+		}
+		if found != nil {
+			if found.keyed(column) {
+				return found
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// unqualified is the table of the innermost FROM whose shard key has the name, if there is only one. If another table there has
+// a column of that name too, the server refuses the statement.
+func (sc *scope) unqualified(column string) (found *ref) {
+	if sc == nil || sc.coalesced {
+		return nil
+	}
+	for _, r := range sc.refs {
+		if r.keyed(column) {
+			if found != nil {
+				return nil
+			}
+			found = r
+		}
+	}
+	return found
+}
+
+// visit looks for subqueries and functions in any part of the tree, whatever its types are: nothing may hide a table.
+func (v *resolver) visit(node any, sc *scope) { v.walk(reflect.ValueOf(node), sc) }
+
+func (v *resolver) walk(n reflect.Value, sc *scope) {
+	if v.why != nil {
+		return
+	}
+	switch n.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		if n.IsNil() || n.Kind() == reflect.Pointer && v.node(n.Interface(), sc) {
+			return
+		}
+		v.walk(n.Elem(), sc)
+	case reflect.Slice:
+		if n.Type().Elem().Kind() == reflect.Uint8 {
+			return
+		}
+		for i := range n.Len() {
+			v.walk(n.Index(i), sc)
+		}
+	case reflect.Struct:
+		if v.node(n.Interface(), sc) {
+			return
+		}
+		for i := range n.NumField() {
+			if n.Type().Field(i).IsExported() {
+				v.walk(n.Field(i), sc)
+			}
+		}
+	}
+}
+
+// node handles the nodes that mean something by themselves. It returns true if their fields need no visit.
+func (v *resolver) node(n any, sc *scope) bool {
+	switch n := n.(type) {
+	case *sqlparser.Subquery:
+		v.subquery = true
+		v.query(n.Select, sc)
+		return true
+	case sqlparser.SelectStatement:
+		v.subquery = true
+		v.query(n, sc)
+		return true
+	case *sqlparser.FuncExpr:
+		v.call(n)
+	case *sqlparser.GroupConcatExpr, *sqlparser.Over:
+		v.aggregate = true
+	case sqlparser.Nextval:
+		v.write = true
+	case *sqlparser.ColName, *sqlparser.StarExpr, sqlparser.ColIdent, sqlparser.TableIdent, sqlparser.AuthInformation:
+		return true
+	case sqlparser.TableName:
+		if !n.IsEmpty() {
+			v.refuse(unsupported(v.st.find(n.Name.String()), "", "the use of table %s is not understood", n.Name))
+		}
+		return true
+	case *sqlparser.ValuesStatement:
+	case sqlparser.TableExpr:
+		v.refuse(unsupported(-1, "", "the use of %T is not understood", n))
+		return true
+	}
+	return false
+}
+
+// call notes a function.
+func (v *resolver) call(f *sqlparser.FuncExpr) {
+	name := f.Name.Lowered()
+	switch {
+	case sequenceFunctions[name] && f.Qualifier.IsEmpty():
+		v.write = true
+		if e, ok := f.Exprs[0].(*sqlparser.AliasedExpr); ok {
+			if c, ok := e.Expr.(*sqlparser.ColName); ok {
+				if p, _ := v.table(c.Qualifier.Name.String(), c.Name.String()); p.table != nil {
+					v.refuse(unsupported(v.st.find(c.Name.String()), "", "%s is not a sequence", p.table.name))
+				}
+				return
+			}
+		}
+		v.refuse(unsupported(v.st.find(f.Name.String()), "name the sequence", "%s of an expression is not supported", name))
+	case !f.Qualifier.IsEmpty():
+		v.foreign, v.foreignSchema, v.write = f.Name.String(), f.Qualifier.String(), true
+		in := strings.ToLower(v.foreignSchema)
+		if !systemSchemas[in] && v.st.r.catalog.schemas[in] == nil {
+			v.refuse(v.st.r.catalog.unknown(v.foreignSchema, v.st.find(v.foreignSchema)))
+			return
+		}
+		v.schemas[in] = true
+	case aggregates[name]:
+		v.aggregate = true
+	case !builtin[name]:
+		v.foreign, v.write = f.Name.String(), true
+		if v.st.schema != "" {
+			v.schemas[strings.ToLower(v.st.schema)] = true
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package router
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// shape is what is known about all statements that differ only in their literals. It is immutable.
+type shape struct {
+	// Exactly one of plan, refused and set is not nil.
+	plan    *Plan    // of a statement whose place does not depend on literals
+	refused *reason  // its position counts in the shape
+	set     *planSet // plans to choose from by the shard keys
+	roots   []root   // the keys that choose, for all but an INSERT into a sharded table
+	insert  *insert  // an INSERT into a sharded table
+	fixed   int      // backend of the statement's unsharded tables, -1: it has none
+	merge   Merge    // how the answers of several backends become one, MergeNone: they cannot
+	whole   string   // with MergeNone, why the statement cannot run on several backends
+}
+
+// root is a sharded table whose rows the statement picks by the keys at these places.
+type root struct {
+	table *table
+	keys  []keyRef
+}
+
+// keyRef is a literal that is a shard key: the slot-th placeholder of the shape. minus: a minus sign goes before it.
+type keyRef struct {
+	slot  int
+	minus bool
+}
+
+// insert is an INSERT into a sharded table. keys has one entry for each row shape, or only one for INSERT ... SET.
+type insert struct {
+	table *table
+	keys  []keyRef
+	rows  bool // VALUES, not SET
+}
+
+func (sh *shape) size() int {
+	n := 256
+	for _, r := range sh.roots {
+		n += 48 + 16*len(r.keys)
+	}
+	if sh.insert != nil {
+		n += 64 + 16*len(sh.insert.keys)
+	}
+	if sh.plan != nil {
+		n += 256
+	}
+	if sh.refused != nil {
+		n += 96 + len(sh.refused.text) + len(sh.refused.do)
+	}
+	return n
+}
+
+// planSet is the plans that differ only in their one backend; by[0] is for AnyBackend.
+type planSet struct {
+	base Plan
+	by   []Plan
+}
+
+// on is the plan for the backend.
+func (p *planSet) on(backend int) *Plan { return &p.by[backend+1] }
+
+// maxPlanSets bounds the sets that shapes share; further shapes have their own.
+const maxPlanSets = 1 << 12
+
+// planSets are the sets in use, shared between shapes.
+type planSets struct {
+	mu   sync.Mutex // protects following fields
+	sets map[string]*planSet
+}
+
+func (s *planSets) get(base Plan, backends int) *planSet {
+	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, strings.Join(base.Schemas, "\x00"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.sets[key]; p != nil {
+		return p
+	}
+	p := &planSet{base: base, by: make([]Plan, backends+1)}
+	parts := make([]Part, backends+1)
+	for i := range p.by {
+		parts[i].Backend = i - 1
+		p.by[i] = base
+		p.by[i].Parts = parts[i : i+1 : i+1]
+	}
+	if s.sets == nil {
+		s.sets = map[string]*planSet{}
+	}
+	if len(s.sets) < maxPlanSets {
+		s.sets[key] = p
+	}
+	return p
+}
+
+// equal tells whether two plans say the same.
+func equal(a, b *Plan) bool { return reflect.DeepEqual(a, b) }
+
+// choose picks or makes the plan by the keys of the statement that was read into s. The int is the place in the client's
+// text that the reason is about.
+func (sh *shape) choose(s *scan) (*Plan, *reason, int) {
+	switch {
+	case sh.refused != nil:
+		return nil, sh.refused, s.retrace(sh.refused.at)
+	case sh.insert != nil:
+		return sh.chooseInsert(s)
+	}
+	home := sh.fixed
+	for i := range sh.roots {
+		root := &sh.roots[i]
+		for _, k := range root.keys {
+			lit := s.lits[k.slot]
+			b, why := root.table.place(s, lit, k.minus)
+			if why != nil {
+				return nil, why, lit.start
+			}
+			if home < 0 {
+				home = b
+			}
+			if b != home {
+				return sh.several(s, lit.start)
+			}
+		}
+	}
+	return sh.set.on(home), nil, -1
+}
+
+// retrace finds where a place of the shape is in the client's text.
+func (s *scan) retrace(shape int) int {
+	if shape < 0 {
+		return -1
+	}
+	t := scan{trace: true}
+	t.read(s.sql, "", s.mode, s.skip)
+	return t.source(shape)
+}
+
+// place is the backend of the rows with this key.
+func (t *table) place(s *scan, lit literal, minus bool) (int, *reason) {
+	var k key
+	fault := k.parse(s.sql[lit.start:lit.end], lit.kind, minus, s.mode)
+	if fault == keyGood {
+		var shard int
+		if shard, fault = k.shard(t.function, len(t.backends)); fault == keyGood {
+			return t.backends[shard], nil
+		}
+	}
+	return 0, unsupported(-1, "write a plain integer or an ASCII string",
+		"the value of the shard key %s of %s %s", t.column, t.name, keyFaults[fault])
+}
+
+// several makes the plan of a statement whose keys are on more than one backend, seen at the literal that begins at at.
+func (sh *shape) several(s *scan, at int) (*Plan, *reason, int) {
+	if sh.merge == MergeNone {
+		return nil, unsupported(at, "run it once for each backend", "the statement's shard keys are on several backends, and %s", sh.whole), at
+	}
+	root := &sh.roots[0]
+	var backends []int
+	for _, k := range root.keys {
+		lit := s.lits[k.slot]
+		b, why := root.table.place(s, lit, k.minus)
+		if why != nil {
+			return nil, why, lit.start
+		}
+		if !slices.Contains(backends, b) {
+			backends = append(backends, b)
+		}
+	}
+	sort.Ints(backends)
+	p := sh.set.base
+	p.Merge = sh.merge
+	for _, b := range backends {
+		p.Parts = append(p.Parts, Part{Backend: b})
+	}
+	return &p, nil, -1
+}
+
+// chooseInsert places each row of an INSERT.
+func (sh *shape) chooseInsert(s *scan) (*Plan, *reason, int) {
+	in := sh.insert
+	if !in.rows {
+		lit := s.lits[in.keys[0].slot]
+		b, why := in.table.place(s, lit, in.keys[0].minus)
+		if why != nil {
+			return nil, why, lit.start
+		}
+		return sh.set.on(b), nil, -1
+	}
+	if len(in.keys) != len(s.likes) {
+		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
+	}
+	home := -1
+	for _, r := range s.rows {
+		lit, b, why := in.row(s, r)
+		switch {
+		case why != nil:
+			return nil, why, lit.start
+		case home < 0:
+			home = b
+		case b != home:
+			return sh.cut(s, lit.start)
+		}
+	}
+	return sh.set.on(home), nil, -1
+}
+
+// row is the backend of one row, and the literal that says so.
+func (in *insert) row(s *scan, r row) (literal, int, *reason) {
+	k := in.keys[r.like]
+	lit := s.lits[r.lit+k.slot-s.likes[r.like].slot]
+	b, why := in.table.place(s, lit, k.minus)
+	return lit, b, why
+}
+
+// cut makes one statement for each backend: the text before the rows, its rows in their order, and the text behind them. At
+// at it was seen that there is more than one backend.
+func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
+	if sh.merge == MergeNone {
+		return nil, unsupported(at, "run it once for each backend", "the rows are for several backends, and %s", sh.whole), at
+	}
+	if s.exec {
+		return nil, unsupported(at, "write it without the comment", "the rows are for several backends, and there is an executable comment"), at
+	}
+	head, tail := s.sql[:s.rows[0].start], s.sql[s.rows[len(s.rows)-1].end:]
+	p := sh.set.base
+	p.Merge = sh.merge
+	for _, r := range s.rows {
+		lit, b, why := sh.insert.row(s, r)
+		if why != nil {
+			return nil, why, lit.start
+		}
+		i := slices.IndexFunc(p.Parts, func(q Part) bool { return q.Backend == b })
+		if i < 0 {
+			i = len(p.Parts)
+			p.Parts = append(p.Parts, Part{Backend: b, SQL: slices.Clone(head)})
+		} else {
+			p.Parts[i].SQL = append(p.Parts[i].SQL, ',', ' ')
+		}
+		p.Parts[i].SQL = append(p.Parts[i].SQL, s.sql[r.start:r.end]...)
+	}
+	for i := range p.Parts {
+		p.Parts[i].SQL = append(p.Parts[i].SQL, tail...)
+	}
+	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
+	return &p, nil, -1
+}

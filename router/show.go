@@ -1,0 +1,201 @@
+package router
+
+import "strings"
+
+// showAny are the SHOW statements that any backend answers, by the words behind SHOW and its modifiers.
+var showAny = [][]string{
+	{"VARIABLES"}, {"STATUS"}, {"ENGINES"}, {"STORAGE", "ENGINES"}, {"ENGINE"}, {"COLLATION"}, {"CHARACTER", "SET"}, {"CHARSET"},
+	{"DATABASES"}, {"SCHEMAS"}, {"PROCESSLIST"}, {"GRANTS"}, {"PLUGINS"}, {"PRIVILEGES"}, {"AUTHORS"}, {"CONTRIBUTORS"},
+	{"FUNCTION", "STATUS"}, {"PROCEDURE", "STATUS"}, {"PACKAGE"}, {"LOCALES"}, {"CREATE", "USER"},
+}
+
+// showPrevious are those about the session's previous statement.
+var showPrevious = [][]string{{"WARNINGS"}, {"ERRORS"}, {"COUNT"}}
+
+// showSchema are those about a schema: SHOW ... [FROM schema].
+var showSchema = [][]string{{"TABLES"}, {"TABLE", "STATUS"}, {"OPEN", "TABLES"}, {"TRIGGERS"}, {"EVENTS"}}
+
+// showTable are those about a table: SHOW ... FROM table [FROM schema].
+var showTable = [][]string{{"COLUMNS"}, {"FIELDS"}, {"INDEX"}, {"INDEXES"}, {"KEYS"}}
+
+func (st *stmt) any(i int, of [][]string) bool {
+	for _, w := range of {
+		if st.words(i, w...) {
+			return true
+		}
+	}
+	return false
+}
+
+// show plans SHOW. https://dev.mysql.com/doc/refman/8.4/en/show.html
+func (st *stmt) show(f finding) (*shape, *reason) {
+	c := st.r.catalog
+	if i := st.from(1).has("SELECT"); i >= 0 {
+		return st.loose(f, i+1)
+	}
+	i := 1
+	for w := st.word(i); w == "FULL" || w == "EXTENDED" || w == "GLOBAL" || w == "SESSION" || w == "LOCAL" || w == "ALL"; w = st.word(i) {
+		i++
+	}
+	switch {
+	case st.any(i, showAny):
+		return f.shape(st.r, AnyBackend), nil
+	case st.any(i, showPrevious):
+		f.previous = true
+		return f.shape(st.r, AnyBackend), nil
+	case st.any(i, showSchema):
+		return st.showSchema(f)
+	case st.any(i, showTable):
+		return st.showTable(f, i+1)
+	case st.word(i) == "CREATE":
+		i += 2
+		if st.words(i, "IF", "NOT", "EXISTS") {
+			i += 3
+		}
+		o, next, ok := st.object(i)
+		if !ok || next < len(st.toks) {
+			return nil, st.wrong(i)
+		}
+		switch st.word(2) {
+		case "TABLE", "VIEW", "SEQUENCE":
+			return st.showObject(f, o)
+		case "DATABASE", "SCHEMA":
+			return st.showIn(f, o.name, o.at)
+		}
+		if o.schema == "" {
+			o.schema = st.schema
+		}
+		if s := c.schemas[strings.ToLower(o.schema)]; s != nil && s.backend >= 0 {
+			f.schemas[strings.ToLower(o.schema)] = true
+			return f.shape(st.r, s.backend), nil
+		}
+	}
+	return st.loose(f, i)
+}
+
+// showSchema plans SHOW TABLES [{FROM | IN} schema] and the like.
+func (st *stmt) showSchema(f finding) (*shape, *reason) {
+	for i := range st.toks {
+		if w := st.word(i); (w == "FROM" || w == "IN") && i <= 5 {
+			o, _, ok := st.object(i + 1)
+			if !ok || o.schema != "" {
+				return nil, st.wrong(i + 1)
+			}
+			return st.showIn(f, o.name, o.at)
+		}
+		if w := st.word(i); w == "LIKE" || w == "WHERE" {
+			break
+		}
+	}
+	if st.schema == "" {
+		return nil, &reason{errno: 1046, text: "no database selected", do: "USE a schema", at: -1}
+	}
+	return st.showIn(f, st.schema, -1)
+}
+
+// showIn answers from the backend that knows the schema.
+func (st *stmt) showIn(f finding, name string, at int) (*shape, *reason) {
+	c := st.r.catalog
+	in := strings.ToLower(name)
+	f.schemas[in] = true
+	switch {
+	case systemSchemas[in]:
+		return f.shape(st.r, AnyBackend), nil
+	case c.schemas[in] == nil:
+		return nil, c.unknown(name, at)
+	}
+	return f.shape(st.r, c.first(in)), nil
+}
+
+// showTable reads {FROM | IN} table [{FROM | IN} schema].
+func (st *stmt) showTable(f finding, i int) (*shape, *reason) {
+	if w := st.word(i); w != "FROM" && w != "IN" {
+		return nil, st.wrong(i)
+	}
+	o, next, ok := st.object(i + 1)
+	if !ok {
+		return nil, st.wrong(i + 1)
+	}
+	if w := st.word(next); w == "FROM" || w == "IN" {
+		in, _, ok := st.object(next + 1)
+		if !ok || in.schema != "" {
+			return nil, st.wrong(next + 1)
+		}
+		o.schema = in.name
+	}
+	return st.showObject(f, o)
+}
+
+// showObject answers from the table's backend, or the first of them.
+func (st *stmt) showObject(f finding, o object) (*shape, *reason) {
+	p, schema, why := st.r.catalog.resolve(o.schema, o.name, st.schema, o.at)
+	if why != nil {
+		return nil, why
+	}
+	f.schemas[schema] = true
+	switch {
+	case p.system:
+		return f.shape(st.r, AnyBackend), nil
+	case p.table != nil:
+		return f.shape(st.r, p.table.first()), nil
+	}
+	return f.shape(st.r, p.backend), nil
+}
+
+// explained are the words that begin a statement that EXPLAIN takes.
+var explained = map[string]bool{
+	"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true, "WITH": true, "VALUES": true,
+}
+
+// explain plans EXPLAIN statement and DESCRIBE table.
+// https://dev.mysql.com/doc/refman/8.4/en/explain.html
+func (st *stmt) explain(f finding) (*shape, *reason) {
+	run := false
+	i := 1
+	for {
+		switch w := st.word(i); {
+		case w == "EXTENDED", w == "PARTITIONS":
+			i++
+			continue
+		case w == "ANALYZE":
+			run = true
+			i++
+			continue
+		case w == "FORMAT" && st.op(i+1, "="):
+			i += 3
+			continue
+		case w == "FOR":
+			return nil, unsupported(st.at(i), "run it on the backend itself", "EXPLAIN FOR CONNECTION is not supported: connections are numbered by each backend")
+		case explained[w], st.op(i, "("), w == "TABLE" && i+1 < len(st.toks) && st.toks[i+1].name != "":
+			return st.from(i).explained(f, run)
+		}
+		break
+	}
+	if i > 1 {
+		return st.loose(f, i)
+	}
+	o, _, ok := st.object(i)
+	if !ok {
+		return nil, st.wrong(i)
+	}
+	return st.showObject(f, o)
+}
+
+// explained plans the statement to be explained, which run tells to be run too.
+func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
+	sh, why := st.query(f)
+	if why != nil {
+		return nil, why
+	}
+	if sh.plan != nil {
+		p := *sh.plan
+		p.Write = p.Write && run
+		sh.plan = &p
+		return sh, nil
+	}
+	base := sh.set.base
+	base.Write = base.Write && run
+	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))
+	sh.merge, sh.whole = MergeNone, "EXPLAIN has one answer"
+	return sh, nil
+}
