@@ -26,7 +26,7 @@ type Backend struct {
 
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
-	lent  map[uint64]*Conn  // open connections by the server's id
+	conns map[uint64]*Conn  // open connections by the server's id
 }
 
 // Open prepares the pool of one backend. It connects to nothing yet.
@@ -37,7 +37,7 @@ func Open(index int, c config.Backend, maxPacket int) (*Backend, error) {
 	}
 	b := &Backend{
 		Config: c, Index: index, maxPacket: maxPacket, tls: t,
-		names: make(map[uint16]string), lent: make(map[uint64]*Conn),
+		names: make(map[uint16]string), conns: make(map[uint64]*Conn),
 	}
 	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.dial}
 	return b, nil
@@ -82,12 +82,21 @@ func (b *Backend) Stats() PoolStats { return b.pool.snapshot() }
 func (b *Backend) Alive(id uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, ok := b.lent[id]
+	_, ok := b.conns[id]
 	return ok
 }
 
 // Close closes the free connections and those that are lent as they come back.
 func (b *Backend) Close() { b.pool.close() }
+
+// Abort closes all connections, under the hands of those who use them.
+func (b *Backend) Abort() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.conns {
+		_ = c.Conn.Close() // its user finds out
+	}
+}
 
 // dial opens a connection for sessions like s.
 func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
@@ -113,7 +122,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		return nil, b.unavailable(err)
 	}
 	b.mu.Lock()
-	b.lent[c.ID] = c
+	b.conns[c.ID] = c
 	b.mu.Unlock()
 	return c, nil
 }

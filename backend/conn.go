@@ -144,7 +144,7 @@ func (c *Conn) Put() {
 // close closes the connection, once. The pool accounts for it.
 func (c *Conn) close() {
 	c.b.mu.Lock()
-	delete(c.b.lent, c.ID)
+	delete(c.b.conns, c.ID)
 	c.b.mu.Unlock()
 	_ = c.Conn.Close() // nothing is buffered for writing, and nobody waits for what the server still says
 }

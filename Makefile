@@ -1,0 +1,61 @@
+# What a person types here. `make` alone says what there is.
+
+CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
+TOOLS := $(CACHE)/bin
+GO    := go
+UNIT  := ./config ./wire ./router ./xa/... ./decision ./recovery ./backend ./proxy ./cmd/... ./tests/house
+REAL  := ./tests/servers/... ./tests/integration/... ./tests/chaos/...
+
+.PHONY: help build test unit real setup lint demo bench chaos fuzz check clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## the program, as bin/xaproxy
+	$(GO) build -trimpath -o bin/xaproxy ./cmd/xaproxy
+
+setup: ## install or unpack the servers that tests and demo run; costs nothing when they are there
+	tests/setup.sh
+
+demo: ## two real databases, a killed proxy, and what becomes of the money; then stays up (DEMO=--exit: ends)
+	tests/setup.sh demo
+	$(GO) run ./cmd/xaproxy demo $(DEMO)
+
+test: setup unit real ## everything: set-up, unit tests with the race detector, tests on real servers
+
+unit: ## without any server
+	$(GO) test -race $(UNIT)
+
+real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
+	$(GO) test -timeout 20m -p 1 $(REAL)
+
+lint: ## gofumpt, vet, staticcheck
+	tests/setup.sh tools
+	@test -z "$$($(TOOLS)/gofumpt -l .)" || { echo "not formatted (run gofumpt -w .):"; $(TOOLS)/gofumpt -l .; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+	$(GO) mod tidy -diff
+
+bench: ## CPU of the proxy against haproxy and a direct connection, and allocations per query
+	tests/setup.sh bench
+	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./xa ./decision
+	$(GO) run ./tests/bench
+
+CHAOS ?= --duration 60s
+chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10m" for longer)
+	tests/setup.sh demo
+	for mix in mariadb,mariadb mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in config wire router decision; do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$p/*_test.go); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; \
+		done; \
+	done
+
+check: lint test ## what CI runs, with the demo
+	$(MAKE) demo DEMO=--exit
+
+clean: ## remove what make built here
+	rm -rf bin

@@ -1,0 +1,335 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// route sends a statement to the backends of its plan and answers the client.
+func (s *session) route(p *router.Plan, sql []byte) error {
+	if p.ImplicitCommit {
+		if e := s.commit(); e != nil {
+			return s.fail(e)
+		}
+		return s.single(p, sql)
+	}
+	if p.LastConn {
+		return s.again(p, sql)
+	}
+	if s.tx == nil && !s.autocommit && !(p.Parts[0].Backend == router.AnyBackend && !p.Write) {
+		s.start()
+	}
+	switch {
+	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && s.tx.last == nil:
+		return s.single(p, sql) // it touches no table, so it need not open a branch
+	case s.tx != nil && len(p.Parts) == 1:
+		return s.singleInTx(p, sql)
+	case s.tx != nil && p.Merge == router.MergeRows:
+		return s.rowsInTx(p, sql)
+	case s.tx != nil:
+		return s.writesInTx(p, sql)
+	case len(p.Parts) == 1:
+		return s.single(p, sql)
+	case p.Merge == router.MergeRows:
+		return s.rows(p, sql)
+	default:
+		return s.atomic(p, sql)
+	}
+}
+
+// relayStatus sets how the relay changes the status flags on their way to the client: what a backend says of
+// transactions is about its branch, not about the client's transaction.
+func (s *session) relayStatus() {
+	s.relay.ClearStatus = wire.StatusInTrans | wire.StatusAutocommit
+	s.relay.SetStatus = s.status() &^ wire.StatusMoreResults
+	s.relay.More = s.more
+}
+
+// single runs a statement on one backend, outside of a transaction: the backend's own autocommit decides.
+func (s *session) single(p *router.Plan, sql []byte) error {
+	part := p.Parts[0]
+	conn, err := s.backend(part).Get(s.ctx(), &s.state)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	return s.singleOn(conn, p.Write, text(part, sql))
+}
+
+func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
+	defer conn.Put()
+	s.last = lastStatement{conn, conn.Lends()}
+	if err := conn.Begin(&s.state, sql); err != nil {
+		return s.fail(clientError(err, write))
+	}
+	s.relayStatus()
+	result, err := s.relay.Response(s.conn, conn.Conn)
+	if err != nil {
+		conn.Break()
+		return s.side(err, func(cause error) *wire.Error { return clientError(cause, write) })
+	}
+	if result.Err != nil {
+		s.failed = true
+	} else if result.OK.Status&wire.StatusInTrans != 0 {
+		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
+	}
+	return nil
+}
+
+// side answers after a relay failed: with the error that explain makes of the backend's failure, if the client can
+// still hear it.
+func (s *session) side(err error, explain func(error) *wire.Error) error {
+	var side *wire.SideError
+	if !errors.As(err, &side) {
+		return err
+	}
+	if !side.Backend {
+		return side
+	}
+	e := explain(side.Err)
+	if side.Torn {
+		return side
+	}
+	return s.fail(e)
+}
+
+// again runs a statement that asks about the session's previous one, on the connection that ran that.
+func (s *session) again(p *router.Plan, sql []byte) error {
+	if s.tx != nil && s.tx.last != nil {
+		return s.onBranch(s.tx.last, p.Write, sql)
+	}
+	if conn := s.last.conn; conn != nil && conn.Reclaim(s.last.lends) {
+		return s.singleOn(conn, p.Write, sql)
+	}
+	return s.fail(wire.NewError(wire.CodeNotSupported,
+		"this asks about the previous statement, whose connection serves another client by now; ask inside a transaction, or read the answer of the statement itself"))
+}
+
+// lastStatement remembers where the session's last statement outside of a transaction ran.
+type lastStatement struct {
+	conn  *backend.Conn
+	lends uint64
+}
+
+// singleInTx runs a statement on one branch and relays its answer.
+func (s *session) singleInTx(p *router.Plan, sql []byte) error {
+	part := p.Parts[0]
+	br, err := s.tx.branch(s.ctx(), s.backend(part), &s.state)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	return s.onBranch(br, p.Write, text(part, sql))
+}
+
+func (s *session) onBranch(br *txBranch, write bool, sql []byte) error {
+	s.tx.last = br
+	if err := s.tx.begin(br, &s.state, sql, write); err != nil {
+		return s.fail(s.lose(br, err))
+	}
+	s.relayStatus()
+	result, err := s.relay.Response(s.conn, br.Conn().Conn)
+	if err != nil {
+		br.Conn().Break()
+		var side *wire.SideError
+		if errors.As(err, &side) && side.Backend {
+			return s.side(err, func(cause error) *wire.Error { return s.lose(br, cause) })
+		}
+		return err // the session ends and rolls back
+	}
+	return s.relayed(br, result)
+}
+
+// relayed looks at what the client was told by a branch.
+func (s *session) relayed(br *txBranch, result wire.Result) error {
+	if result.Err == nil {
+		return nil
+	}
+	s.failed = true
+	if endsTransaction(result.Err, br.Conn().Backend().Facts().RollbackOnTimeout) {
+		s.tx.rollback(result.Err)
+		s.tx = nil
+	}
+	return nil
+}
+
+// rows concatenates the rows of several backends outside of a transaction.
+func (s *session) rows(p *router.Plan, sql []byte) error {
+	conns := make([]*backend.Conn, 0, len(p.Parts))
+	defer func() {
+		for _, c := range conns {
+			c.Put()
+		}
+	}()
+	for _, part := range p.Parts {
+		conn, err := s.backend(part).Get(s.ctx(), &s.state)
+		if err != nil {
+			return s.fail(clientError(err, false))
+		}
+		conns = append(conns, conn)
+	}
+	errs := make([]error, len(conns))
+	parallel(len(conns), func(i int) { errs[i] = conns[i].Begin(&s.state, text(p.Parts[i], sql)) })
+	for _, err := range errs {
+		if err != nil {
+			breakAll(conns)
+			return s.fail(clientError(err, false))
+		}
+	}
+	s.relayStatus()
+	for i, conn := range conns {
+		result, err := s.relay.Concat(s.conn, conn.Conn, i == 0, i == len(conns)-1)
+		if err != nil {
+			breakAll(conns[i:])
+			return s.side(err, func(cause error) *wire.Error { return clientError(cause, false) })
+		}
+		if result.Err != nil {
+			s.failed = true
+			breakAll(conns[i+1:])
+			return nil
+		}
+	}
+	return nil
+}
+
+func breakAll(conns []*backend.Conn) {
+	for _, c := range conns {
+		c.Break()
+	}
+}
+
+// rowsInTx concatenates the rows of several branches. If one fails, the answers of those behind it are unread, so the
+// transaction is rolled back.
+func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
+	branches, err := s.branches(p)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	s.tx.last = branches[len(branches)-1]
+	errs := make([]error, len(branches))
+	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, text(p.Parts[i], sql), p.Write) })
+	for i, err := range errs {
+		if err != nil {
+			s.breakBranches(branches)
+			return s.fail(s.lose(branches[i], err))
+		}
+	}
+	s.relayStatus()
+	for i, br := range branches {
+		last := i == len(branches)-1
+		result, err := s.relay.Concat(s.conn, br.Conn().Conn, i == 0, last)
+		if err != nil {
+			s.breakBranches(branches[i:])
+			var side *wire.SideError
+			if errors.As(err, &side) && side.Backend {
+				return s.side(err, func(cause error) *wire.Error { return s.lose(br, cause) })
+			}
+			return err
+		}
+		if result.Err != nil && !last {
+			s.failed = true
+			s.breakBranches(branches[i+1:])
+			s.tx.rollback(errUnfinished)
+			s.tx = nil
+			return nil
+		}
+		if result.Err != nil {
+			return s.relayed(br, result)
+		}
+	}
+	return nil
+}
+
+func (s *session) breakBranches(branches []*txBranch) {
+	for _, br := range branches {
+		br.Conn().Break()
+	}
+}
+
+// branches returns the transaction's branches for the parts of a plan.
+func (s *session) branches(p *router.Plan) ([]*txBranch, error) {
+	branches := make([]*txBranch, 0, len(p.Parts))
+	for _, part := range p.Parts {
+		br, err := s.tx.branch(s.ctx(), s.backend(part), &s.state)
+		if err != nil {
+			return nil, err
+		}
+		branches = append(branches, br)
+	}
+	return branches, nil
+}
+
+// statementSavepoint lets a statement that runs on several branches fail as a whole, as it does on one server: the
+// branches where it succeeded go back to it.
+const statementSavepoint = "`xaproxy statement`"
+
+// writesInTx runs a statement on several branches and answers with the sum of their OK packets.
+func (s *session) writesInTx(p *router.Plan, sql []byte) error {
+	ok, e := s.writes(p, sql, "SAVEPOINT "+statementSavepoint)
+	if e != nil {
+		return s.fail(e)
+	}
+	return s.ok(ok)
+}
+
+// atomic runs a statement on several backends outside of a transaction, in one of its own.
+func (s *session) atomic(p *router.Plan, sql []byte) error {
+	s.start()
+	ok, e := s.writes(p, sql)
+	if e != nil {
+		s.abandon()
+		return s.fail(e)
+	}
+	if e := s.commit(); e != nil {
+		return s.fail(e)
+	}
+	return s.ok(ok)
+}
+
+// writes runs the parts of a statement on their branches in parallel. With a lead, a savepoint, a part that fails
+// undoes the others; without one the caller rolls back. After an error s.tx is nil if the transaction is over.
+func (s *session) writes(p *router.Plan, sql []byte, lead ...string) (wire.OK, *wire.Error) {
+	branches, err := s.branches(p)
+	if err != nil {
+		return wire.OK{}, clientError(err, false)
+	}
+	oks := make([]wire.OK, len(branches))
+	errs := make([]error, len(branches))
+	started := make([]bool, len(branches))
+	for _, br := range branches {
+		s.tx.xa.Wrote(br.index)
+	}
+	parallel(len(branches), func(i int) {
+		if errs[i] = s.tx.begin(branches[i], &s.state, text(p.Parts[i], sql), false, lead...); errs[i] == nil {
+			started[i] = true
+			oks[i], errs[i] = branches[i].Conn().Result()
+		}
+	})
+	s.tx.last = branches[0]
+	var failed *wire.Error
+	for i, err := range errs {
+		var said *wire.Error
+		switch {
+		case err == nil:
+		case !started[i] || !errors.As(err, &said) || endsTransaction(said, branches[i].Conn().Backend().Facts().RollbackOnTimeout):
+			return wire.OK{}, s.lose(branches[i], err)
+		case failed == nil:
+			failed = said
+		}
+	}
+	if failed == nil {
+		return mergeOK(oks), nil
+	}
+	if len(lead) > 0 {
+		for i, br := range branches {
+			if errs[i] != nil {
+				continue
+			}
+			if err := br.Conn().Exec("ROLLBACK TO SAVEPOINT " + statementSavepoint); err != nil {
+				return wire.OK{}, s.lose(br, err)
+			}
+		}
+	}
+	return wire.OK{}, failed
+}

@@ -1,0 +1,211 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Options of a Server. All fields are required but TLS.
+type Options struct {
+	Config      *config.Config
+	Backends    []*backend.Backend // in the order of the configuration
+	Coordinator *xa.Coordinator
+	TLS         *tls.Config // nil: clients cannot encrypt
+	Logger      zerolog.Logger
+}
+
+// Server accepts clients. Its methods are safe for concurrent use.
+type Server struct {
+	cfg      *config.Config
+	backends []*backend.Backend
+	router   *router.Router
+	xa       *xa.Coordinator
+	wire     *wire.Server
+	users    map[string]*user
+	mode     router.Mode // of a session that has not changed sql_mode
+	logger   zerolog.Logger
+	lastID   atomic.Uint32
+
+	running sync.WaitGroup // sessions
+	mu      sync.Mutex     // protects following fields
+	open    map[*session]struct{}
+	closing bool
+}
+
+// fallbackVersion is what clients are told when no backend could be asked for its version yet.
+const fallbackVersion = "8.4.0-xaproxy"
+
+// user is an account of [[users]].
+type user struct {
+	account *wire.Account
+	schemas []string // lower case; empty: all
+}
+
+// New makes a server. It opens nothing.
+func New(o Options) (*Server, error) {
+	r, err := router.New(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator,
+		users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
+	}
+	for _, u := range o.Config.Users {
+		account := wire.NewAccount(u.Password.Reveal())
+		if u.PasswordHash != "" {
+			if account, err = wire.NewAccountHash(u.PasswordHash); err != nil {
+				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
+			}
+		}
+		added := &user{account: account}
+		for _, schema := range u.Schemas {
+			added.schemas = append(added.schemas, strings.ToLower(schema))
+		}
+		s.users[u.Name] = added
+	}
+	version := o.Config.Server.Version
+	for _, b := range o.Backends {
+		if version == "" {
+			version = b.Facts().Version
+		}
+	}
+	if version == "" {
+		version = fallbackVersion
+	}
+	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
+	s.wire = &wire.Server{
+		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired, Accounts: s,
+		MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
+	}
+	return s, nil
+}
+
+// Account gives the wire package what it checks passwords against.
+func (s *Server) Account(name string) (*wire.Account, bool) {
+	if u, ok := s.users[name]; ok {
+		return u.account, true
+	}
+	return nil, false
+}
+
+// Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
+func (s *Server) Serve(ln net.Listener) error {
+	defer s.running.Wait()
+	for {
+		nc, err := ln.Accept()
+		var temporary net.Error
+		switch {
+		case err == nil:
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.As(err, &temporary) && temporary.Timeout():
+			continue
+		default:
+			return fmt.Errorf("accept clients on %s: %w", ln.Addr(), err)
+		}
+		session := &session{srv: s, id: s.lastID.Add(1), net: nc}
+		if refusal := s.admit(session); refusal != nil {
+			s.running.Go(func() { refuse(nc, refusal) })
+			continue
+		}
+		s.running.Go(func() {
+			defer s.dismiss(session)
+			session.serve()
+		})
+	}
+}
+
+// Close ends all sessions: those that wait for their client at once, the others after their present statement.
+// Open transactions are rolled back. The caller closes the listener first.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closing = true
+	for session := range s.open {
+		session.interrupt()
+	}
+	s.mu.Unlock()
+}
+
+// Sessions is the number of clients that are connected.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// admit registers a session, or says why not.
+func (s *Server) admit(session *session) *wire.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting down; connect again")
+	}
+	if len(s.open) >= s.cfg.Server.MaxConnections {
+		return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.cfg.Server.MaxConnections)
+	}
+	s.open[session] = struct{}{}
+	return nil
+}
+
+func (s *Server) dismiss(session *session) {
+	s.mu.Lock()
+	delete(s.open, session)
+	s.mu.Unlock()
+}
+
+// refuse tells a client that it cannot be served, in place of a greeting.
+func refuse(nc net.Conn, refusal *wire.Error) {
+	_ = nc.SetDeadline(time.Now().Add(time.Second)) // if it fails, so does the write
+	_ = wire.NewConn(nc, 1<<16).WriteErr(refusal)   // the client is turned away in any case
+	_ = nc.Close()
+}
+
+// home is the backend for statements that every backend answers alike: that of the current schema, else the first.
+func (s *Server) home(schema string) *backend.Backend {
+	for _, c := range s.cfg.Schemas {
+		if strings.EqualFold(c.Name, schema) {
+			return s.backends[s.cfg.BackendIndex(c.Backend)]
+		}
+	}
+	return s.backends[0]
+}
+
+// mayUse says whether the user may use a schema. The server's own schemas show more than one user's data, so they
+// must be named in the user's list, except for information_schema, which drivers cannot do without.
+func (u *user) mayUse(schema string) bool {
+	if schema == "information_schema" {
+		return true
+	}
+	if len(u.schemas) > 0 {
+		return slices.Contains(u.schemas, schema)
+	}
+	return !systemSchema(schema)
+}
+
+func systemSchema(lower string) bool {
+	switch lower {
+	case "mysql", "performance_schema", "sys", "information_schema":
+		return true
+	}
+	return false
+}
+
+// background is the context of waits that end by themselves.
+var background = context.Background()

@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// session is one client connection. Its goroutine owns every field; others only call interrupt.
+type session struct {
+	srv *Server
+	id  uint32
+	net net.Conn
+
+	conn  *wire.Conn
+	user  *user
+	login *wire.Login
+	log   zerolog.Logger
+	relay wire.Relay
+
+	state      backend.Session // what a backend connection must have before it runs this client's statements
+	variables  []variable      // what state.Set is made of
+	mode       router.Mode
+	autocommit bool
+	nextTx     string       // the SET TRANSACTION that the next transaction starts with
+	tx         *transaction // nil outside of a transaction
+	last       lastStatement
+
+	more   bool // another statement of the same packet follows
+	failed bool // the present statement was answered with an error
+	armed  time.Time
+}
+
+// serve runs the session to its end. Whatever it holds is given back: an open transaction is rolled back.
+func (s *session) serve() {
+	defer s.net.Close()
+	defer func() {
+		if r := recover(); r != nil { // one client's misfortune costs no other client anything
+			s.srv.logger.Error().Uint32("conn", s.id).Interface("panic", r).Bytes("stack", debug.Stack()).Msg("session failed")
+			s.abandon()
+		}
+	}()
+	err := s.accept()
+	if err == nil {
+		err = s.commands()
+		s.abandon()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.log.Debug().Err(err).Msg("session ended")
+	}
+}
+
+// accept does the handshake.
+func (s *session) accept() error {
+	s.log = s.srv.logger.With().Uint32("conn", s.id).Logger()
+	conn, login, err := s.srv.wire.Accept(background, s.net, s.id)
+	if err != nil {
+		return err
+	}
+	s.conn, s.login, s.user = conn, login, s.srv.users[login.User]
+	s.log = s.log.With().Str("user", login.User).Logger()
+	if name, bad := unsafeCollation(login.Collation); bad {
+		return s.turnAway(wire.NewError(wire.CodeNotSupported,
+			"character set %s can hide quotes inside its characters and is not supported; connect with utf8mb4", name))
+	}
+	s.reset()
+	if login.Schema != "" {
+		if e := s.selectable(login.Schema); e != nil {
+			return s.turnAway(e)
+		}
+		s.state.Schema = login.Schema
+	}
+	s.log.Debug().Msg("session started")
+	return s.conn.WriteOK(wire.OK{Status: s.status()})
+}
+
+// turnAway ends a handshake with an error.
+func (s *session) turnAway(e *wire.Error) error {
+	if err := s.conn.WriteErr(e); err != nil {
+		return err
+	}
+	return e
+}
+
+// reset brings the session's state to what it was after the handshake, except for the schema.
+func (s *session) reset() {
+	s.state = backend.Session{
+		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
+	}
+	s.variables, s.nextTx = nil, ""
+	s.mode, s.autocommit = s.srv.mode, true
+}
+
+// commands answers one command after the other. A returned error ends the session.
+func (s *session) commands() error {
+	for {
+		s.arm()
+		command, arg, err := s.conn.ReadCommand()
+		if err != nil {
+			return s.unreadable(err)
+		}
+		s.more, s.failed = false, false
+		if command == wire.ComQuit {
+			return nil
+		}
+		if err := s.command(command, arg); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) command(command wire.Command, arg []byte) error {
+	switch command {
+	case wire.ComQuery:
+		return s.query(arg)
+	case wire.ComPing:
+		return s.ok(wire.OK{})
+	case wire.ComInitDB:
+		return s.use(string(arg))
+	case wire.ComResetConnection:
+		s.abandon()
+		s.reset()
+		return s.ok(wire.OK{})
+	case wire.ComStmtClose, wire.ComStmtSendLongData:
+		return nil // these have no answer, also when there is no such statement
+	}
+	return s.fail(wire.NewError(wire.CodeUnknownCommand, "%s is not supported by xaproxy", command))
+}
+
+// query runs the statements of a COM_QUERY. Only a client that asked for multi-statements may send more than one:
+// backend connections always allow several, so the router's refusal keeps the protection that the client would have
+// on a direct connection.
+func (s *session) query(sql []byte) error {
+	if !s.conn.Caps().Has(wire.MultiStatements) {
+		return s.statement(sql)
+	}
+	statements := router.Split(sql, s.mode)
+	if len(statements) < 2 {
+		return s.statement(sql)
+	}
+	for i, one := range statements {
+		s.more = i < len(statements)-1
+		if err := s.statement(one); err != nil || s.failed {
+			return err
+		}
+	}
+	return nil
+}
+
+// use selects a schema. Backend connections follow when the next statement needs them.
+func (s *session) use(schema string) error {
+	if e := s.selectable(schema); e != nil {
+		return s.fail(e)
+	}
+	s.state.Schema = schema
+	return s.ok(wire.OK{})
+}
+
+// selectable says why a schema cannot be the current one.
+func (s *session) selectable(schema string) *wire.Error {
+	lower := strings.ToLower(schema)
+	if !s.user.mayUse(lower) {
+		return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
+	}
+	if systemSchema(lower) || s.srv.cfg.HasSchema(schema) {
+		return nil
+	}
+	return wire.NewError(wire.CodeUnknownDatabase, "Unknown database '%s': it is in no [[schemas]] and no [[tables]] of the configuration", schema)
+}
+
+// status is what OK packets tell the client about its session.
+func (s *session) status() wire.Status {
+	var st wire.Status
+	if s.autocommit {
+		st |= wire.StatusAutocommit
+	}
+	if s.tx != nil {
+		st |= wire.StatusInTrans
+	}
+	if s.mode&router.NoBackslashEscapes != 0 {
+		st |= wire.StatusNoBackslashEscapes
+	}
+	if s.more {
+		st |= wire.StatusMoreResults
+	}
+	return st
+}
+
+// ok answers with an OK of the proxy's own.
+func (s *session) ok(o wire.OK) error {
+	o.Status |= s.status()
+	return s.conn.WriteOK(o)
+}
+
+// fail answers with an error.
+func (s *session) fail(e *wire.Error) error {
+	s.failed = true
+	return s.conn.WriteErr(e)
+}
+
+// abandon rolls back the open transaction, because the client is gone or starts anew.
+func (s *session) abandon() {
+	if s.tx != nil {
+		s.tx.rollback(errAbandoned)
+		s.tx = nil
+	}
+}
+
+var errAbandoned = errors.New("the client went away")
+
+// arm sets the moment at which an idle client is disconnected. Doing it for every command would cost a fresh timer
+// each time, so it is only kept within a sixteenth of idle_timeout.
+func (s *session) arm() {
+	limit := s.srv.cfg.Server.IdleTimeout.Std()
+	now := time.Now()
+	if now.Sub(s.armed) > limit/16 {
+		s.armed = now
+		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so
+	}
+}
+
+// interrupt ends the session when it next waits for its client.
+func (s *session) interrupt() {
+	_ = s.net.SetReadDeadline(time.Unix(1, 0)) // a closed connection needs no interruption
+}
+
+// unreadable ends the session after its client could not be read, with a word of why where it can be heard.
+func (s *session) unreadable(err error) error {
+	var e *wire.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e = wire.NewError(wire.CodeServerShutdown, "xaproxy closed the connection: %s", s.srv.whyClosed())
+	case errors.Is(err, wire.ErrSequence):
+		e = wire.NewError(wire.CodePacketOrder, "Got packets out of order")
+	default:
+		return err
+	}
+	_ = s.net.SetWriteDeadline(time.Now().Add(time.Second)) // if it fails, so does the write
+	if werr := s.conn.WriteErr(e); werr != nil {
+		return fmt.Errorf("%w (and the client did not hear of it: %v)", err, werr)
+	}
+	return err
+}
+
+func (s *Server) whyClosed() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return "it is shutting down"
+	}
+	return "the connection was idle for longer than idle_timeout"
+}
+
+// ctx is the context of waits for a backend connection; they are bounded by pool_wait and connect_timeout.
+func (s *session) ctx() context.Context { return background }

@@ -1,0 +1,301 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// variable is a session variable that the client has set, as every backend connection is told before it serves the
+// client.
+type variable struct {
+	name string
+	sql  string // the statement, without semicolon
+}
+
+// refusedVariables are those that a client may not set through the proxy, each with the reason. The accounts of the
+// backends are the proxy's, so what their rights allow is not the client's to use; others hold for one statement only
+// and would be set for every later one.
+var refusedVariables = map[string]string{
+	"binlog_format":              "it needs rights that belong to the backends' administrators",
+	"binlog_row_image":           "it needs rights that belong to the backends' administrators",
+	"completion_type":            "use COMMIT AND CHAIN or COMMIT RELEASE",
+	"gtid_next":                  "it needs rights that belong to the backends' administrators",
+	"gtid_domain_id":             "it needs rights that belong to the backends' administrators",
+	"gtid_seq_no":                "it needs rights that belong to the backends' administrators",
+	"identity":                   "it holds for one statement on one connection",
+	"insert_id":                  "it holds for one statement on one connection",
+	"last_insert_id":             "it holds for one connection",
+	"pseudo_replica_mode":        "it needs rights that belong to the backends' administrators",
+	"pseudo_slave_mode":          "it needs rights that belong to the backends' administrators",
+	"pseudo_thread_id":           "it belongs to the backend's connection",
+	"rand_seed1":                 "it holds for one statement on one connection",
+	"rand_seed2":                 "it holds for one statement on one connection",
+	"server_id":                  "it needs rights that belong to the backends' administrators",
+	"sql_log_bin":                "it needs rights that belong to the backends' administrators",
+	"sql_log_off":                "it needs rights that belong to the backends' administrators",
+	"transaction_allow_batching": "it belongs to the backend's connection",
+	"xa_detach_on_prepare":       "recovery of prepared branches depends on it",
+}
+
+// set carries out a SET statement: all of its assignments or, if one is refused, none.
+func (s *session) set(assignments []router.Assignment) error {
+	next := *s // only the fields that describe state are used
+	next.variables = append([]variable(nil), s.variables...)
+	autocommit := s.autocommit
+	for _, a := range assignments {
+		var e *wire.Error
+		switch {
+		case a.Scope == router.ScopeSession && a.Name == "autocommit":
+			autocommit, e = parseBool(a)
+		case a.Scope == router.ScopeTransaction && a.Name == "transaction":
+			if s.tx != nil {
+				e = &wire.Error{Errno: 1568, State: "25001", Message: "Transaction characteristics can't be changed while a transaction is in progress"}
+				break
+			}
+			next.nextTx = "SET TRANSACTION " + a.Expr
+		default:
+			e = next.assign(a)
+		}
+		if e != nil {
+			return s.fail(e)
+		}
+	}
+	next.compose()
+	if next.state.Set != s.state.Set {
+		if err := s.adopt(&next); err != nil {
+			return s.fail(err)
+		}
+	}
+	s.nextTx = next.nextTx
+	if autocommit && !s.autocommit {
+		if e := s.commit(); e != nil {
+			return s.fail(e)
+		}
+	}
+	s.autocommit = autocommit
+	return s.ok(wire.OK{})
+}
+
+// assign notes one assignment as the client wrote it.
+func (s *session) assign(a router.Assignment) *wire.Error {
+	v := variable{name: a.Name}
+	switch a.Scope {
+	case router.ScopeNames:
+		if unsafeCharset(a.Expr) {
+			return wire.NewError(wire.CodeNotSupported,
+				"character set %s at position %d can hide quotes inside its characters and is not supported; use utf8mb4", a.Expr, a.Pos)
+		}
+		v.name = "names"
+		v.sql = "SET " + a.Name + " " + a.Expr
+		if a.Collate != "" {
+			v.sql += " COLLATE " + a.Collate
+		}
+	case router.ScopeTransaction:
+		// Isolation level and access mode are two variables under one statement.
+		v.name, v.sql = "transaction "+strings.ToLower(firstWord(a.Expr)), "SET SESSION TRANSACTION "+a.Expr
+	default:
+		if why, refused := refusedVariables[a.Name]; refused {
+			return wire.NewError(wire.CodeNotSupported, "variable '%s' at position %d cannot be set through xaproxy: %s", a.Name, a.Pos, why)
+		}
+		if strings.HasPrefix(a.Name, "character_set_") && unsafeCharset(a.Expr) {
+			return wire.NewError(wire.CodeNotSupported,
+				"character set %s at position %d can hide quotes inside its characters and is not supported; use utf8mb4", a.Expr, a.Pos)
+		}
+		v.sql = "SET SESSION " + backend.Quote(a.Name) + " = " + a.Expr
+	}
+	s.note(v)
+	return nil
+}
+
+// note adds or replaces a variable.
+func (s *session) note(v variable) {
+	for i := range s.variables {
+		if s.variables[i].name == v.name {
+			s.variables[i] = v
+			return
+		}
+	}
+	s.variables = append(s.variables, v)
+}
+
+// compose writes state.Set from the variables.
+func (s *session) compose() {
+	var b strings.Builder
+	for _, v := range s.variables {
+		b.WriteString(v.sql)
+		b.WriteByte(';')
+	}
+	s.state.Set, s.state.Sets = b.String(), len(s.variables)
+}
+
+// adopt lets a backend check the new variables and reads back what each has become, because an expression such as
+// CONCAT(@@sql_mode, ...) must not be evaluated again on each connection. Branches that are open follow.
+func (s *session) adopt(next *session) *wire.Error {
+	changed := changedVariables(s.variables, next.variables)
+	conn, err := s.settingConn()
+	if err != nil {
+		return clientError(err, false)
+	}
+	release := func() {
+		if s.tx == nil || s.tx.last == nil {
+			conn.Put()
+		}
+	}
+	for _, v := range changed {
+		literal, err := s.try(conn, v)
+		if err != nil {
+			conn.Became(&backend.Session{Caps: s.state.Caps, Collation: s.state.Collation, Set: "unknown"})
+			if !answered(err) && s.tx != nil && s.tx.last != nil {
+				return s.lose(s.tx.last, err)
+			}
+			release()
+			return clientError(err, false)
+		}
+		next.note(literal)
+		if literal.name == "sql_mode" {
+			next.mode = sqlMode(literal.sql)
+		}
+	}
+	next.compose()
+	conn.Became(&next.state)
+	release()
+	if s.tx != nil {
+		for _, br := range s.tx.started() {
+			if br.Conn() == conn {
+				continue
+			}
+			for _, v := range changed {
+				if err := br.Conn().Exec(find(next.variables, v.name).sql); err != nil {
+					return s.lose(br, err)
+				}
+			}
+			br.Conn().Became(&next.state)
+		}
+	}
+	s.state, s.variables, s.mode = next.state, next.variables, next.mode
+	return nil
+}
+
+// settingConn returns a connection in the session's present state to try assignments on: that of a branch, if there
+// is one.
+func (s *session) settingConn() (*backend.Conn, error) {
+	if s.tx != nil && s.tx.last != nil {
+		return s.tx.last.Conn(), nil
+	}
+	conn, err := s.srv.home(s.state.Schema).Get(s.ctx(), &s.state)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Begin(&s.state, []byte("DO 0")); err != nil {
+		conn.Put()
+		return nil, err
+	}
+	if err := conn.Expect(); err != nil {
+		conn.Break()
+		conn.Put()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// try sets one variable and returns it with a literal for its value.
+func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
+	if err := conn.Exec(v.sql); err != nil {
+		return v, err
+	}
+	if v.name == "names" || strings.HasPrefix(v.name, "transaction ") {
+		return v, nil // their words are literals already
+	}
+	rows, err := conn.Query("SELECT @@SESSION." + backend.Quote(v.name))
+	if err != nil {
+		return v, err
+	}
+	if len(rows.Values) != 1 || len(rows.Values[0]) != 1 {
+		conn.Break()
+		return v, fmt.Errorf("backend %s: no value came back for variable %s", conn.Backend().Name(), v.name)
+	}
+	literal, ok := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
+	if !ok {
+		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)
+	}
+	v.sql = "SET SESSION " + backend.Quote(v.name) + " = " + literal
+	return v, nil
+}
+
+// quoteValue writes a variable's value as a literal that means the same under every sql_mode.
+func quoteValue(value []byte, t wire.Type) (string, bool) {
+	switch {
+	case value == nil:
+		return "NULL", true
+	case numeric(t):
+		return string(value), true
+	case strings.ContainsRune(string(value), '\\'):
+		return "", false
+	}
+	return "'" + strings.ReplaceAll(string(value), "'", "''") + "'", true
+}
+
+func numeric(t wire.Type) bool {
+	switch t {
+	case wire.TypeTiny, wire.TypeShort, wire.TypeLong, wire.TypeInt24, wire.TypeLongLong,
+		wire.TypeFloat, wire.TypeDouble, wire.TypeDecimal, wire.TypeNewDecimal:
+		return true
+	}
+	return false
+}
+
+// changedVariables returns those of next that are not in before.
+func changedVariables(before, next []variable) []variable {
+	var changed []variable
+	for _, v := range next {
+		if find(before, v.name) != v {
+			changed = append(changed, v)
+		}
+	}
+	return changed
+}
+
+func find(variables []variable, name string) variable {
+	for _, v := range variables {
+		if v.name == name {
+			return v
+		}
+	}
+	return variable{}
+}
+
+// sqlMode returns the bits of sql_mode that change how statements are read.
+func sqlMode(value string) router.Mode {
+	var m router.Mode
+	value = strings.ToUpper(value)
+	if strings.Contains(value, "ANSI_QUOTES") {
+		m |= router.AnsiQuotes
+	}
+	if strings.Contains(value, "NO_BACKSLASH_ESCAPES") {
+		m |= router.NoBackslashEscapes
+	}
+	return m
+}
+
+// parseBool reads the value of autocommit.
+func parseBool(a router.Assignment) (bool, *wire.Error) {
+	switch strings.ToUpper(strings.Trim(a.Expr, "'\" ")) {
+	case "1", "ON", "TRUE", "DEFAULT", "@@GLOBAL.AUTOCOMMIT":
+		return true, nil
+	case "0", "OFF", "FALSE":
+		return false, nil
+	}
+	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s': write 0, 1, ON or OFF", a.Expr)}
+}
+
+func firstWord(s string) string {
+	fields := strings.Fields(s)
+	if len(fields) == 0 {
+		return ""
+	}
+	return fields[0]
+}

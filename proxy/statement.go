@@ -1,0 +1,184 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
+func (s *session) statement(sql []byte) error {
+	plan, err := s.srv.router.Plan(sql, s.state.Schema, s.mode)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	for _, schema := range plan.Schemas {
+		if !s.user.mayUse(schema) {
+			return s.fail(wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema))
+		}
+	}
+	switch plan.Verb {
+	case router.Route:
+		return s.route(plan, sql)
+	case router.Empty:
+		return s.fail(&wire.Error{Errno: 1065, State: "42000", Message: "Query was empty"})
+	case router.Use:
+		return s.use(plan.Name)
+	case router.Set:
+		return s.set(plan.Sets)
+	case router.Begin:
+		return s.begin(plan)
+	case router.Commit, router.Rollback:
+		return s.end(plan)
+	case router.Savepoint, router.RollbackTo, router.Release:
+		return s.savepoint(plan)
+	}
+	return s.fail(wire.NewError(wire.CodeUnknown, "statement of kind %s is not known here: this is a mistake in xaproxy", plan.Verb))
+}
+
+// begin starts a transaction. An open one is committed first, as MySQL does.
+func (s *session) begin(p *router.Plan) error {
+	if e := s.commit(); e != nil {
+		return s.fail(e)
+	}
+	if p.Snapshot {
+		return s.fail(wire.NewError(wire.CodeNotSupported,
+			"START TRANSACTION WITH CONSISTENT SNAPSHOT is not supported: no snapshot spans several backends; use plain START TRANSACTION"))
+	}
+	s.start()
+	if p.ReadOnly {
+		s.tx.opening = "SET TRANSACTION READ ONLY"
+		if s.tx.chained != "" {
+			s.tx.opening = s.tx.chained + ", READ ONLY"
+		}
+		s.tx.chained = s.tx.opening
+	}
+	return s.ok(wire.OK{})
+}
+
+// start opens a transaction with the characteristics that SET TRANSACTION left for it.
+func (s *session) start() {
+	s.tx = newTransaction(s.srv.xa, s.nextTx)
+	s.nextTx = ""
+}
+
+// commit commits the open transaction, if there is one.
+func (s *session) commit() *wire.Error {
+	if s.tx == nil {
+		return nil
+	}
+	tx := s.tx
+	s.tx = nil
+	return s.committed(tx.commit())
+}
+
+// committed logs and translates the end of a transaction.
+func (s *session) committed(a xa.Answer) *wire.Error {
+	switch a.Outcome {
+	case xa.CommittedLate:
+		s.log.Warn().Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("committed, but a branch is still to be finished by recovery")
+	case xa.InDoubt:
+		s.log.Error().Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("outcome unknown")
+	}
+	return outcomeError(a)
+}
+
+// end answers COMMIT and ROLLBACK.
+func (s *session) end(p *router.Plan) error {
+	chained, open := "", s.tx != nil
+	if open {
+		chained = s.tx.chained
+	}
+	ok := wire.OK{}
+	if p.Verb == router.Commit && open {
+		tx := s.tx
+		s.tx = nil
+		a := tx.commit()
+		if e := s.committed(a); e != nil {
+			return s.fail(e)
+		}
+		if a.Outcome == xa.CommittedLate {
+			ok.Warnings = 1
+		}
+	} else if open {
+		s.tx.rollback(nil) // a branch that is lost is rolled back by recovery: the answer is true in any case
+		s.tx = nil
+	}
+	if p.Chain {
+		s.nextTx = chained
+		s.start()
+	}
+	if err := s.ok(ok); err != nil {
+		return err
+	}
+	if p.Disconnect {
+		return errReleased
+	}
+	return nil
+}
+
+var errReleased = errors.New("the client asked for RELEASE")
+
+// savepoint answers SAVEPOINT, ROLLBACK TO and RELEASE SAVEPOINT. They go to every branch; a branch that is opened
+// later gets the savepoints before its first statement.
+func (s *session) savepoint(p *router.Plan) error {
+	if s.tx == nil && !s.autocommit {
+		s.start()
+	}
+	if s.tx == nil {
+		if p.Verb == router.Savepoint {
+			return s.ok(wire.OK{}) // it lasts as long as the statement's own transaction
+		}
+		return s.fail(noSavepoint(p.Name))
+	}
+	statement, known := "", true
+	switch p.Verb {
+	case router.Savepoint:
+		statement = s.tx.savepoint(p.Name)
+	case router.RollbackTo:
+		statement, known = s.tx.rollbackTo(p.Name)
+	default:
+		statement, known = s.tx.release(p.Name)
+	}
+	if !known {
+		return s.fail(noSavepoint(p.Name))
+	}
+	if br, err := s.tx.onAll(statement); err != nil {
+		return s.fail(s.lose(br, err))
+	}
+	return s.ok(wire.OK{})
+}
+
+func noSavepoint(name string) *wire.Error {
+	return &wire.Error{Errno: 1305, State: "42000", Message: "SAVEPOINT " + name + " does not exist"}
+}
+
+// lose ends the open transaction because of what happened on br, and returns the client's error.
+func (s *session) lose(br *txBranch, cause error) *wire.Error {
+	tx := s.tx
+	s.tx = nil
+	a := tx.fail(br, cause)
+	return outcomeError(a)
+}
+
+// backend returns the backend of a part. One that any backend can answer goes to where the session is anyway.
+func (s *session) backend(part router.Part) *backend.Backend {
+	if part.Backend != router.AnyBackend {
+		return s.srv.backends[part.Backend]
+	}
+	if s.tx != nil && s.tx.last != nil {
+		return s.tx.last.Conn().Backend()
+	}
+	return s.srv.home(s.state.Schema)
+}
+
+// text returns what a part's backend is sent.
+func text(part router.Part, sql []byte) []byte {
+	if part.SQL == nil {
+		return sql
+	}
+	return part.SQL
+}

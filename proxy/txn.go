@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// transaction is a client's open transaction: its branches so far, and what branches that are opened later must be
+// told first.
+type transaction struct {
+	coordinator *xa.Coordinator
+	xa          *xa.Tx            // nil before the first branch
+	branches    map[int]*txBranch // by backend
+	last        *txBranch         // that ran the client's last statement
+	opening     string            // SET TRANSACTION for each branch; "" for the session's own characteristics
+	chained     string            // what AND CHAIN starts the next transaction with
+	savepoints  []string          // the client's, in order
+}
+
+// txBranch is a branch with its index in the xa.Tx.
+type txBranch struct {
+	*backend.Branch
+	index int
+}
+
+func newTransaction(c *xa.Coordinator, opening string) *transaction {
+	return &transaction{coordinator: c, branches: make(map[int]*txBranch), opening: opening, chained: opening}
+}
+
+// branch returns the transaction's branch on a backend, opening one if it has none. XA START travels with the first
+// statement. An error is a *wire.Error, and the transaction is as it was.
+func (t *transaction) branch(ctx context.Context, b *backend.Backend, state *backend.Session) (*txBranch, error) {
+	if br, ok := t.branches[b.Index]; ok {
+		return br, nil
+	}
+	conn, err := b.Get(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	if t.xa == nil {
+		t.xa = t.coordinator.Begin()
+	}
+	br := &txBranch{Branch: backend.NewBranch(conn, t.xa.GTRID())}
+	br.index = t.xa.Add(br, b.RecordOnePhase())
+	t.branches[b.Index] = br
+	return br, nil
+}
+
+// begin sends a statement on a branch, after the client's savepoints if the branch is new and after lead. It may run
+// for several branches at once.
+func (t *transaction) begin(br *txBranch, state *backend.Session, sql []byte, write bool, lead ...string) error {
+	if write {
+		t.xa.Wrote(br.index) // before it is sent: a lost answer must not make a writer look like a reader
+	}
+	if br.Started() {
+		return br.Begin(state, sql, "", lead...)
+	}
+	all := make([]string, 0, len(t.savepoints)+len(lead))
+	for _, name := range t.savepoints {
+		all = append(all, "SAVEPOINT "+backend.Quote(name))
+	}
+	return br.Begin(state, sql, t.opening, append(all, lead...)...)
+}
+
+// commit ends the transaction.
+func (t *transaction) commit() xa.Answer {
+	if t.xa == nil {
+		return xa.Answer{Outcome: xa.Committed}
+	}
+	return t.xa.Commit()
+}
+
+// rollback ends the transaction.
+func (t *transaction) rollback(cause error) xa.Answer {
+	if t.xa == nil {
+		return xa.Answer{Outcome: xa.RolledBack, Cause: cause}
+	}
+	return t.xa.Rollback(cause)
+}
+
+// fail ends the transaction after a statement on br failed in a way that the transaction cannot survive.
+func (t *transaction) fail(br *txBranch, cause error) xa.Answer {
+	if answered(cause) {
+		return t.xa.Rollback(cause)
+	}
+	br.Conn().Break()
+	return t.xa.BranchLost(br.index, cause)
+}
+
+// savepoint notes a savepoint and returns the statement for the open branches. A second one of the same name replaces
+// the first.
+func (t *transaction) savepoint(name string) string {
+	if i := t.find(name); i >= 0 {
+		t.savepoints = slices.Delete(t.savepoints, i, i+1)
+	}
+	t.savepoints = append(t.savepoints, name)
+	return "SAVEPOINT " + backend.Quote(name)
+}
+
+// rollbackTo forgets the savepoints after the named one; ok is false if there is none of that name.
+func (t *transaction) rollbackTo(name string) (statement string, ok bool) {
+	i := t.find(name)
+	if i < 0 {
+		return "", false
+	}
+	t.savepoints = t.savepoints[:i+1]
+	return "ROLLBACK TO SAVEPOINT " + backend.Quote(name), true
+}
+
+// release forgets the named savepoint and those after it; ok is false if there is none of that name.
+func (t *transaction) release(name string) (statement string, ok bool) {
+	i := t.find(name)
+	if i < 0 {
+		return "", false
+	}
+	t.savepoints = t.savepoints[:i]
+	return "RELEASE SAVEPOINT " + backend.Quote(name), true
+}
+
+func (t *transaction) find(name string) int {
+	return slices.IndexFunc(t.savepoints, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+// started returns the branches that the servers know of.
+func (t *transaction) started() []*txBranch {
+	var all []*txBranch
+	for _, br := range t.branches {
+		if br.Started() {
+			all = append(all, br)
+		}
+	}
+	return all
+}
+
+// onAll runs a statement of the proxy's own on every started branch, in parallel. It returns the branch and the error
+// of one that failed.
+func (t *transaction) onAll(statement string) (*txBranch, error) {
+	branches := t.started()
+	errs := make([]error, len(branches))
+	parallel(len(branches), func(i int) { errs[i] = branches[i].Conn().Exec(statement) })
+	for i, err := range errs {
+		if err != nil {
+			return branches[i], err
+		}
+	}
+	return nil, nil
+}
+
+var errUnfinished = errors.New("statement was not finished")
