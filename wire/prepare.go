@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Prepared is the answer to a COM_STMT_PREPARE.
+type Prepared struct {
+	Err      *Error // the server's ERR; nil when the statement is prepared
+	ID       uint32 // the server's statement id
+	Columns  int
+	Params   int
+	Warnings uint16
+}
+
+const prepareOKLength = 12
+
+// parsePrepared reads the first packet of the answer.
+//
+// Source: MySQL page_protocol_com_stmt_prepare, COM_STMT_PREPARE_OK.
+func parsePrepared(p []byte) (Prepared, error) {
+	c := cursor{rest: p}
+	if len(p) < prepareOKLength || c.uint8() != headerOK {
+		return Prepared{}, malformed("answer to a prepare")
+	}
+	out := Prepared{ID: c.uint32(), Columns: int(c.uint16()), Params: int(c.uint16())}
+	c.bytes(1) // filler
+	out.Warnings = c.uint16()
+	return out, nil
+}
+
+// Prepare relays the answer to one COM_STMT_PREPARE, with the definitions of parameters and columns, and flushes. The
+// client sees id as the statement's id, or the server's own when id is 0. Statuses, sequence ids, ERR and errors are as
+// those of Response.
+//
+// Source: MySQL page_protocol_com_stmt_prepare.
+func (r *Relay) Prepare(client, backend *Conn, id uint32) (Prepared, error) {
+	side := func(onServer, torn bool, err error) error {
+		return &SideError{Backend: onServer, Torn: torn || !onServer, Err: err}
+	}
+	p, err := backend.ReadPacket()
+	if err != nil {
+		return Prepared{}, side(true, false, unexpected(err))
+	}
+	if len(p) > 0 && p[0] == headerErr {
+		e, err := ParseErr(p, backend.caps)
+		if err != nil {
+			return Prepared{}, side(true, false, err)
+		}
+		if err := client.send(p); err != nil {
+			return Prepared{}, side(false, true, err)
+		}
+		return Prepared{Err: e}, nil
+	}
+	out, err := parsePrepared(p)
+	if err != nil {
+		return Prepared{}, side(true, false, err)
+	}
+	if id != 0 {
+		binary.LittleEndian.PutUint32(p[1:], id)
+	}
+	if err := client.WritePacket(p); err != nil {
+		return Prepared{}, side(false, true, err)
+	}
+	s := stream{relay: r, client: client, backend: backend}
+	for _, n := range []int{out.Params, out.Columns} {
+		if onServer, err := s.definitions(n); err != nil {
+			return Prepared{}, side(onServer, true, err)
+		}
+	}
+	if err := client.Flush(); err != nil {
+		return Prepared{}, side(false, true, err)
+	}
+	return out, nil
+}
+
+// definitions passes n column definitions on, one by one, and the EOF after them where the sides know one.
+func (s *stream) definitions(n int) (onServer bool, err error) {
+	if n == 0 {
+		return false, nil
+	}
+	for range n {
+		p, err := s.backend.ReadPacket()
+		if err != nil {
+			return true, unexpected(err)
+		}
+		if err := s.client.WritePacket(p); err != nil {
+			return false, err
+		}
+	}
+	if !s.backend.caps.Has(DeprecateEOF) {
+		p, err := s.backend.ReadPacket()
+		if err != nil {
+			return true, unexpected(err)
+		}
+		o, err := ParseOK(p, s.backend.caps)
+		if err != nil || o.Header != headerEOF {
+			return true, fmt.Errorf("after %d definitions: %w", n, malformed("EOF packet"))
+		}
+		s.backend.status = o.Status
+	}
+	if s.client.caps.Has(DeprecateEOF) {
+		return false, nil
+	}
+	return false, s.writeMiddle()
+}
