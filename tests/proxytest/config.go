@@ -1,0 +1,101 @@
+package proxytest
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
+
+// The account that clients log in to the proxy with.
+const (
+	User     = "app"
+	Password = "proxy-secret"
+)
+
+// Backend is a [[backends]] entry.
+type Backend struct {
+	Name, Kind     string
+	Addr           string // host:port of the server, or of something in front of it
+	User, Password string
+	PoolSize       int // 0: 64
+}
+
+// On is the backend with this name on a server.
+func On(name string, s *servers.Server) Backend {
+	kind := config.MySQL
+	switch s.Kind {
+	case servers.MariaDB, servers.MariaDBBinlog:
+		kind = config.MariaDB
+	case servers.Postgres:
+		kind = config.Postgres
+	}
+	return Backend{Name: name, Kind: kind, Addr: s.Addr(), User: s.User, Password: s.Password}
+}
+
+// Via is the same backend behind another address.
+func (b Backend) Via(addr string) Backend {
+	b.Addr = addr
+	return b
+}
+
+// toml writes the configuration file of a proxy that listens on port.
+func (o Options) toml(port int) (string, error) {
+	var b strings.Builder
+	section := func(name string, lines ...string) {
+		fmt.Fprintf(&b, "%s\n%s\n\n", name, strings.Join(lines, "\n"))
+	}
+	server := []string{
+		fmt.Sprintf("listen = %q", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))),
+		`log_level = "debug"`, `log_format = "json"`,
+	}
+	section("[server]", append(server, o.Server...)...)
+	section("[[users]]", fmt.Sprintf("name = %q\npassword = %q", User, Password))
+	for _, x := range o.Backends {
+		host, port, err := net.SplitHostPort(x.Addr)
+		if err != nil {
+			return "", fmt.Errorf("backend %s: %w", x.Name, err)
+		}
+		size := x.PoolSize
+		if size == 0 {
+			size = 64
+		}
+		section("[[backends]]", fmt.Sprintf("name = %q\nkind = %q\nhost = %q\nport = %s", x.Name, x.Kind, host, port),
+			fmt.Sprintf("user = %q\npassword = %q\npool_size = %d", x.User, x.Password, size))
+	}
+	decision := []string{`dir = "log"`}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"prepare_timeout", o.PrepareTimeout}, {"commit_wait", o.CommitWait}, {"recovery_interval", o.RecoveryInterval}} {
+		if d.value != 0 {
+			decision = append(decision, fmt.Sprintf("%s = %q", d.key, d.value))
+		}
+	}
+	section("[decision]", append(decision, o.Decision...)...)
+	for _, s := range o.Schemas {
+		section("[[schemas]]", fmt.Sprintf("name = %q\nbackend = %q", s.Name, s.Backend))
+	}
+	for _, t := range o.Tables {
+		lines := []string{fmt.Sprintf("schema = %q\nname = %q", t.Schema, t.Name)}
+		if t.Sharded() {
+			lines = append(lines, fmt.Sprintf("column = %q\nfunction = %q\nbackends = [%s]", t.Column, t.Function, quoteAll(t.Backends)))
+		} else {
+			lines = append(lines, fmt.Sprintf("backend = %q", t.Backend))
+		}
+		section("[[tables]]", lines...)
+	}
+	return b.String(), nil
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = strconv.Quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
