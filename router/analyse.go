@@ -45,18 +45,22 @@ func (r *Router) analyse(text, schema string, mode Mode) *shape {
 	return sh
 }
 
+const (
+	oneServer  = "it concerns one server"
+	byName     = "statements prepared by name are " + sessionState
+	accounting = "accounts are those of the configuration"
+)
+
 // refusedVerbs are statements that are refused whatever they say, with the reason.
 var refusedVerbs = map[string]string{
 	"LOCK": "table locks are " + sessionState, "UNLOCK": "table locks are " + sessionState, "HANDLER": "an open handler is " + sessionState,
-	"PREPARE": "statements prepared by name are " + sessionState, "EXECUTE": "statements prepared by name are " + sessionState,
-	"DEALLOCATE": "statements prepared by name are " + sessionState, "GET": "diagnostics go to user variables, " + sessionState,
-	"XA":   "xaproxy itself makes transactions atomic across backends; use BEGIN and COMMIT",
-	"CALL": "a procedure may touch any table", "LOAD": "its rows cannot be placed", "IMPORT": "it concerns one server",
-	"FLUSH": "it concerns one server", "KILL": "connections are numbered by each backend", "RESET": "it concerns one server", "PURGE": "it concerns one server",
-	"CHANGE": "it concerns one server", "STOP": "it concerns one server", "SHUTDOWN": "it concerns one server", "RESTART": "it concerns one server",
-	"INSTALL": "it concerns one server", "UNINSTALL": "it concerns one server", "BINLOG": "it concerns one server", "CLONE": "it concerns one server",
-	"BACKUP": "it concerns one server", "CACHE": "it concerns one server",
-	"GRANT": "accounts are those of the configuration", "REVOKE": "accounts are those of the configuration",
+	"PREPARE": byName, "EXECUTE": byName, "DEALLOCATE": byName, "GET": "diagnostics go to user variables, " + sessionState,
+	"XA": "xaproxy itself makes the transactions of BEGIN and COMMIT atomic across backends", "CALL": "a procedure may touch any table", "LOAD": "its rows cannot be placed", "IMPORT": oneServer,
+	"FLUSH": oneServer, "KILL": "connections are numbered by each backend", "RESET": oneServer, "PURGE": oneServer,
+	"CHANGE": oneServer, "STOP": oneServer, "SHUTDOWN": oneServer, "RESTART": oneServer,
+	"INSTALL": oneServer, "UNINSTALL": oneServer, "BINLOG": oneServer, "CLONE": oneServer,
+	"BACKUP": oneServer, "CACHE": oneServer,
+	"GRANT": accounting, "REVOKE": accounting,
 	"SIGNAL": "it belongs in stored programs", "RESIGNAL": "it belongs in stored programs",
 }
 

@@ -19,7 +19,7 @@ import (
 //
 // Refused are strings that are a number in another form or begin like one ('05', ' 5', '5.0', '5abc'), unless they have the
 // form of a UUID (8-4-4-4-12 hexadecimal digits); non-ASCII and control characters, some of which collations ignore or
-// equate; strings of more than 256 bytes; and every other kind of literal or expression.
+// equate; strings of more than 256 bytes or of nothing but spaces; and every other kind of literal or expression.
 //
 // The column must be an integer column, or a character column with a collation that does not equate different ASCII
 // characters other than by case (so not utf8mb4_roman_ci), and its statements must compare it with literals of its own kind:
@@ -31,7 +31,8 @@ import (
 //
 //	h ^= h >> 33; h *= 0xff51afd7ed558ccd; h ^= h >> 33; h *= 0xc4ceb9fe1a85ec53; h ^= h >> 33
 //
-// and the shard is h modulo the number of backends, unsigned. Of 4 backends: 0 → 3, 1 → 0, 2 → 3, -5 → 0, 'alice' → 1.
+// and the shard is h modulo the number of backends, unsigned. Of 3 backends: 0 → 1, 1 → 1, 1234567890 → 0, -5 → 1,
+// 'alice' → 2; of 4: 0 → 0, 1 → 2, 2 → 2, -5 → 2, 'alice' → 0.
 //
 // # modulo
 //
@@ -65,6 +66,7 @@ const (
 	keyLong
 	keySign
 	keyModulo
+	keyEmpty
 )
 
 var keyFaults = [...]string{
@@ -77,6 +79,7 @@ var keyFaults = [...]string{
 	keyEscape:   "has an escape sequence whose meaning depends on its use",
 	keyLong:     "is longer than 256 bytes",
 	keySign:     "is a string with a minus sign before it",
+	keyEmpty:    "is an empty string, which MySQL may also read as 0 or NULL",
 	keyModulo:   "is not an integer, which the function modulo needs",
 }
 
@@ -168,6 +171,9 @@ func (k *key) string(src []byte, mode Mode) keyFault {
 	all := k.bytes[:n]
 	for n > 0 && k.bytes[n-1] == ' ' {
 		n--
+	}
+	if n == 0 {
+		return keyEmpty
 	}
 	k.text, k.n = true, n
 	text := k.bytes[:n]

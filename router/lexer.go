@@ -55,7 +55,7 @@ type token struct {
 // text: each begins where the one before ended. Any bytes are accepted; what the servers would not accept becomes kBad.
 //
 // Executable comments come in two sorts. Those that every supported server runs (/*! and /*!NNNNN up to 50699) are code.
-// Those that depend on the server's name or version set uncertain and are code, or comments when skip is set.
+// Those that depend on the server's name or version count as uncertain and are code, or comments when skip is set.
 type lexer struct {
 	src  []byte
 	pos  int
@@ -66,7 +66,7 @@ type lexer struct {
 
 	inExec    bool // between kExecOpen and kExecClose
 	exec      bool // an executable comment was seen
-	uncertain bool // one whose effect depends on the server was seen
+	uncertain int  // how many were seen whose effect depends on the server
 	dot       bool // the last token was a '.', so an identifier follows
 	prev      kind // kind of the last token
 }
@@ -391,7 +391,7 @@ func (l *lexer) blockComment() kind {
 	}
 	// MariaDB skips 50700 to 99999; servers differ in whether a sixth digit belongs to the version.
 	if maria || digits == 6 || version >= 50700 {
-		l.uncertain = true
+		l.uncertain++
 		if l.skip {
 			return l.skipComment(1)
 		}

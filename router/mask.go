@@ -57,10 +57,10 @@ type scan struct {
 	position rowState
 	depth    int
 	mark     int // len(buf) before the comma or bracket of the row being read
-	rowAt    token
-	rowLit   int
-	rowSlot  int
-	rowStart int
+	rowAt    int // len(buf) at its bracket
+	rowStart int // the bracket in sql
+	rowLit   int // len(lits) before it
+	rowSlot  int // slots before it
 }
 
 // rowState is where the mask is in INSERT ... VALUES (...), (...).
@@ -136,7 +136,7 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		}
 		if t.kind.literal() {
 			s.buf = append(s.buf, placeholder(t.kind))
-			s.lits = append(s.lits, literal{t.kind, t.start, t.end})
+			s.lits = append(s.lits, literal(t))
 			s.slots++
 		} else {
 			s.buf = append(s.buf, sql[t.start:t.end]...)
@@ -178,9 +178,9 @@ func (s *scan) row(t token, space bool) bool {
 		}
 		s.position = rowsInside
 		s.rowStart, s.rowLit, s.rowSlot = t.start, len(s.lits), s.slots
-		s.rowAt = token{start: len(s.buf)}
+		s.rowAt = len(s.buf)
 		if space {
-			s.rowAt.start++
+			s.rowAt++
 		}
 	case rowsAfter:
 		if c != ',' {
@@ -209,7 +209,7 @@ func (s *scan) row(t token, space bool) bool {
 func (s *scan) endRow(end int) {
 	s.position = rowsAfter
 	like := len(s.likes)
-	this := s.buf[s.rowAt.start:]
+	this := s.buf[s.rowAt:]
 	for i, r := range s.likes[:min(like, maxRowShapes)] {
 		if bytes.Equal(s.buf[s.base+r.start:s.base+r.end], this) {
 			like = i
@@ -223,7 +223,7 @@ func (s *scan) endRow(end int) {
 			s.origins = s.origins[:n-1]
 		}
 	} else {
-		s.likes = append(s.likes, rowShape{s.rowAt.start - s.base, len(s.buf) - s.base, s.rowSlot})
+		s.likes = append(s.likes, rowShape{s.rowAt - s.base, len(s.buf) - s.base, s.rowSlot})
 	}
 	s.rows = append(s.rows, row{s.rowStart, end, like, s.rowLit})
 }

@@ -136,8 +136,8 @@ var afterVerb = map[string]bool{
 	"SQL_SMALL_RESULT": true, "SQL_BIG_RESULT": true, "SQL_BUFFER_RESULT": true,
 }
 
-// omitted is the number of tokens from i on that the parser is not shown: locking clauses, index hints, WITH ROLLUP and
-// advice to the server.
+// omitted is the number of tokens from i on that the parser is not shown: locking clauses, index hints, WITH ROLLUP,
+// the quantifier of a comparison, and advice to the server.
 func (st *stmt) omitted(i int) int {
 	switch st.word(i) {
 	case "FOR":
@@ -152,12 +152,16 @@ func (st *stmt) omitted(i int) int {
 		if w := st.word(i + 1); i > 0 && (w == "INDEX" || w == "KEY") {
 			return st.hint(i+2) - i
 		}
-		if st.words(i-1, "DELETE", "IGNORE") {
+		if w := st.word(i - 1); st.word(i) == "IGNORE" && (w == "DELETE" || st.word(0) == "DELETE" && afterVerb[w]) {
 			return 1
 		}
 	case "WITH":
 		if st.word(i+1) == "ROLLUP" {
 			return 2
+		}
+	case "ANY", "SOME", "ALL": // of a comparison with a subquery
+		if st.op(i+1, "(") && (st.op(i-1, "=") || st.op(i-1, "<") || st.op(i-1, ">")) {
+			return 1
 		}
 	case "SOUNDS":
 		if st.word(i+1) == "LIKE" {

@@ -77,7 +77,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		}
 		return v.shape(v.st.r, home), nil
 	}
-	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf}
 	for _, r := range v.sharded {
 		if len(r.keys) > 0 {
 			r.spread()

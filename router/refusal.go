@@ -37,7 +37,7 @@ var states = map[uint16]string{
 func (e *reason) refusal(pos int) *Refusal {
 	text := e.text
 	if pos >= 0 {
-		text += fmt.Sprintf(" at position %d", pos+1)
+		text += fmt.Sprintf(" (at position %d)", pos+1)
 	}
 	if e.do != "" {
 		text += "; " + e.do

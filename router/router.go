@@ -31,9 +31,9 @@ var emptyPlan = &Plan{Verb: Empty}
 func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 	s := scans.Get().(*scan)
 	defer s.release()
-	p, why := r.plan(s, sql, schema, mode, false)
-	if why == nil && s.uncertain {
-		p, why = r.certain(p, s, sql, schema, mode)
+	p, sharded, why := r.plan(s, sql, schema, mode, false)
+	if why == nil && s.uncertain > 0 {
+		p, why = r.certain(p, sharded, s, sql, schema, mode)
 	}
 	if why != nil {
 		return nil, why
@@ -42,11 +42,13 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 }
 
 // certain checks that a statement with executable comments that only some servers run has one plan, whether they run or not.
-func (r *Router) certain(with *Plan, s *scan, sql []byte, schema string, mode Mode) (*Plan, *Refusal) {
-	without, why := r.plan(s, sql, schema, mode, true)
+// Of several in a statement about a sharded table some may run and others not, in ways that are not tried here.
+func (r *Router) certain(with *Plan, sharded bool, s *scan, sql []byte, schema string, mode Mode) (*Plan, *Refusal) {
+	without, _, why := r.plan(s, sql, schema, mode, true)
 	switch {
 	case why != nil:
 		return nil, why
+	case sharded && s.uncertain > 1:
 	case without.Verb == Empty && with.Verb == Route, equal(with, without):
 		return with, nil
 	}
@@ -54,21 +56,21 @@ func (r *Router) certain(with *Plan, s *scan, sql []byte, schema string, mode Mo
 	return nil, u.refusal(-1)
 }
 
-// plan reads the statement into s and plans it.
-func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *Refusal) {
+// plan reads the statement into s and plans it. sharded tells that the shard keys in it were looked at.
+func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) (p *Plan, sharded bool, _ *Refusal) {
 	s.trace = false
 	s.read(sql, schema, mode, skip)
 	switch {
 	case s.fault >= 0:
-		return nil, s.unreadable().refusal(s.fault)
+		return nil, false, s.unreadable().refusal(s.fault)
 	case len(s.text()) == 0:
-		return emptyPlan, nil
+		return emptyPlan, false, nil
 	case s.first.kind == kWord && is(sql[s.first.start:s.first.end], "SET"):
 		p, why := r.set(sql, mode, skip)
 		if why != nil {
-			return nil, why.refusal(why.at)
+			return nil, false, why.refusal(why.at)
 		}
-		return p, nil
+		return p, false, nil
 	}
 	var sh *shape
 	if r.cache != nil {
@@ -81,13 +83,13 @@ func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		}
 	}
 	if sh.plan != nil {
-		return sh.plan, nil
+		return sh.plan, false, nil
 	}
 	p, why, at := sh.choose(s)
 	if why != nil {
-		return nil, why.refusal(at)
+		return nil, true, why.refusal(at)
 	}
-	return p, nil
+	return p, true, nil
 }
 
 // unreadable says what is wrong at s.fault.

@@ -136,9 +136,14 @@ func (st *stmt) wide(i int) *reason {
 // unsafeCharsets have characters whose second byte may look like ASCII, so that text in them cannot be cut into tokens.
 var unsafeCharsets = map[string]bool{"big5": true, "cp932": true, "gb18030": true, "gbk": true, "sjis": true, "ucs2": true, "utf16": true, "utf16le": true, "utf32": true}
 
+// checkCharset refuses these, and what is not plainly the name of another.
 func checkCharset(name string, at int) *reason {
-	if unsafeCharsets[name] {
-		return unsupported(at, "use utf8mb4", "the character set %s is not supported for statements", name)
+	plain := len(name) > 0 && class[name[0]]&cDigit == 0
+	for _, c := range []byte(name) {
+		plain = plain && c < 0x80 && class[c]&cIdent != 0
+	}
+	if !plain || unsafeCharsets[name] {
+		return unsupported(at, "use utf8mb4", "the character set %q is not supported for statements", name)
 	}
 	return nil
 }

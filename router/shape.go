@@ -18,6 +18,7 @@ type shape struct {
 	roots   []root   // the keys that choose, for all but an INSERT into a sharded table
 	insert  *insert  // an INSERT into a sharded table
 	fixed   int      // backend of the statement's unsharded tables, -1: it has none
+	fixedOf string   // one of these tables
 	merge   Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole   string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -157,6 +158,9 @@ func (t *table) place(s *scan, lit literal, minus bool) (int, *reason) {
 
 // several makes the plan of a statement whose keys are on more than one backend, seen at the literal that begins at at.
 func (sh *shape) several(s *scan, at int) (*Plan, *reason, int) {
+	if sh.fixed >= 0 {
+		return nil, unsupported(at, "run one statement for each backend", "the rows of this shard key are not on the backend of table %s", sh.fixedOf), at
+	}
 	if sh.merge == MergeNone {
 		return nil, unsupported(at, "run it once for each backend", "the statement's shard keys are on several backends, and %s", sh.whole), at
 	}

@@ -4,9 +4,27 @@ import "strings"
 
 // showAny are the SHOW statements that any backend answers, by the words behind SHOW and its modifiers.
 var showAny = [][]string{
-	{"VARIABLES"}, {"STATUS"}, {"ENGINES"}, {"STORAGE", "ENGINES"}, {"ENGINE"}, {"COLLATION"}, {"CHARACTER", "SET"}, {"CHARSET"},
-	{"DATABASES"}, {"SCHEMAS"}, {"PROCESSLIST"}, {"GRANTS"}, {"PLUGINS"}, {"PRIVILEGES"}, {"AUTHORS"}, {"CONTRIBUTORS"},
-	{"FUNCTION", "STATUS"}, {"PROCEDURE", "STATUS"}, {"PACKAGE"}, {"LOCALES"}, {"CREATE", "USER"},
+	{"VARIABLES"},
+	{"STATUS"},
+	{"ENGINES"},
+	{"STORAGE", "ENGINES"},
+	{"ENGINE"},
+	{"COLLATION"},
+	{"CHARACTER", "SET"},
+	{"CHARSET"},
+	{"DATABASES"},
+	{"SCHEMAS"},
+	{"PROCESSLIST"},
+	{"GRANTS"},
+	{"PLUGINS"},
+	{"PRIVILEGES"},
+	{"AUTHORS"},
+	{"CONTRIBUTORS"},
+	{"FUNCTION", "STATUS"},
+	{"PROCEDURE", "STATUS"},
+	{"PACKAGE"},
+	{"LOCALES"},
+	{"CREATE", "USER"},
 }
 
 // showPrevious are those about the session's previous statement.
@@ -69,6 +87,9 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 			f.schemas[strings.ToLower(o.schema)] = true
 			return f.shape(st.r, s.backend), nil
 		}
+	}
+	if len(c.backends) > 1 {
+		return nil, unsupported(st.at(i), "run it on the backend itself", "SHOW %s is not supported: %s", st.word(i), oneServer)
 	}
 	return st.loose(f, i)
 }

@@ -164,9 +164,6 @@ func (st *stmt) object(i int) (o object, next int, ok bool) {
 	return o, i, true
 }
 
-// call tells whether the i-th token is a name with a bracket behind it.
-func (st *stmt) call(i int) bool { return st.toks[i].name != "" && st.op(i+1, "(") }
-
 // sessionFunctions are refused: their effect stays with one backend connection, or asks for one.
 var sessionFunctions = map[string]bool{
 	"GET_LOCK": true, "RELEASE_LOCK": true, "RELEASE_ALL_LOCKS": true, "IS_FREE_LOCK": true, "IS_USED_LOCK": true,

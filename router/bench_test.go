@@ -1,0 +1,63 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+)
+
+// hotStatements are the statements that must be fast.
+func hotStatements() map[string][]byte {
+	var rows bytes.Buffer
+	for i := range 20 {
+		if i > 0 {
+			rows.WriteString(", ")
+		}
+		fmt.Fprintf(&rows, "(4, %d, 'name of item %d', 17.50, NULL)", i, i)
+	}
+	return map[string][]byte{
+		"select":         []byte("SELECT id, name, total FROM customers WHERE id = 123456 LIMIT 1"),
+		"select_sharded": []byte("SELECT id, name, total FROM orders WHERE customer = 123456 AND id = 5"),
+		"select_string":  []byte("SELECT id, name, total FROM orders WHERE customer = 'alice' AND id = 5"),
+		"update_sharded": []byte("UPDATE orders SET total = total + 17.5, state = 'paid' WHERE customer = 123456 AND id = 5"),
+		"insert_1":       []byte("INSERT INTO items (customer, id, name, price, note) VALUES (4, 1, 'name of item', 17.50, NULL)"),
+		"insert_20":      []byte("INSERT INTO items (customer, id, name, price, note) VALUES " + rows.String()),
+		"begin":          []byte("BEGIN"),
+		"commit":         []byte("COMMIT"),
+	}
+}
+
+// BenchmarkPlan is the cost of a plan whose shape is in the cache.
+func BenchmarkPlan(b *testing.B) {
+	r := newRouter(b, parseConfig(b, testConfig))
+	for name, sql := range hotStatements() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Plan(sql, "shop", 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	cut := bytes.ReplaceAll(hotStatements()["insert_20"], []byte("(4, 1"), []byte("(1, 1"))
+	b.Run("insert_20_cut", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if p, err := r.Plan(cut, "shop", 0); err != nil || len(p.Parts) != 2 {
+				b.Fatal(p, err)
+			}
+		}
+	})
+	slow := newRouter(b, parseConfig(b, testConfig))
+	slow.cache = nil
+	b.Run("miss", func(b *testing.B) {
+		b.ReportAllocs()
+		sql := hotStatements()["select_sharded"]
+		for b.Loop() {
+			if _, err := slow.Plan(sql, "shop", 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
