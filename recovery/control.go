@@ -82,7 +82,8 @@ func SocketPath(dir string) (string, error) {
 // Control is the listening control socket of a running proxy.
 type Control struct {
 	server *http.Server
-	served chan error
+	served chan struct{} // closed when the goroutine has ended
+	err    error         // why it has; set before served is closed
 }
 
 // Serve listens on the control socket of the decision log in dir, which this process has locked, so that a socket file
@@ -115,9 +116,14 @@ func Serve(dir string, pass func(ctx context.Context, dryRun bool) Report, statu
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status()) })
 	c := &Control{
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
-		served: make(chan error, 1),
+		served: make(chan struct{}),
 	}
-	go func() { c.served <- c.server.Serve(listener) }()
+	go func() {
+		defer close(c.served)
+		if err := c.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			c.err = err
+		}
+	}()
 	return c, nil
 }
 
@@ -127,13 +133,11 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// Close ends the conversations, removes the socket and returns when its goroutine has ended.
+// Close ends the conversations, removes the socket and returns when its goroutine has ended. Closing twice is allowed.
 func (c *Control) Close() error {
 	err := c.server.Close()
-	if served := <-c.served; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	if err != nil {
+	<-c.served
+	if err := errors.Join(err, c.err); err != nil {
 		return fmt.Errorf("close control socket: %w", err)
 	}
 	return nil

@@ -238,14 +238,17 @@ func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 // unproven says why a branch of a decision may still come to light, or "".
 func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) string {
 	x := xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}
-	var own *sweep
-	configured := false
+	own, configured := (*sweep)(nil), false
 	for i, w := range j.workers {
-		if sweeps[i] != nil && sweeps[i].lists(x) {
-			return "prepared"
-		}
 		if w.name == b.Backend {
 			own, configured = sweeps[i], true
+		}
+	}
+	for _, s := range sweeps {
+		// A list of the same server under another backend's name says no more than the own one, and may be older.
+		sameServer := s != own && s != nil && own != nil && own.err == nil && s.identity == own.identity
+		if s != nil && s.lists(x) && !sameServer {
+			return "prepared"
 		}
 	}
 	switch {
