@@ -20,7 +20,7 @@ import (
 
 const testPassword = "correct horse"
 
-// testSalt and testCrypt are the stored hash of testPassword, as a MySQL server wrote it.
+// testCrypt is a stored hash of testPassword; TestCrypt256 has some that a server made.
 var testCrypt = "$A$005$" + "abcdefghijklmnopqrst" + crypt256(testPassword, "abcdefghijklmnopqrst", 5000)
 
 // accountMap finds accounts by name.

@@ -386,6 +386,9 @@ func relaySeeds() [][]byte {
 func TestRelaySeeds(t *testing.T) {
 	for _, in := range relaySeeds() {
 		for mode := range 256 {
+			if mode>>5 > 0 && mode>>5&1 == 0 {
+				continue // the last two bits only count for a concatenation
+			}
 			relayCase{byte(mode), 2, nil, in}.check(t)
 			relayCase{byte(mode), 2, []byte{255}, in}.check(t)
 			if len(in) > 1000 {

@@ -1,0 +1,53 @@
+package wire
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
+
+// TestErrnoTable compares the table with its golden file. The numbers and states are part of what clients rely on: a
+// difference may be committed for a new error; an old one changes only with a note in the change log.
+func TestErrnoTable(t *testing.T) {
+	var b strings.Builder
+	names, numbers := map[string]bool{}, map[uint16]bool{}
+	for i := range errnos {
+		c := Code(i)
+		if names[c.String()] || numbers[c.Errno()] {
+			t.Errorf("%s %d is in the table twice", c, c.Errno())
+		}
+		names[c.String()], numbers[c.Errno()] = true, true
+		if len(c.State()) != 5 || c.Errno() == 0 || c.String() == "" {
+			t.Errorf("entry %d is incomplete: %q %d %q", i, c, c.Errno(), c.State())
+		}
+		retriable := ""
+		if c.Retriable() {
+			retriable = " retriable"
+		}
+		fmt.Fprintf(&b, "%5d %s %s%s\n", c.Errno(), c.State(), c, retriable)
+	}
+	const golden = "testdata/errno.golden"
+	if *rewrite {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the table differs from %s (go test -rewrite writes it):\n%s", golden, b.String())
+	}
+}
+
+func TestNewError(t *testing.T) {
+	e := NewError(CodeInDoubt, "outcome of %s unknown", "x")
+	if e.Error() != "20041 (08007): outcome of x unknown" {
+		t.Error(e)
+	}
+}

@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+)
+
+// TestTextResult writes results and reads them back, with and without DeprecateEOF.
+func TestTextResult(t *testing.T) {
+	cols := []Column{
+		{Schema: "s", Table: "t", OrgTable: "o", Name: "n", OrgName: "m", Charset: 45, Length: 80, Type: TypeVarString, Flags: 1, Decimals: 31},
+		{Name: "v", Charset: 63, Type: TypeLongLong, Flags: 0x8021},
+	}
+	rows := [][][]byte{{[]byte("a"), nil}, {{}, bytes.Repeat([]byte("x"), 70_000)}, {nil, nil}}
+	for _, caps := range []Capability{Protocol41, Protocol41 | DeprecateEOF} {
+		for _, rows := range [][][][]byte{rows, nil} {
+			var out bytes.Buffer
+			w, r := NewConn(bufferConn{Buffer: &out}, 0), NewConn(bufferConn{Buffer: &out}, 0)
+			w.caps, r.caps, w.seq, r.seq = caps, caps, 255, 255
+			if err := w.WriteTextResult(cols, rows, StatusAutocommit|StatusMoreResults); err != nil {
+				t.Fatal(err)
+			}
+			size := out.Len()
+			got, err := r.ReadResult(size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Rows{OK: OK{Header: headerEOF, Status: StatusAutocommit | StatusMoreResults}, Columns: cols, Values: rows}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+			if r.Seq() != w.Seq() || r.Buffered() {
+				t.Errorf("next id %d, want %d", r.Seq(), w.Seq())
+			}
+			w.seq, r.seq = 0, 0
+			if err := w.WriteTextResult(cols, rows, 0); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.ReadResult(20); !errors.Is(err, ErrResultTooLarge) {
+				t.Errorf("over the limit: %v", err)
+			}
+		}
+	}
+}
+
+// TestReadResult reads the answers that are no result sets.
+func TestReadResult(t *testing.T) {
+	cursor := OK{Header: headerEOF, Status: StatusCursorExists}.Append(nil, 0)
+	infile := append([]byte{headerInfile}, "/etc/hosts"...)
+	failed := (&Error{1064, "42000", "syntax"}).Append(nil, testCaps)
+	cut := resultSet(testCaps, 3, 10)
+	for _, c := range []struct {
+		name    string
+		caps    Capability
+		in      []byte
+		want    Rows
+		wantErr string
+	}{
+		{"ok", testCaps, pack(0, OK{Affected: 1 << 40, InsertID: 300, Warnings: 2, Info: "i"}.Append(nil, 0)), Rows{OK: OK{Affected: 1 << 40, InsertID: 300, Warnings: 2, Info: "i"}}, ""},
+		{"info without length", testCaps, pack(0, append(OK{}.Append(nil, 0), "Records"...)), Rows{OK: OK{Info: "Records"}}, ""},
+		{"err", testCaps, pack(0, failed), Rows{}, "1064 (42000): syntax"},
+		{"err amid rows", testCaps, pack(0, append(cut[:4:4], failed)...), Rows{}, "1064 (42000): syntax"},
+		{"infile", testCaps, append(pack(0, infile), pack(2, OK{}.Append(nil, 0))...), Rows{}, ""},
+		{"cursor", Protocol41, pack(0, []byte{1}, Column{Name: "c"}.Append(nil), cursor), Rows{OK: OK{Header: headerEOF, Status: StatusCursorExists}, Columns: []Column{{Name: "c"}}}, ""},
+		{"empty", testCaps, pack(0, nil), Rows{}, "answer: malformed packet"},
+		{"no columns", testCaps, pack(0, []byte{0xfc, 0, 0}), Rows{}, "column count: malformed packet"},
+		{"column count and more", testCaps, pack(0, []byte{1, 1}), Rows{}, "column count: malformed packet"},
+		{"cut", testCaps, pack(0, cut[:3]...), Rows{}, "unexpected EOF"},
+		{"bad row", testCaps, pack(0, append(cut[:3:3], []byte{5, 'a'})...), Rows{}, "text row: malformed packet"},
+		{"bad column", testCaps, pack(0, []byte{1}, []byte("def")), Rows{}, "column definition: malformed packet"},
+	} {
+		r := NewConn(&cutConn{in: c.in}, 0)
+		r.caps = c.caps
+		got, err := r.ReadResult(1000)
+		if err == nil {
+			err = errors.New("")
+		}
+		if !reflect.DeepEqual(got, c.want) || err.Error() != c.wantErr {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}
+
+// TestReadResultAllocations: the answer to a preamble costs nothing.
+func TestReadResultAllocations(t *testing.T) {
+	in := pack(0, OK{Status: StatusMoreResults}.Append(nil, testCaps))
+	source := &cutConn{in: in}
+	c := NewConn(source, 0)
+	c.caps = testCaps
+	if n := testing.AllocsPerRun(100, func() {
+		source.in, c.seq = in, 0
+		if r, err := c.ReadResult(0); err != nil || r.OK.Status != StatusMoreResults {
+			t.Fatal(r, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
