@@ -86,13 +86,13 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		starts[i] = b.Len()
 		switch {
 		case t.kind == kInt:
-			fmt.Fprintf(&b, "%d", marker+t.slot)
+			fmt.Fprintf(&b, " %d ", marker+t.slot)
 		case t.kind == kDecimal:
-			fmt.Fprintf(&b, "%d.5", marker+t.slot)
+			fmt.Fprintf(&b, " %d.5 ", marker+t.slot)
 		case t.kind == kString:
-			fmt.Fprintf(&b, "'~%d'", marker+t.slot)
+			fmt.Fprintf(&b, " '~%d' ", marker+t.slot)
 		case t.kind == kOther:
-			fmt.Fprintf(&b, "x'%d'", marker+t.slot)
+			fmt.Fprintf(&b, " x'%d' ", marker+t.slot)
 		case t.kind == kQuoted, t.kind == kWord && class[t.name[0]]&cDigit != 0, t.dotted && t.name != "" && !st.op(i+1, "("):
 			b.WriteByte('`')
 			b.WriteString(strings.ReplaceAll(t.name, "`", "``"))
