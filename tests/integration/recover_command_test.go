@@ -1,0 +1,163 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xaproxy/xaproxy/recovery"
+	"github.com/xaproxy/xaproxy/tests/proxytest"
+	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// commands runs the program with one configuration.
+type commands struct {
+	t       *testing.T
+	program string
+	config  string
+	dir     string // of the decision log
+}
+
+func newCommands(t *testing.T, backends ...*bench) *commands {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "xp") // short enough for a socket in it
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	c := &commands{t: t, config: filepath.Join(dir, "config.toml"), dir: filepath.Join(dir, "log")}
+	c.program, err = proxytest.Build(t.Context(), dir)
+	check(t, err)
+	var text strings.Builder
+	text.WriteString("[decision]\ndir = \"log\"\n[[users]]\nname = \"u\"\npassword = \"p\"\n[[schemas]]\nname = \"d\"\nbackend = \"b1\"\n")
+	for _, b := range backends {
+		fmt.Fprintf(&text, "[[backends]]\nname = %q\nkind = %q\nhost = %q\nport = %d\nuser = %q\npassword = %q\n",
+			b.config.Name, b.config.Kind, b.config.Host, b.config.Port, b.config.User, b.config.Password.Reveal())
+	}
+	check(t, os.WriteFile(c.config, []byte(text.String()), 0o600))
+	return c
+}
+
+// run runs a command, which must end with the status and last write the line; it returns what it wrote.
+func (c *commands) run(status int, lastLine string, args ...string) string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
+	defer cancel()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, c.program, append(args, "--config", c.config)...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		c.t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if got := cmd.ProcessState.ExitCode(); got != status || lastLine != "" && lines[len(lines)-1] != lastLine {
+		c.t.Errorf("%q: status %d, want %d and in the end %q:\n%s", args, got, status, lastLine, out.String())
+	}
+	return out.String()
+}
+
+// The exit status tells a script how it stands, without a running proxy.
+func TestRecoverCommandOffline(t *testing.T) {
+	b := newBench(t, "b1", servers.MariaDBBinlog)
+	c := newCommands(t, b)
+	if out := c.run(2, "", "recover", "--dry-run"); !strings.Contains(out, "no decision log is there") &&
+		!strings.Contains(out, "no such file") {
+		t.Errorf("without a log: %s", out)
+	}
+	c.run(0, "clean: nothing of ours is left", "recover") // makes the log
+	log := openLog(t, c.dir)
+	name := func(seq uint64) xa.XID {
+		return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+	}
+	id := b.prepare(name(1).SQL(), 1, false)
+	b.prepare(name(2).SQL(), 2, false)
+	check(t, log.Append(xa.Decision{
+		GTRID: name(1).GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b1", Server: b.identity(), ConnID: id}},
+	}))
+	if out := c.run(2, "", "recover"); !strings.Contains(out, fmt.Sprintf("process %d", os.Getpid())) || !strings.Contains(out, "does not answer") {
+		t.Errorf("the log is in use: %s", out)
+	}
+	check(t, log.Close())
+
+	c.run(1, "2 transactions of ours are not finished", "recover", "--dry-run")
+	if n := len(b.prepared()); n != 2 {
+		t.Errorf("%d branches after the dry run, want 2", n)
+	}
+	var r recovery.Report
+	check(t, json.Unmarshal([]byte(c.run(0, "", "recover", "--json")), &r))
+	if r.Committed != 1 || r.RolledBack != 1 || len(b.prepared()) != 0 || b.values() != "1,0,0,0" {
+		t.Errorf("reports %+v; prepared %q, values %s", r, b.prepared(), b.values())
+	}
+	c.run(0, "clean: nothing of ours is left", "recover", "--dry-run")
+
+	log = openLog(t, c.dir)
+	gone := xa.Decision{GTRID: name(3).GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "removed", Server: "x", ConnID: 1}}}
+	gone.GTRID.Epoch = log.Epoch()
+	check(t, log.Append(gone))
+	check(t, log.Close())
+	out := c.run(1, "1 transaction of ours is not finished", "recover")
+	if !strings.Contains(out, "removed: not in the configuration") {
+		t.Errorf("a backend was taken out of the configuration: %s", out)
+	}
+
+	check(t, b.server.Kill())
+	c.run(2, "1 backend could not be looked at; 1 transaction of ours is not finished", "recover")
+	check(t, os.WriteFile(c.config, []byte("colour = 1\n"), 0o600))
+	c.run(2, "", "recover")
+}
+
+// With a running proxy the command asks it, and needs no lock.
+func TestRecoverCommandOnline(t *testing.T) {
+	b := newBench(t, "b1", servers.MySQL)
+	c := newCommands(t, b)
+	if out := c.run(2, "", "status"); !strings.Contains(out, "no running xaproxy answers for the decision log in "+c.dir) {
+		t.Errorf("status of nobody: %s", out)
+	}
+	log := openLog(t, c.dir)
+	j := newJanitor(t, log, &lost{}, b)
+	control, err := recovery.Serve(c.dir, func(ctx context.Context, dryRun bool) recovery.Report { return j.Pass(ctx, dryRun, nil) },
+		func() recovery.Status {
+			return recovery.Status{
+				Version: "1.2.3", PID: os.Getpid(), Started: time.Now(), Listen: "127.0.0.1:3307", Coord: "0badcafe", Epoch: 4, Sessions: 5,
+				InFlight: 6, Unfinished: 7, Heuristics: 8, Backends: []recovery.BackendStatus{
+					{Name: "b1", Kind: "mysql", Version: "9.7.4", Reachable: true, Open: 9, Busy: 2, Ours: 3, NotOurs: 1, OldestAgeSeconds: 61},
+					{Name: "b2", Kind: "mariadb", Error: "connection refused"},
+				},
+			}
+		})
+	check(t, err)
+	b.prepare(xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}.SQL(), 1, false)
+	c.run(1, "1 transaction of ours is not finished", "recover", "--dry-run")
+	c.run(0, "clean: nothing of ours is left; 1 branch rolled back", "recover")
+	if len(b.prepared()) != 0 {
+		t.Errorf("prepared: %q", b.prepared())
+	}
+	want := fmt.Sprintf(`xaproxy 1.2.3, process %d, listening on 127.0.0.1:3307, up T
+log 0badcafe epoch 4: 6 in flight, 7 unfinished, 8 heuristic; 5 clients
+
+BACKEND  KIND     VERSION  CONNECTIONS  BUSY  OURS  OTHERS  OLDEST  STATE
+b1       mysql    9.7.4    9            2     3     1       1m1s    up
+b2       mariadb           0            0     0     0       0s      connection refused
+`, os.Getpid())
+	age := regexp.MustCompile(`, up \d+s\n`)
+	if got := age.ReplaceAllString(c.run(0, "", "status"), ", up T\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	var s recovery.Status
+	check(t, json.Unmarshal([]byte(c.run(0, "", "status", "--json")), &s))
+	if s.Unfinished != 7 || len(s.Backends) != 2 {
+		t.Errorf("got %+v", s)
+	}
+	check(t, control.Close())
+	c.run(2, "", "status")
+}
