@@ -88,9 +88,11 @@ func (s *shard) lockedRows(ctx context.Context) (locked int, err error) {
 	return accounts/len(shardNames) - free, errors.Join(rows.Err(), rows.Close())
 }
 
-// sessions counts the connections of the proxy.
-func (s *shard) sessions(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = ?", s.server.User).Scan(&n)
+// voting counts the sessions of the proxy that may still come to hold a prepared branch. Those that wait for a lock do
+// not: they notice that the proxy is dead when they get it, at the latest after recovery, and roll back.
+func (s *shard) voting(ctx context.Context) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = ? AND (command <> 'Query' OR info LIKE 'XA %')",
+		s.server.User).Scan(&n)
 	return n, err
 }
 
@@ -265,11 +267,11 @@ func book(tx *sql.Tx, account, amount int64) (enough bool, err error) {
 // doubt is a branch that a server holds prepared.
 type doubt struct{ shard, gtrid string }
 
-// inDoubt lists what is prepared once the servers have noticed that the proxy is dead and have rolled back what was not.
+// inDoubt lists what is prepared once the servers have noticed that the proxy is dead.
 func (b *bank) inDoubt(ctx context.Context) (left []doubt, err error) {
 	err = wait(ctx, disconnectTimeout, "the servers notice that the proxy is gone", func() (bool, error) {
 		for _, s := range b.shards {
-			if n, err := s.sessions(ctx); n > 0 || err != nil {
+			if n, err := s.voting(ctx); n > 0 || err != nil {
 				return false, err
 			}
 		}
