@@ -138,7 +138,7 @@ func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
 		return errBroken
 	}
 	if err := c.SetDeadline(deadline); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	c.lead = c.lead[:0]
 	for i, v := range verbs {
@@ -148,7 +148,7 @@ func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
 		c.lead = append(c.lead, v...)
 	}
 	if err := c.SendCommand(wire.ComQuery, c.lead); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	var refused error
 	for range verbs {
@@ -160,7 +160,7 @@ func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
 		}
 	}
 	if err := c.SetDeadline(time.Time{}); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	return refused
 }

@@ -38,7 +38,7 @@ func (c *Conn) Backend() *Backend { return c.b }
 func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 	if c.state == *s && len(lead) == 0 {
 		if err := c.SendCommand(wire.ComQuery, sql); err != nil {
-			return c.lost(err)
+			return c.Lost(err)
 		}
 		return nil
 	}
@@ -61,7 +61,7 @@ func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 		c.lead = append(append(c.lead, l...), ';')
 	}
 	if err := c.SendCommand(wire.ComQuery, c.lead, sql); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	for range n {
 		if err := c.Expect(); err != nil {
@@ -76,7 +76,7 @@ func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 // Exec runs a statement of our own that answers with an OK.
 func (c *Conn) Exec(sql string) error {
 	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	return c.Expect()
 }
@@ -84,7 +84,7 @@ func (c *Conn) Exec(sql string) error {
 // Query runs a statement of our own with a small result.
 func (c *Conn) Query(sql string) (wire.Rows, error) {
 	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
-		return wire.Rows{}, c.lost(err)
+		return wire.Rows{}, c.Lost(err)
 	}
 	rows, err := c.ReadResult(maxOwnResult)
 	return rows, c.classify(err)
@@ -105,11 +105,11 @@ func (c *Conn) classify(err error) error {
 	if err == nil || errors.As(err, &answered) {
 		return err
 	}
-	return c.lost(err)
+	return c.Lost(err)
 }
 
-// lost marks the connection as broken.
-func (c *Conn) lost(err error) error {
+// Lost marks the connection as broken and says which it was.
+func (c *Conn) Lost(err error) error {
 	c.broken = true
 	return fmt.Errorf("backend %s: connection lost: %w", c.b.Config.Name, err)
 }
@@ -153,7 +153,7 @@ func (c *Conn) close() {
 // corrupt a prepared one on MariaDB, so it must not be called while a branch exists on the connection.
 func (c *Conn) reset() error {
 	if err := c.SendCommand(wire.ComResetConnection); err != nil {
-		return c.lost(err)
+		return c.Lost(err)
 	}
 	if err := c.Expect(); err != nil {
 		c.broken = true

@@ -67,8 +67,7 @@ func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
 	s.relayStatus()
 	result, err := s.relay.Response(s.conn, conn.Conn)
 	if err != nil {
-		conn.Break()
-		return s.side(err, func(cause error) *wire.Error { return clientError(cause, write) })
+		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, write) })
 	}
 	if result.Err != nil {
 		s.failed = true
@@ -78,17 +77,15 @@ func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
 	return nil
 }
 
-// side answers after a relay failed: with the error that explain makes of the backend's failure, if the client can
-// still hear it.
-func (s *session) side(err error, explain func(error) *wire.Error) error {
+// side answers after a relay from conn failed: with the error that explain makes of the backend's failure, if the
+// client can still hear it. If the client failed, the session ends, and what is open is rolled back then.
+func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.Error) error {
+	lost := conn.Lost(err)
 	var side *wire.SideError
-	if !errors.As(err, &side) {
+	if !errors.As(err, &side) || !side.Backend {
 		return err
 	}
-	if !side.Backend {
-		return side
-	}
-	e := explain(side.Err)
+	e := explain(lost)
 	if side.Torn {
 		return side
 	}
@@ -131,12 +128,7 @@ func (s *session) onBranch(br *txBranch, write bool, sql []byte) error {
 	s.relayStatus()
 	result, err := s.relay.Response(s.conn, br.Conn().Conn)
 	if err != nil {
-		br.Conn().Break()
-		var side *wire.SideError
-		if errors.As(err, &side) && side.Backend {
-			return s.side(err, func(cause error) *wire.Error { return s.lose(br, cause) })
-		}
-		return err // the session ends and rolls back
+		return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 	}
 	return s.relayed(br, result)
 }
@@ -182,7 +174,7 @@ func (s *session) rows(p *router.Plan, sql []byte) error {
 		result, err := s.relay.Concat(s.conn, conn.Conn, i == 0, i == len(conns)-1)
 		if err != nil {
 			breakAll(conns[i:])
-			return s.side(err, func(cause error) *wire.Error { return clientError(cause, false) })
+			return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, false) })
 		}
 		if result.Err != nil {
 			s.failed = true
@@ -221,11 +213,7 @@ func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
 		result, err := s.relay.Concat(s.conn, br.Conn().Conn, i == 0, last)
 		if err != nil {
 			s.breakBranches(branches[i:])
-			var side *wire.SideError
-			if errors.As(err, &side) && side.Backend {
-				return s.side(err, func(cause error) *wire.Error { return s.lose(br, cause) })
-			}
-			return err
+			return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 		}
 		if result.Err != nil && !last {
 			s.failed = true

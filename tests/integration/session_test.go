@@ -1,0 +1,259 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// transfer moves one unit between two accounts, in the order of their ids: no server sees a deadlock that spans two of
+// them, so it would last until innodb_lock_wait_timeout.
+func transfer(db *sql.DB, from, to int) (err error) {
+	amount := 1
+	if from > to {
+		from, to, amount = to, from, -1
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	if _, err := tx.Exec("UPDATE accounts SET v = v - ? WHERE id = ?", amount, from); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE accounts SET v = v + ? WHERE id = ?", amount, to); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// retriable reports whether the error invites to try the transaction again.
+func retriable(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205)
+}
+
+func TestSessionVariablesFollowTheSession(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		for i := range c.Backends {
+			c.Backends[i].PoolSize = 1 // so that two clients share a connection
+		}
+	})
+	a, b := s.conn(), s.conn()
+	before := b.rows("SELECT @@sql_mode, @@time_zone, @@character_set_client")
+	a.exec("SET time_zone = '+05:00', SESSION sql_mode = 'ANSI_QUOTES'", "SET NAMES latin1")
+	if got := a.rows("SELECT @@sql_mode, @@time_zone, @@character_set_client"); got != "ANSI_QUOTES,+05:00,latin1" {
+		t.Errorf("the client's own settings: %s", got)
+	}
+	if got := b.rows("SELECT @@sql_mode, @@time_zone, @@character_set_client"); got != before {
+		t.Errorf("another client sees them: %s", got)
+	}
+	if got := a.rows(`SELECT "v" FROM "accounts" WHERE "id" = 1`); got != "" { // an identifier now, for the router too
+		t.Errorf("unexpected rows %s", got)
+	}
+	if got := b.rows("SELECT @@time_zone"); got == "+05:00" {
+		t.Errorf("another client sees the time zone")
+	}
+	a.exec("BEGIN", "UPDATE accounts SET v = 1 WHERE id = 1", "SET time_zone = '+01:00'", "UPDATE accounts SET v = 1 WHERE id = 2")
+	if got := a.rows("SELECT @@time_zone"); got != "+01:00" {
+		t.Errorf("a setting changed in a transaction: %s", got)
+	}
+	a.exec("COMMIT")
+	if got := a.rows("SELECT @@time_zone"); got != "+01:00" {
+		t.Errorf("after the transaction: %s", got)
+	}
+	a.fails(1193, "SET no_such_variable = 1")
+	a.fails(1235, "SET sql_log_bin = 0")
+	a.fails(1235, "SET NAMES gbk")
+	if got := a.rows("SELECT @@time_zone, @@sql_mode"); got != "+01:00,ANSI_QUOTES" {
+		t.Errorf("after refused settings: %s", got)
+	}
+}
+
+func TestIsolationLevelReachesEveryBranch(t *testing.T) {
+	forMixes(t, func(t *testing.T, s *stack) {
+		c, other := s.conn(), s.conn()
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 1)")
+		for _, start := range [][]string{
+			{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"},
+			{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
+		} {
+			other.exec("UPDATE accounts SET v = 1 WHERE id IN (1, 2)")
+			c.exec(start...)
+			c.rows("SELECT v FROM accounts WHERE id = 1")
+			c.rows("SELECT v FROM accounts WHERE id = 2")
+			other.exec("UPDATE accounts SET v = 5 WHERE id IN (1, 2)")
+			if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "5 5" {
+				t.Errorf("%v: READ COMMITTED sees %s", start, got)
+			}
+			c.exec("COMMIT")
+		}
+		c.exec("START TRANSACTION READ ONLY")
+		c.fails(1792, "UPDATE accounts SET v = 1 WHERE id = 1")
+		c.exec("ROLLBACK")
+		s.nothingPrepared()
+	})
+}
+
+func TestSecondStatementIsRefusedUnlessAskedFor(t *testing.T) {
+	s := newStack(t, mixes["mixed"], nil)
+	c := s.conn()
+	c.fails(1064, "SELECT 1; DELETE FROM single")
+	m := s.conn("multiStatements=true")
+	m.exec("INSERT INTO single (v) VALUES (1); INSERT INTO single (v) VALUES (2); BEGIN; UPDATE single SET v = 3; COMMIT")
+	if got := c.rows("SELECT v FROM single"); got != "3 3" {
+		t.Errorf("after multi-statements: %s", got)
+	}
+	m.fails(1109, "INSERT INTO single (v) VALUES (4); SELECT * FROM information_schema.no_such_table; INSERT INTO single (v) VALUES (5)")
+	if got := c.rows("SELECT COUNT(*) FROM single"); got != "3" {
+		t.Errorf("statements behind the first error ran: %s", got)
+	}
+}
+
+func TestPermissionsAndLogins(t *testing.T) {
+	s := newStack(t, mixes["mixed"], nil)
+	login := func(dsn string) error {
+		db, err := sql.Open("mysql", strings.ReplaceAll(strings.ReplaceAll(dsn, "ADDR", "tcp("+s.addr+")"), "SCHEMA", s.schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		return db.Ping()
+	}
+	for dsn, errno := range map[string]uint16{
+		"u:wrong@ADDR/SCHEMA":  1045,
+		"nobody:pw@ADDR/":      1045,
+		"other:pw@ADDR/SCHEMA": 1044,
+		"u:pw@ADDR/no_such":    1049,
+		"other:pw@ADDR/mysql":  1044,
+	} {
+		var e *mysql.MySQLError
+		if err := login(dsn); !errors.As(err, &e) || e.Number != errno {
+			t.Errorf("%s: want error %d, got %v", dsn, errno, err)
+		} else if strings.Contains(e.Message, "pw") {
+			t.Errorf("%s: the error shows the password: %v", dsn, e)
+		}
+	}
+	if err := login("u:pw@ADDR/SCHEMA"); err != nil {
+		t.Error(err)
+	}
+	c := s.conn()
+	c.fails(1044, "SELECT user FROM mysql.user")
+	c.fails(1049, "USE no_such_schema")
+}
+
+// TestRawCommands speaks the protocol itself.
+func TestRawCommands(t *testing.T) {
+	s := newStack(t, mixes["mixed"], nil)
+	d := wire.Dialer{Network: "tcp", Addr: s.addr, User: "u", Password: "pw", Schema: s.schema, MaxPacket: 1 << 20, Timeout: 5 * time.Second}
+	c, _, err := d.Dial(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	send := func(command wire.Command, arg string) (wire.Rows, error) {
+		t.Helper()
+		if err := c.SendCommand(command, []byte(arg)); err != nil {
+			t.Fatal(err)
+		}
+		return c.ReadResult(1 << 20)
+	}
+	ok := func(command wire.Command, arg string, status wire.Status) {
+		t.Helper()
+		r, err := send(command, arg)
+		if err != nil || r.OK.Status != status {
+			t.Errorf("%s %s: status %b, want %b, error %v", command, arg, r.OK.Status, status, err)
+		}
+	}
+	ok(wire.ComPing, "", wire.StatusAutocommit)
+	ok(wire.ComInitDB, s.schema, wire.StatusAutocommit)
+	ok(wire.ComQuery, "BEGIN", wire.StatusAutocommit|wire.StatusInTrans)
+	ok(wire.ComQuery, "INSERT INTO accounts (id, v) VALUES (1, 1)", wire.StatusAutocommit|wire.StatusInTrans)
+	ok(wire.ComResetConnection, "", wire.StatusAutocommit) // rolls back
+	if r, err := send(wire.ComQuery, "SELECT COUNT(*) FROM accounts WHERE id = 1"); err != nil || string(r.Values[0][0]) != "0" {
+		t.Errorf("after COM_RESET_CONNECTION: %q, %v", r.Values, err)
+	}
+	ok(wire.ComQuery, "SET autocommit = 0", 0)
+	ok(wire.ComQuery, "INSERT INTO accounts (id, v) VALUES (1, 1)", wire.StatusInTrans)
+	ok(wire.ComQuery, "COMMIT", 0)
+	for _, command := range []wire.Command{wire.ComBinlogDump, wire.ComTableDump, 0x7f} {
+		_, err := send(command, "x")
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Errno != 1047 || !strings.Contains(e.Message, command.String()) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	ok(wire.ComPing, "", 0) // the connection survived all of it
+	if err := c.SendCommand(wire.ComQuit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ReadPacket(); err == nil {
+		t.Error("the connection is open after COM_QUIT")
+	}
+}
+
+// TestBadClients misbehaves on the wire while a well-behaved client goes on.
+func TestBadClients(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		c.Server.HandshakeTimeout = config.Duration(200 * time.Millisecond)
+		c.Server.MaxPacket = 1 << 20
+	})
+	good := s.conn()
+	good.exec("BEGIN", "INSERT INTO accounts (id, v) VALUES (1, 1)")
+	for name, misbehave := range map[string]func(net.Conn) error{
+		"says nothing": func(net.Conn) error { return nil },
+		"garbage":      func(c net.Conn) error { _, err := c.Write([]byte("GET / HTTP/1.1\r\n\r\n")); return err },
+		"lies about a length": func(c net.Conn) error {
+			_, err := c.Write([]byte{0xff, 0xff, 0xff, 1, 0x85})
+			return err
+		},
+		"wrong sequence": func(c net.Conn) error { _, err := c.Write([]byte{1, 0, 0, 9, 1}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := misbehave(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 1<<16)
+			for err == nil { // until the proxy hangs up
+				_, err = c.Read(buf)
+			}
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Error("the proxy does not hang up")
+			}
+		})
+	}
+	t.Run("too large a packet", func(t *testing.T) {
+		c := s.conn("maxAllowedPacket=67108864")
+		_, err := c.ExecContext(context.Background(), "SELECT '"+strings.Repeat("x", 2<<20)+"'")
+		var e *mysql.MySQLError
+		if !(errors.As(err, &e) && e.Number == 1153) && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, mysql.ErrInvalidConn) {
+			t.Errorf("got %v", err)
+		}
+	})
+	good.exec("INSERT INTO accounts (id, v) VALUES (2, 2)", "COMMIT")
+	if got := good.rows("SELECT id FROM accounts WHERE id IN (1, 2)"); got != "2 1" {
+		t.Errorf("the good client's rows: %s", got)
+	}
+}
