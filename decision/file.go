@@ -240,8 +240,8 @@ func (f *File) Heuristics() []HeuristicRecord {
 	return list
 }
 
-// Close writes what Done left behind, syncs and gives the directory free. Calls that are under way are finished first.
-// Closing twice is allowed.
+// Close finishes the calls that are under way and gives the directory free. What Done left behind is written but not
+// synced: nothing depends on it. Closing twice is allowed.
 func (f *File) Close() error {
 	f.mu.Lock()
 	if f.closed {
@@ -252,14 +252,10 @@ func (f *File) Close() error {
 	for f.leading {
 		f.idle.Wait()
 	}
-	broken := f.broken
 	f.mu.Unlock()
 	var err error
 	if f.handle != nil {
-		if broken == nil {
-			err = f.sync("close")
-		}
-		err = errors.Join(err, f.handle.Close())
+		err = f.handle.Close()
 	}
 	return errors.Join(err, f.lock.Close())
 }

@@ -135,11 +135,7 @@ func (f *File) mend(data []byte, x extent) (err error) {
 		return err
 	}
 	f.seed, f.end, f.synced = f.active.seed(), x.end, x.synced
-	if x.dirty > x.end {
-		f.log.Warn().Str("file", f.active.path).Int64("offset", x.end).Int64("bytes", x.dirty-x.end).
-			Msg("torn tail of the decision log cut: the last write was interrupted before anybody relied on it")
-		clear(data[x.end:x.dirty])
-	}
+	clear(data[x.end:x.dirty])
 	if x.synced == x.dirty {
 		return nil
 	}
@@ -189,6 +185,10 @@ func (f *File) replay() (data []byte, x extent, err error) {
 			f.active.seal(x.end)
 			h, data = next, nextData
 		}
+	}
+	if x.dirty > x.end {
+		f.log.Warn().Str("file", f.active.path).Int64("offset", x.end).Int64("bytes", x.dirty-x.end).
+			Msg("torn tail of the decision log ignored: the last write was interrupted before anybody could rely on it")
 	}
 	return data, x, nil
 }
