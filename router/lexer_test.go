@@ -2,6 +2,25 @@ package router
 
 import "testing"
 
+// TestLatin1Space: byte 0xA0 is white space in latin1 and part of a letter in utf8, so outside of quotes it is refused.
+func TestLatin1Space(t *testing.T) {
+	r := newRouter(t, parseConfig(t, testConfig))
+	for _, sql := range []string{
+		"SELECT * FROM orders WHERE customer = 1 AND x\xa0OR\xa01=1",
+		"SELECT * FROM orders WHERE customer = 1 --\xa0AND x = 1",
+		"SELECT \xa01 FROM orders WHERE customer = 1",
+	} {
+		if p, err := r.Plan([]byte(sql), "shop", 0); err == nil {
+			t.Errorf("%q: %+v", sql, p)
+		}
+	}
+	for _, sql := range []string{"SELECT `\xc3\xa0`, 'x\xa0' FROM orders WHERE customer = 1", "SELECT \xc3\xa9 FROM orders WHERE customer = 1"} {
+		if _, err := r.Plan([]byte(sql), "shop", 0); err != nil {
+			t.Errorf("%q: %v", sql, err)
+		}
+	}
+}
+
 // FuzzLexer: any bytes are cut into tokens that tile them, in every mode, in both readings of executable comments, without a
 // panic; and every token but the last is longer than nothing, so that the lexer always comes to an end.
 func FuzzLexer(f *testing.F) {

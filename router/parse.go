@@ -93,7 +93,7 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 			fmt.Fprintf(&b, " '~%d' ", marker+t.slot)
 		case t.kind == kOther:
 			fmt.Fprintf(&b, " x'%d' ", marker+t.slot)
-		case t.kind == kQuoted, t.kind == kWord && class[t.name[0]]&cDigit != 0, t.dotted && t.name != "" && !st.op(i+1, "("):
+		case t.kind == kQuoted, t.kind == kWord && foreignWord(t.name), t.dotted && t.name != "" && !st.op(i+1, "("):
 			b.WriteByte('`')
 			b.WriteString(strings.ReplaceAll(t.name, "`", "``"))
 			b.WriteByte('`')
@@ -105,6 +105,11 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		i++
 	}
 	return b.String(), starts, nil
+}
+
+// foreignWord tells whether the parser, unlike the servers, takes the identifier only in quotes.
+func foreignWord(name string) bool {
+	return class[name[0]]&cDigit != 0 || strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 })
 }
 
 // simple tells whether the parser can take the statement.
