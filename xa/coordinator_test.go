@@ -3,7 +3,9 @@ package xa_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -125,4 +127,363 @@ func TestCommitRunsEveryShape(t *testing.T) {
 			}
 		}
 	}
+}
+
+// refuse and its error.
+var (
+	deadlock = xatest.Refuse(xa.ErrnoRBDeadlock)
+	errDisk  = errors.New("input/output error")
+)
+
+// TestPhasesRunInParallel: two votes of one second each take one second, and so do two commits.
+func TestPhasesRunInParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(2, 2, false)
+		for _, b := range branches {
+			b.On(xatest.Prepare, xatest.After(time.Second, xatest.OK))
+			b.On(xatest.Commit, xatest.After(time.Second, xatest.OK))
+		}
+		start := time.Now()
+		wantAnswer(t, tx.Commit(), xa.Committed, nil)
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("took %v of fake time, want 2s", took)
+		}
+		c.Close()
+	})
+}
+
+// TestReadersEndBesideTheVotes: a reader that is slow to end holds up neither the votes nor the decision, only the answer.
+func TestReadersEndBesideTheVotes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		log := &xatest.Log{OnAppend: func(xa.Decision) error {
+			if d := time.Since(start); d != time.Second {
+				t.Errorf("decided after %v, want 1s", d)
+			}
+			return nil
+		}}
+		c := newBench(log)
+		tx, branches := c.begin(3, 2, false)
+		branches[0].On(xatest.Prepare, xatest.After(time.Second, xatest.OK))
+		branches[2].On(xatest.Rollback, xatest.After(3*time.Second, xatest.OK))
+		wantAnswer(t, tx.Commit(), xa.Committed, nil)
+		if d := time.Since(start); d != 3*time.Second {
+			t.Errorf("answered after %v, want 3s", d)
+		}
+		c.Close()
+	})
+}
+
+// TestLateCommit: the client hears after CommitWait; the rest goes on and Close waits for it.
+func TestLateCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(2, 2, false)
+		branches[1].On(xatest.Commit, xatest.After(commitWait+3*time.Second, xatest.OK))
+		start := time.Now()
+		wantAnswer(t, tx.Commit(), xa.CommittedLate, nil)
+		if d := time.Since(start); d != commitWait {
+			t.Errorf("answered after %v, want %v", d, commitWait)
+		}
+		if !c.InFlight(tx.GTRID()) || len(c.log.Finished()) != 0 {
+			t.Error("not in flight, or done, although a branch is still committing")
+		}
+		c.Close()
+		if d := time.Since(start); d != commitWait+3*time.Second {
+			t.Errorf("closed after %v, want %v", d, commitWait+3*time.Second)
+		}
+		if c.InFlight(tx.GTRID()) || len(c.log.Finished()) != 1 || len(c.Orphans("b")) != 0 {
+			t.Error("after Close: in flight, or not done, or orphaned")
+		}
+		wantCalls(t, branches[1], xatest.Prepare, xatest.Commit, xatest.Release)
+	})
+}
+
+// TestLostCommit: a commit that never answers is given up after the branch's own deadline and left to recovery; its
+// decision is not done.
+func TestLostCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(2, 2, false)
+		branches[1].On(xatest.Commit, xatest.Hang)
+		start := time.Now()
+		wantAnswer(t, tx.Commit(), xa.CommittedLate, nil)
+		c.Close()
+		if d := time.Since(start); d != commitWait+prepareTimeout {
+			t.Errorf("given up after %v, want %v", d, commitWait+prepareTimeout)
+		}
+		x := xa.XID{GTRID: tx.GTRID(), BQUAL: "b"}
+		want := xa.Orphan{XID: x, ConnID: 1, Since: time.Now()}
+		if o := c.Orphans("b"); len(o) != 1 || o[0] != want {
+			t.Errorf("orphans %v, want %v", o, want)
+		}
+		if len(c.Orphans("a")) != 0 || !slices.Equal(c.orphaned, []string{"b"}) {
+			t.Errorf("orphaned %v, want only b", c.orphaned)
+		}
+		if len(c.log.Finished()) != 0 {
+			t.Error("done before every branch has acknowledged")
+		}
+		c.Adopt(x)
+		if len(c.Orphans("b")) != 0 {
+			t.Error("still an orphan after Adopt")
+		}
+	})
+}
+
+// TestRefusedCommit: a server that refuses phase two is recovery's to ask again; the transaction is committed.
+func TestRefusedCommit(t *testing.T) {
+	c := newBench(&xatest.Log{})
+	tx, branches := c.begin(2, 2, false)
+	branches[0].On(xatest.Commit, xatest.Refuse(1290))
+	answer := tx.Commit()
+	if answer.Outcome != xa.CommittedLate || !xa.IsErrno(answer.Cause, 1290) {
+		t.Errorf("answer %+v, want committed late because of 1290", answer)
+	}
+	if len(c.Orphans("a")) != 1 || len(c.log.Finished()) != 0 {
+		t.Error("want an orphan and no done")
+	}
+	wantCalls(t, branches[0], xatest.Prepare, xatest.Commit, xatest.Release)
+}
+
+// TestPrepareTimeout: no vote in time is no yes. What was prepared is rolled back; the silent branch is left to
+// recovery, because it may be prepared later.
+func TestPrepareTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(2, 2, false)
+		branches[1].On(xatest.Prepare, xatest.Hang)
+		start := time.Now()
+		answer := tx.Commit()
+		if answer.Outcome != xa.RolledBack || answer.Cause == nil {
+			t.Errorf("answer %+v, want rolled back with a cause", answer)
+		}
+		if d := time.Since(start); d != prepareTimeout {
+			t.Errorf("took %v, want %v", d, prepareTimeout)
+		}
+		wantCalls(t, branches[0], xatest.Prepare, xatest.Rollback, xatest.Release)
+		wantCalls(t, branches[1], xatest.Prepare, xatest.Release)
+		if len(c.Orphans("b")) != 1 || len(c.Orphans("a")) != 0 {
+			t.Error("want b and only b orphaned")
+		}
+		c.Close()
+	})
+}
+
+// TestRefusedVote: the client hears the server's own error, the first one, and every branch is rolled back, also the
+// one that refused, which may still hold its locks.
+func TestRefusedVote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(3, 3, false)
+		branches[1].On(xatest.Prepare, deadlock)
+		branches[2].On(xatest.Prepare, xatest.After(time.Second, xatest.OK))
+		branches[0].On(xatest.Rollback, xatest.After(time.Millisecond, xatest.Lose))
+		answer := tx.Commit()
+		if answer.Outcome != xa.RolledBack || !xa.IsErrno(answer.Cause, xa.ErrnoRBDeadlock) || answer.GTRID != tx.GTRID() {
+			t.Errorf("answer %+v, want %v rolled back because of the deadlock", answer, tx.GTRID())
+		}
+		for _, b := range branches {
+			wantCalls(t, b, xatest.Prepare, xatest.Rollback, xatest.Release)
+		}
+		if len(c.log.Decisions()) != 0 || len(c.Orphans("a")) != 1 {
+			t.Error("want no decision, and the lost rollback orphaned")
+		}
+	})
+}
+
+// TestRollback: every branch is rolled back, and the cause comes back.
+func TestRollback(t *testing.T) {
+	for _, cause := range []error{nil, errDisk} {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(3, 2, true)
+		wantAnswer(t, tx.Rollback(cause), xa.RolledBack, cause)
+		for _, b := range branches {
+			wantCalls(t, b, xatest.Rollback, xatest.Release)
+		}
+	}
+}
+
+// TestBranchLost: the lost branch is only released, and left to recovery.
+func TestBranchLost(t *testing.T) {
+	c := newBench(&xatest.Log{})
+	tx, branches := c.begin(2, 2, false)
+	wantAnswer(t, tx.BranchLost(0, errDisk), xa.RolledBack, errDisk)
+	wantCalls(t, branches[0], xatest.Release)
+	wantCalls(t, branches[1], xatest.Rollback, xatest.Release)
+	if len(c.Orphans("a")) != 1 || len(c.Orphans("b")) != 0 {
+		t.Error("want a and only a orphaned")
+	}
+}
+
+// TestNotWritten: a log that certainly wrote nothing lets the transaction roll back.
+func TestNotWritten(t *testing.T) {
+	for writers := 1; writers <= 2; writers++ {
+		c := newBench(&xatest.Log{OnAppend: func(xa.Decision) error {
+			return fmt.Errorf("append: %w", xa.ErrNotWritten)
+		}})
+		tx, branches := c.begin(writers, writers, true)
+		wantAnswer(t, tx.Commit(), xa.RolledBack, xa.ErrNotWritten)
+		if len(c.halted) != 0 {
+			t.Error("halted")
+		}
+		for _, b := range branches {
+			if calls := b.Calls(); !slices.Contains(calls, xatest.Rollback) || slices.Contains(calls, xatest.Commit) ||
+				slices.Contains(calls, xatest.OnePhase) {
+				t.Errorf("branch %s: called %v, want a rollback and no commit", b.Ref().Backend, calls)
+			}
+		}
+	}
+}
+
+// TestHalt: after any other error of the log nobody may act: no commit, no rollback, and the transaction stays in
+// flight, so that recovery in this process leaves its branches alone too.
+func TestHalt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{OnAppend: func(xa.Decision) error { return errDisk }})
+		tx, branches := c.begin(3, 2, false)
+		branches[2].On(xatest.Rollback, xatest.After(time.Second, xatest.OK)) // a reader that ends after the halt
+		wantAnswer(t, tx.Commit(), xa.InDoubt, errDisk)
+		c.Close()
+		synctest.Wait()
+		if len(c.halted) != 1 || !errors.Is(c.halted[0], errDisk) {
+			t.Errorf("halted with %v, want once with %v", c.halted, errDisk)
+		}
+		if !c.InFlight(tx.GTRID()) {
+			t.Error("not in flight")
+		}
+		wantCalls(t, branches[0], xatest.Prepare)
+		wantCalls(t, branches[1], xatest.Prepare)
+		<-time.After(2 * time.Second) // the bubble's time: let the reader end
+	})
+}
+
+// TestOnePhaseAnswers: what the client hears of a commit that one server decides.
+func TestOnePhaseAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		record  bool
+		reply   xatest.Reply
+		outcome xa.Outcome
+		calls   []xatest.Verb
+		orphan  bool
+	}{
+		{"refused", false, deadlock, xa.RolledBack, []xatest.Verb{xatest.OnePhase, xatest.Rollback, xatest.Release}, false},
+		{"refused after the record", true, deadlock, xa.InDoubt, []xatest.Verb{xatest.OnePhase, xatest.Rollback, xatest.Release}, false},
+		{"lost", false, xatest.Lose, xa.InDoubt, []xatest.Verb{xatest.OnePhase, xatest.Release}, true},
+		{"lost after the record", true, xatest.Lose, xa.InDoubt, []xatest.Verb{xatest.OnePhase, xatest.Release}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newBench(&xatest.Log{})
+			tx, branches := c.begin(1, 1, test.record)
+			branches[0].On(xatest.OnePhase, test.reply)
+			answer := tx.Commit()
+			if answer.Outcome != test.outcome || answer.Cause == nil {
+				t.Errorf("answer %+v, want %v with a cause", answer, test.outcome)
+			}
+			wantCalls(t, branches[0], test.calls...)
+			if (len(c.Orphans("a")) == 1) != test.orphan {
+				t.Errorf("orphans %v, want one: %v", c.Orphans("a"), test.orphan)
+			}
+			if len(c.log.Finished()) != 0 {
+				t.Error("done, although nobody knows how it ended")
+			}
+		})
+	}
+}
+
+// TestVisibleBeforeLeaving: whoever sees that a transaction is not in flight any more sees its orphans and its
+// decision (X7). Recovery looks in that order.
+func TestVisibleBeforeLeaving(t *testing.T) {
+	var c *bench
+	log := &xatest.Log{OnDone: func(g xa.GTRID) {
+		if !c.InFlight(g) {
+			t.Error("done is noted after the transaction left the in-flight table")
+		}
+	}}
+	c = newBench(log)
+	for i := range 100 {
+		tx, branches := c.begin(2, 2, false)
+		if i%10 != 0 {
+			branches[0].On(xatest.Commit, xatest.Lose)
+		}
+		branches[1].On(xatest.Release, func(time.Time) error {
+			if c.InFlight(tx.GTRID()) {
+				t.Error("a connection is given back while the transaction is in flight")
+			}
+			return nil
+		})
+		// They look without a pause, because what they look for is short.
+		var watchers sync.WaitGroup
+		for range 2 {
+			watchers.Go(func() {
+				for c.InFlight(tx.GTRID()) {
+				}
+				if orphans := len(c.Orphans("a")); (orphans == 1) != (i%10 != 0) {
+					t.Errorf("%d orphans as the transaction leaves the in-flight table", orphans)
+				}
+				if n := len(log.Decisions()); n != i+1 {
+					t.Errorf("%d decisions as the transaction leaves the in-flight table, want %d", n, i+1)
+				}
+			})
+		}
+		tx.Commit()
+		watchers.Wait()
+		c.Adopt(xa.XID{GTRID: tx.GTRID(), BQUAL: "a"})
+	}
+}
+
+// TestOneBranchNeedsNoGoroutine: the verb of a lone branch runs on the caller's stack.
+func TestOneBranchNeedsNoGoroutine(t *testing.T) {
+	onOurStack := func() bool {
+		pc := make([]uintptr, 64)
+		frames := runtime.CallersFrames(pc[:runtime.Callers(0, pc)])
+		for {
+			f, more := frames.Next()
+			if strings.HasSuffix(f.Function, ".TestOneBranchNeedsNoGoroutine") {
+				return true
+			}
+			if !more {
+				return false
+			}
+		}
+	}
+	for _, record := range []bool{false, true} {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(1, 1, record)
+		called := false
+		branches[0].On(xatest.OnePhase, func(time.Time) error {
+			called = true
+			if !onOurStack() {
+				t.Errorf("record %v: the commit runs in another goroutine", record)
+			}
+			return nil
+		})
+		tx.Commit()
+		if !called {
+			t.Error("no one-phase commit")
+		}
+	}
+}
+
+// TestNamesNeverRepeat: concurrent Begins draw different names of this epoch.
+func TestNamesNeverRepeat(t *testing.T) {
+	c := newBench(&xatest.Log{})
+	var mu sync.Mutex
+	seen := make(map[xa.GTRID]bool)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				g := c.Begin().GTRID()
+				mu.Lock()
+				if seen[g] || g.Epoch != 7 || g.Coord != c.log.Coord() {
+					t.Errorf("%v: repeated, or of another log", g)
+				}
+				seen[g] = true
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
 }

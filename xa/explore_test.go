@@ -19,7 +19,7 @@ var allowed = map[int]bounds{
 func newModel(branches, writers int, recordOnePhase bool, b bounds) *model {
 	return &model{
 		branches: branches, writers: writers, recordOnePhase: recordOnePhase, forgetful: recordOnePhase, bounds: b, watch: x1 | x2 | x3 | x4 | x5 | x6 | x7,
-		met: make(map[metKey]int),
+		met: make(map[metKey]int), verdicts: make(map[facts]verdict),
 	}
 }
 

@@ -16,7 +16,8 @@ type model struct {
 	bug            bug
 	watch          violations // the invariants to check
 
-	met map[metKey]int // what Step was asked, so that the walk can be shown to be a walk
+	met      map[metKey]int    // what Step was asked, so that the walk can be shown to be a walk
+	verdicts map[facts]verdict // of recovery, because it is asked often
 }
 
 // bounds say how much may go wrong in one run.

@@ -235,7 +235,7 @@ func (t Txn) reply(e Event) (Txn, []Action) {
 		}
 		return t.settled()
 	}
-	panic(fmt.Sprintf("xa: reply from branch %d in state %d of a transaction in state %d: nothing was asked", e.Branch, b.State, t.State))
+	panic(fmt.Sprintf("xa: reply from branch %d in state %q of a transaction in state %q: nothing was asked", e.Branch, b.State, t.State))
 }
 
 // voted: rows R1 (phase one) and R2 (a late vote: the transaction is already aborting).
@@ -380,5 +380,5 @@ func (t *Txn) require(e Event, states ...State) {
 			return
 		}
 	}
-	panic(fmt.Sprintf("xa: event %+v cannot happen in state %d", e, t.State))
+	panic(fmt.Sprintf("xa: event %+v cannot happen in state %q", e, t.State))
 }
