@@ -236,20 +236,6 @@ func TestPlansAreShared(t *testing.T) {
 	}
 }
 
-// TestNoAllocation: what most statements do on their way costs no memory.
-func TestNoAllocation(t *testing.T) {
-	r := newRouter(t, parseConfig(t, testConfig))
-	for name, sql := range hotStatements() {
-		if n := testing.AllocsPerRun(200, func() {
-			if _, err := r.Plan(sql, "shop", 0); err != nil {
-				t.Fatal(err)
-			}
-		}); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
-}
-
 // TestDeepStatements: statements that would take the parser too deep are refused, not tried.
 func TestDeepStatements(t *testing.T) {
 	r := newRouter(t, parseConfig(t, testConfig))
