@@ -42,18 +42,33 @@ func (b *Branch) Conn() *Conn { return b.conn }
 // Begin sends a statement of the client; the first one starts the branch, with opening between what the session
 // needs and XA START (SET TRANSACTION), and lead after it (savepoints). See Conn.Begin for the errors.
 func (b *Branch) Begin(s *Session, sql []byte, opening string, lead ...string) error {
-	if b.state == branchNew {
-		start := make([]string, 0, len(lead)+2)
-		if opening != "" {
-			start = append(start, opening)
-		}
-		lead = append(append(start, "XA START "+b.sql), lead...)
-	}
-	if err := b.conn.Begin(s, sql, lead...); err != nil {
+	if err := b.conn.Begin(s, sql, b.lead(opening, lead)...); err != nil {
 		return err
 	}
 	b.state = branchActive
 	return nil
+}
+
+// Ready is Begin without a statement, for a command that is not text: it starts the branch if need be, and has waited
+// for the server's word that it has.
+func (b *Branch) Ready(s *Session, opening string, lead ...string) error {
+	if err := b.conn.Ready(s, b.lead(opening, lead)...); err != nil {
+		return err
+	}
+	b.state = branchActive
+	return nil
+}
+
+// lead returns what goes before a statement: for the first one of the branch, its start.
+func (b *Branch) lead(opening string, lead []string) []string {
+	if b.state != branchNew {
+		return lead
+	}
+	start := make([]string, 0, len(lead)+2)
+	if opening != "" {
+		start = append(start, opening)
+	}
+	return append(append(start, "XA START "+b.sql), lead...)
 }
 
 // Started reports whether the server has acknowledged XA START.

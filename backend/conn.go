@@ -15,14 +15,15 @@ type Conn struct {
 	*wire.Conn
 	ID uint64 // the server's connection id
 
-	b      *Backend
-	state  Session // what the server's session is known to be
-	lead   []byte  // scratch space of Begin
-	born   time.Time
-	used   time.Time // when it was last given back
-	lends  uint64    // how often it was lent
-	branch bool      // an XA branch lives on it
-	broken bool      // it must be closed
+	b        *Backend
+	state    Session // what the server's session is known to be
+	lead     []byte  // scratch space of Begin
+	born     time.Time
+	used     time.Time // when it was last given back
+	lends    uint64    // how often it was lent
+	prepared statements
+	branch   bool // an XA branch lives on it
+	broken   bool // it must be closed
 }
 
 // Backend returns the backend that the connection leads to.
@@ -42,15 +43,43 @@ func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 		}
 		return nil
 	}
-	set, n := s.Set, s.Sets
+	n, err := c.compose(s, lead)
+	if err != nil {
+		return err
+	}
+	if err := c.SendCommand(wire.ComQuery, c.lead, sql); err != nil {
+		return c.Lost(err)
+	}
+	return c.led(n, s)
+}
+
+// Ready is Begin without a statement: it makes the connection ready for a command that is not text. It costs a round
+// trip if the connection lacks anything, and nothing if it does not.
+func (c *Conn) Ready(s *Session, lead ...string) error {
+	if c.state == *s && len(lead) == 0 {
+		return nil
+	}
+	n, err := c.compose(s, lead)
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := c.SendCommand(wire.ComQuery, c.lead[:len(c.lead)-1]); err != nil {
+		return c.Lost(err)
+	}
+	return c.led(n, s)
+}
+
+// compose writes into c.lead what the connection lacks to be in the state s, and lead, and returns how many statements
+// that is, each followed by a semicolon.
+func (c *Conn) compose(s *Session, lead []string) (n int, err error) {
+	set := s.Set
 	if strings.HasPrefix(set, c.state.Set) {
-		set, n = set[len(c.state.Set):], n-c.state.Sets
-	} else if !c.branch { // something was set that s has not
+		set, n = set[len(c.state.Set):], s.Sets-c.state.Sets
+	} else if n = s.Sets; !c.branch { // something was set that s has not
 		if err := c.reset(); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	n += len(lead)
 	c.lead = c.lead[:0]
 	if c.state.Schema != s.Schema && s.Schema != "" {
 		c.lead = append(append(append(c.lead, "USE "...), Quote(s.Schema)...), ';')
@@ -60,9 +89,11 @@ func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 	for _, l := range lead {
 		c.lead = append(append(c.lead, l...), ';')
 	}
-	if err := c.SendCommand(wire.ComQuery, c.lead, sql); err != nil {
-		return c.Lost(err)
-	}
+	return n + len(lead), nil
+}
+
+// led reads the answers to n leading statements, which bring the connection to the state s.
+func (c *Conn) led(n int, s *Session) error {
 	for range n {
 		if err := c.Expect(); err != nil {
 			c.broken = true
@@ -163,6 +194,7 @@ func (c *Conn) reset() error {
 	names := c.b.names[c.state.Collation]
 	c.b.mu.Unlock()
 	c.state.Set, c.state.Sets = "", 0
+	c.prepared.clear()                    // the server has closed them
 	if err := c.Exec(names); err != nil { // a reset goes back to the server's character set, not to the handshake's
 		c.broken = true
 		return err

@@ -105,3 +105,32 @@ func (s *stream) definitions(n int) (onServer bool, err error) {
 	}
 	return false, s.writeMiddle()
 }
+
+// ReadPrepared reads the answer to a COM_STMT_PREPARE that is not for the client, definitions included. An ERR comes back
+// as an *Error, and the connection stays usable.
+//
+// Source: MySQL page_protocol_com_stmt_prepare.
+func (c *Conn) ReadPrepared() (Prepared, error) {
+	p, err := c.ReadPacket()
+	if err != nil {
+		return Prepared{}, unexpected(err)
+	}
+	if len(p) > 0 && p[0] == headerErr {
+		return Prepared{}, c.readErr(p)
+	}
+	out, err := parsePrepared(p)
+	if err != nil {
+		return Prepared{}, err
+	}
+	for _, n := range []int{out.Params, out.Columns} {
+		if n > 0 && !c.caps.Has(DeprecateEOF) {
+			n++ // the EOF after the definitions
+		}
+		for range n {
+			if _, err := c.ReadPacket(); err != nil {
+				return Prepared{}, unexpected(err)
+			}
+		}
+	}
+	return out, nil
+}

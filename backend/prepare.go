@@ -1,0 +1,118 @@
+package backend
+
+import (
+	"container/list"
+	"encoding/binary"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// maxPrepared bounds the statements that a connection keeps prepared. A server has a limit for all its connections
+// together (max_prepared_stmt_count, 16382 by default), so 128 on each of 128 connections fit.
+const maxPrepared = 128
+
+// statements are those that a connection has prepared, by what the server's answer depends on. The one that was used
+// longest ago is closed when there are too many.
+type statements struct {
+	byKey map[statementKey]*list.Element
+	order list.List // of *statement, the last one was used last
+}
+
+// statementKey holds everything that a server looks at when it prepares a statement.
+type statementKey struct{ schema, set, text string }
+
+type statement struct {
+	key statementKey
+	id  uint32 // the server's
+}
+
+func (s *statements) clear() { *s = statements{} }
+
+func (s *statements) get(k statementKey) (uint32, bool) {
+	e, ok := s.byKey[k]
+	if !ok {
+		return 0, false
+	}
+	s.order.MoveToBack(e)
+	return e.Value.(*statement).id, true
+}
+
+// put adds a statement and returns the one that has to make room, if there are too many.
+func (s *statements) put(k statementKey, id uint32) (victim uint32, evicted bool) {
+	if s.byKey == nil {
+		s.byKey = make(map[statementKey]*list.Element)
+	}
+	s.byKey[k] = s.order.PushBack(&statement{k, id})
+	if s.order.Len() <= maxPrepared {
+		return 0, false
+	}
+	oldest := s.order.Remove(s.order.Front()).(*statement)
+	delete(s.byKey, oldest.key)
+	return oldest.id, true
+}
+
+func (s *statements) remove(k statementKey) {
+	if e, ok := s.byKey[k]; ok {
+		s.order.Remove(e)
+		delete(s.byKey, k)
+	}
+}
+
+// Prepared returns the server's id of a statement, preparing it if this connection has not yet done so in its present
+// state, to which Ready brought it. A *wire.Error is the server's refusal; the connection stays usable then.
+func (c *Conn) Prepared(text string) (uint32, error) {
+	k := statementKey{c.state.Schema, c.state.Set, text}
+	if id, ok := c.prepared.get(k); ok {
+		return id, nil
+	}
+	if err := c.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {
+		return 0, c.Lost(err)
+	}
+	p, err := c.ReadPrepared()
+	if err := c.classify(err); err != nil {
+		return 0, err
+	}
+	return p.ID, c.keep(k, p.ID)
+}
+
+// Keep notes a statement whose preparation was relayed to the client.
+func (c *Conn) Keep(text string, id uint32) error {
+	k := statementKey{c.state.Schema, c.state.Set, text}
+	if old, ok := c.prepared.get(k); ok { // it was prepared anew to be shown to a client
+		c.prepared.remove(k)
+		if err := c.closeStatement(old); err != nil {
+			return err
+		}
+	}
+	return c.keep(k, id)
+}
+
+func (c *Conn) keep(k statementKey, id uint32) error {
+	if victim, evicted := c.prepared.put(k, id); evicted {
+		return c.closeStatement(victim)
+	}
+	return nil
+}
+
+// Forget drops a statement that the server refuses to execute as it is, so that it is prepared anew.
+func (c *Conn) Forget(text string) error {
+	k := statementKey{c.state.Schema, c.state.Set, text}
+	id, ok := c.prepared.get(k)
+	if !ok {
+		return nil
+	}
+	c.prepared.remove(k)
+	return c.closeStatement(id)
+}
+
+// closeStatement tells the server that a statement is not needed any more. There is no answer.
+//
+// Source: MySQL page_protocol_com_stmt_close.
+func (c *Conn) closeStatement(id uint32) error {
+	var arg [4]byte
+	binary.LittleEndian.PutUint32(arg[:], id)
+	if err := c.SendCommand(wire.ComStmtClose, arg[:]); err != nil {
+		return c.Lost(err)
+	}
+	return nil
+}
