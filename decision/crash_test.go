@@ -285,7 +285,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 	t.Parallel()
 	calls, _ := normalRun(t)
 	t.Logf("%d calls", calls)
-	if err := crashEverywhere(calls, 4, ""); err != nil {
+	if err := crashEverywhere(calls, 3, ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -312,7 +312,7 @@ func TestFailAtEveryCall(t *testing.T) {
 	t.Parallel()
 	calls, _ := normalRun(t)
 	for call := range calls {
-		for seed := range uint64(4) {
+		for seed := range uint64(3) {
 			files, h := newCrashFS(seed<<32|uint64(call)), newHistory()
 			files.failAt = func(n int, _, _ string) error {
 				if n == call {

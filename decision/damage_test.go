@@ -157,8 +157,12 @@ func TestEveryTornBatchIsCut(t *testing.T) {
 	old := img.files[path]
 	var batch []byte
 	var ends []int64
-	for seq := uint64(100); seq < 115; seq++ {
-		d := xa.Decision{GTRID: xa.GTRID{Coord: img.coord, Epoch: 1, Seq: seq}, Branches: []xa.BranchRef{{Backend: "a", Server: strings.Repeat("s", int(seq)), ConnID: seq}}}
+	for seq := uint64(100); seq < 106; seq++ {
+		server := strings.Repeat("s", int(seq))
+		if seq == 103 {
+			server = strings.Repeat("s", 3*sectorSize) // its middle may be missing alone
+		}
+		d := xa.Decision{GTRID: xa.GTRID{Coord: img.coord, Epoch: 1, Seq: seq}, Branches: []xa.BranchRef{{Backend: "a", Server: server, ConnID: seq}}}
 		batch = appendRecord(batch, h.seed(), x.end+int64(len(batch)), x.end, kindCommit, commitRecord(d).appendBody(nil))
 		ends = append(ends, x.end+int64(len(batch)))
 	}

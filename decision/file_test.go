@@ -299,8 +299,8 @@ func TestConcurrentAppendsAndCrash(t *testing.T) {
 					mu.Lock()
 					acked[seq] = true
 					mu.Unlock()
-					if !lookup(t, f, decisionOf(f, seq)) {
-						t.Error("acknowledged and not found")
+					if _, found, err := f.Lookup(decisionOf(f, seq).GTRID); !found || err != nil {
+						t.Errorf("acknowledged, and found is %v, %v", found, err)
 					}
 					if seq%2 == 0 {
 						f.Done(decisionOf(f, seq).GTRID)
