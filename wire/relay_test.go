@@ -23,8 +23,11 @@ func TestRelayLargePackets(t *testing.T) {
 		for _, clientCaps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
 			for _, n := range []int{maxChunk - 1, maxChunk, maxChunk + 1, 2 * maxChunk} {
 				payloads := resultSet(caps, 2, 10)
-				value := bytes.Repeat([]byte{headerErr}, n-10) // its chunks look like ERR packets, its start like an end
-				row := AppendString([]byte{0}, value)
+				value := bytes.Repeat([]byte{headerErr}, n-10) // its chunks look like ERR packets
+				row := append([]byte{0}, value...)
+				if n >= maxChunk {
+					row[0] = headerEOF // the start of a string of 16 MB or more
+				}
 				row = append(row, bytes.Repeat([]byte{'x'}, n-len(row))...)
 				payloads[len(payloads)-2] = row
 				want := resultSet(clientCaps, 2, 10)

@@ -98,3 +98,28 @@ func TestReadResultAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestEndsRows: a row that starts with 0xFE is told from what ends the rows by its length.
+func TestEndsRows(t *testing.T) {
+	for _, c := range []struct {
+		caps   Capability
+		first  byte
+		length int
+		want   bool
+	}{
+		{0, headerEOF, 5, true},
+		{0, headerEOF, 8, true},
+		{0, headerEOF, 9, false},
+		{0, headerEOF, maxChunk, false},
+		{0, headerOK, 5, false},
+		{DeprecateEOF, headerEOF, 7, true},
+		{DeprecateEOF, headerEOF, maxChunk - 1, true},
+		{DeprecateEOF, headerEOF, maxChunk, false},
+		{DeprecateEOF, headerEOF, 3 * maxChunk, false},
+		{DeprecateEOF, headerOK, 7, false},
+	} {
+		if got := endsRows(c.first, c.length, c.caps); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

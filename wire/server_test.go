@@ -45,7 +45,7 @@ func expectErr(c *Conn, errno uint16, state string) error {
 	return nil
 }
 
-// login sends a login packet for what the greeting says and returns the greeting.
+// testLogin sends a login packet for what the greeting says and returns the greeting.
 func (c *Conn) testLogin(change func(l *loginPacket)) error {
 	p, err := c.ReadPacket()
 	if err != nil {
@@ -265,9 +265,31 @@ func TestAccountCache(t *testing.T) {
 	if right, _ := a.verifySHA2(nil, salt); right {
 		t.Error("an empty proof was accepted")
 	}
+	long := strings.Repeat("x", maxPassword+1)
+	if mustHash(t, testCrypt[:cryptHeader+cryptSaltLength]+crypt256(long, testCrypt[cryptHeader:][:cryptSaltLength], 5000)).verifyPassword(long) {
+		t.Error("a password over the limit was hashed")
+	}
 	for _, a := range []*Account{NewAccount(testPassword), NewAccount("")} {
 		if a.verifyNative(make([]byte, 20), salt) || a.verifyNative(make([]byte, 19), salt) {
 			t.Error("a wrong native proof was accepted")
 		}
+	}
+}
+
+// TestServerFastPath: clients want to hear that the scramble was right before they read the OK.
+func TestServerFastPath(t *testing.T) {
+	acceptErr, err := knock(t, &Server{Accounts: testAccounts(t)}, func(c *Conn) error {
+		if err := c.testLogin(func(*loginPacket) {}); err != nil {
+			return err
+		}
+		for _, want := range [][]byte{{headerMore, sha2FastOK}, OK{}.Append(nil, 0)} {
+			if p, err := c.ReadPacket(); err != nil || !bytes.Equal(p, want) {
+				return fmt.Errorf("got %x, %w, want %x", p, err, want)
+			}
+		}
+		return nil
+	})
+	if acceptErr != nil || err != nil {
+		t.Error(acceptErr, err)
 	}
 }
