@@ -102,7 +102,10 @@ type Janitor struct {
 func New(o Options) *Janitor {
 	j := &Janitor{o: o, byName: make(map[string]*worker)}
 	for _, s := range o.Servers {
-		w := &worker{j: j, server: s, name: s.Name(), poke: make(chan struct{}, 1), seen: make(map[Listed]*sighting)}
+		w := &worker{
+			j: j, server: s, name: s.Name(),
+			poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), seen: make(map[Listed]*sighting),
+		}
 		j.workers = append(j.workers, w)
 		j.byName[w.name] = w
 	}

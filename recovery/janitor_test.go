@@ -253,8 +253,8 @@ func TestFrozenServer(t *testing.T) {
 		log := newFakeLog()
 		j := newJanitor(t, log, frozen, healthy)
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { j.Run(ctx); close(done) }()
+		defer cancel()
+		go j.Run(ctx)           // the bubble waits for it
 		time.Sleep(time.Minute) // fake
 		synctest.Wait()
 		healthy.mu.Lock()
@@ -267,15 +267,13 @@ func TestFrozenServer(t *testing.T) {
 			t.Error("the log was pruned while a backend cannot be looked at")
 		}
 		if s := j.States()[0]; !errors.Is(s.Err, context.DeadlineExceeded) {
-			t.Errorf("state of the frozen server is %v", s.Err)
+			t.Fatalf("state of the frozen server is %v", s.Err)
 		}
 		start := time.Now()
 		r := j.Pass(ctx, false, nil)
 		if r.Unreachable != 1 || time.Since(start) > 10*time.Second {
 			t.Errorf("a pass took %s and reports %s", time.Since(start), r.Verdict())
 		}
-		cancel()
-		<-done
 	})
 }
 
@@ -296,8 +294,8 @@ func TestBackoff(t *testing.T) {
 			return ds
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { j.Run(ctx); close(done) }()
+		defer cancel()
+		go j.Run(ctx) // the bubble waits for it
 		time.Sleep(100 * time.Second)
 		synctest.Wait()
 		seconds(t, tries(), 0, 4, 12, 28, 58, 88)
@@ -315,8 +313,6 @@ func TestBackoff(t *testing.T) {
 		if log.pruned != 1 {
 			t.Errorf("pruned %d times, want once as soon as every backend answers", log.pruned)
 		}
-		cancel()
-		<-done
 	})
 }
 

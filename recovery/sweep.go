@@ -21,7 +21,9 @@ type worker struct {
 	poke   chan struct{} // holds one token when a sweep is wanted now
 	last   atomic.Pointer[sweep]
 
-	mu            sync.Mutex // one sweep at a time; protects following fields
+	// turn is a mutex that can be waited for with a context: it holds a token while a sweep runs. It protects the
+	// following fields.
+	turn          chan struct{}
 	seen          map[Listed]*sighting
 	failing       bool
 	identity      string    // that the last sweep found
@@ -76,9 +78,14 @@ func (s *sweep) lists(x xa.XID) bool {
 // sweep looks at the backend once, and finishes what is to be finished unless dryRun is set. The package comment says
 // in which order and why.
 func (w *worker) sweep(ctx context.Context, dryRun bool) *sweep {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	s := &sweep{backend: w.name}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		s.err = ctx.Err()
+		return s
+	}
 	s.err = w.look(ctx, s, dryRun)
 	s.ended = time.Now()
 	if dryRun || ctx.Err() != nil {
@@ -280,9 +287,6 @@ func (w *worker) evidence(l Listed) branch {
 // finish commits and rolls back as judged, and reports whether anything was tried. After a question that got no answer
 // nothing more is asked: the list that follows shows whether the server answers at all.
 func (w *worker) finish(ctx context.Context, branches []branch) (tried bool) {
-	if w.j.isFenced() != nil {
-		return false
-	}
 	var due []*branch
 	for i := range branches {
 		if v := branches[i].Verdict; v == Commit || v == Rollback {
