@@ -3,7 +3,7 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./xa/... ./decision ./recovery ./backend ./proxy ./cmd/... ./tests/house
+UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/chaos/...
 
 .PHONY: help build test unit real setup lint demo bench chaos fuzz check clean
@@ -25,6 +25,8 @@ test: setup unit real ## everything: set-up, unit tests with the race detector, 
 
 unit: ## without any server
 	$(GO) test -race $(UNIT)
+	$(GO) test ./decision
+	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 1 $(REAL)

@@ -35,6 +35,10 @@ tls_cert = "`+cert+`"
 tls_key = "`+key+`"
 tls_required = true
 max_connections = 0x10
+tls_client_ca = "`+cert+`"
+tls_client_required = true
+login_failures = 5
+login_block = "10s"
 max_packet = 1_048_576
 handshake_timeout = "1s"
 idle_timeout = "2s"
@@ -44,6 +48,9 @@ log_format = "json"
 name = "a"
 password = "plain"
 schemas = ["shop"]
+read_only = true
+max_connections = 3
+max_execution_time = "11s"
 [[users]]
 name = "b"
 password_env = "XAPROXY_TEST_SET"
@@ -98,10 +105,13 @@ backends = ["two", "one"]
 	want := &Config{
 		Server: Server{
 			Listen: ":0", Version: "8.0.40-x", TLSCert: cert, TLSKey: key, TLSRequired: true, MaxConnections: 16, MaxPacket: MiB,
+			TLSClientCA: cert, TLSClientRequired: true, LoginFailures: 5, LoginBlock: seconds(10),
 			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), LogLevel: "debug", LogFormat: "json",
 		},
 		Users: []User{
-			{Name: "a", Password: "plain", Schemas: []string{"shop"}},
+			{
+				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, MaxConnections: 3, MaxExecutionTime: seconds(11),
+			},
 			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET"},
 			{Name: "c", PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
 		},

@@ -2,7 +2,9 @@ package config
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
+	"os"
 	"strconv"
 	"time"
 )
@@ -20,12 +22,22 @@ type Server struct {
 	TLSKey string `toml:"tls_key"`
 	// TLSRequired refuses clients that do not use TLS. Default false.
 	TLSRequired bool `toml:"tls_required"`
+	// TLSClientCA is the PEM file with the certificate authorities of clients. With it, a client that shows a certificate
+	// must show one of theirs. Default "": clients are not asked.
+	TLSClientCA string `toml:"tls_client_ca"`
+	// TLSClientRequired refuses clients that show no certificate of TLSClientCA. Default false.
+	TLSClientRequired bool `toml:"tls_client_required"`
 	// MaxConnections is the number of client connections at one time, 1 to 100000. Default 1000.
 	MaxConnections int `toml:"max_connections"`
 	// MaxPacket is the largest packet from or to a client, in bytes, 16KiB to 1GiB. Default 64MiB.
 	MaxPacket Size `toml:"max_packet"`
 	// HandshakeTimeout is how long a client may take to log in, 100ms to 10m. Default 10s.
 	HandshakeTimeout Duration `toml:"handshake_timeout"`
+	// LoginFailures is how often in a row logins from one address may fail before it is blocked for LoginBlock, 0 to
+	// 1000000; 0: never. Default 100.
+	LoginFailures int `toml:"login_failures"`
+	// LoginBlock is how long an address is blocked, 1s to 24h. Default 1m.
+	LoginBlock Duration `toml:"login_block"`
 	// IdleTimeout is how long a client may be silent before it is disconnected, 1s to 8760h. Default 8h.
 	IdleTimeout Duration `toml:"idle_timeout"`
 	// LogLevel is the least severe level that is logged: debug, info, warn or error. Default info.
@@ -40,6 +52,8 @@ func defaultServer() Server {
 		MaxConnections:   1000,
 		MaxPacket:        64 * MiB,
 		HandshakeTimeout: Duration(10 * time.Second),
+		LoginFailures:    100,
+		LoginBlock:       Duration(time.Minute),
 		IdleTimeout:      Duration(8 * time.Hour),
 		LogLevel:         "info",
 		LogFormat:        "auto",
@@ -49,6 +63,7 @@ func defaultServer() Server {
 func (s *Server) complete(at section) {
 	s.TLSCert = at.path(s.TLSCert)
 	s.TLSKey = at.path(s.TLSKey)
+	s.TLSClientCA = at.path(s.TLSClientCA)
 }
 
 func (s *Server) validate(at section) {
@@ -69,6 +84,20 @@ func (s *Server) validate(at section) {
 	case s.TLSRequired:
 		at.wrong("tls_required", "TLS is required but there is no certificate; give tls_cert and tls_key, or take tls_required out")
 	}
+	if s.TLSClientCA != "" {
+		if pem, err := os.ReadFile(s.TLSClientCA); err != nil {
+			at.wrong("tls_client_ca", "cannot be read: %v", err)
+		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			at.wrong("tls_client_ca", "%s holds no certificate in PEM form", s.TLSClientCA)
+		}
+		if s.TLSCert == "" {
+			at.wrong("tls_client_ca", "has no effect without TLS; give tls_cert and tls_key too")
+		}
+	} else if s.TLSClientRequired {
+		at.wrong("tls_client_required", "there is nothing to check certificates with; give tls_client_ca, or take it out")
+	}
+	within(at, "login_failures", s.LoginFailures, 0, 1_000_000)
+	within(at, "login_block", s.LoginBlock, Duration(time.Second), Duration(24*time.Hour))
 	within(at, "max_connections", s.MaxConnections, 1, 100_000)
 	within(at, "max_packet", s.MaxPacket, 16*KiB, GiB)
 	within(at, "handshake_timeout", s.HandshakeTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute))

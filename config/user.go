@@ -23,6 +23,14 @@ type User struct {
 	PasswordHash string `toml:"password_hash"`
 	// Schemas are the schemas that the account may use. Default: all configured ones.
 	Schemas []string `toml:"schemas"`
+	// ReadOnly refuses every statement that may change rows or take locks. Default false.
+	ReadOnly bool `toml:"read_only"`
+	// MaxConnections is the number of client connections of this account at one time, 0 to 100000; 0: no limit but
+	// the server's. Default 0.
+	MaxConnections int `toml:"max_connections"`
+	// MaxExecutionTime is how long one statement may run before it is killed on the backends, 0s to 8760h; 0s: no
+	// limit. Default 0s.
+	MaxExecutionTime Duration `toml:"max_execution_time"`
 }
 
 // Forms of mysql.user.authentication_string.
@@ -49,6 +57,8 @@ func (u *User) validate(at section, c *Config) {
 		at.wrong("password_hash", `is neither "*" and 40 hex digits (mysql_native_password) nor "$A$005$" with 63 more bytes `+
 			"(caching_sha2_password; when its salt is not printable, write 0x and the output of SELECT HEX(authentication_string))")
 	}
+	within(at, "max_connections", u.MaxConnections, 0, 100_000)
+	within(at, "max_execution_time", u.MaxExecutionTime, 0, Duration(year))
 	seen := map[string]bool{}
 	for i, s := range u.Schemas {
 		switch {

@@ -3,6 +3,8 @@ package decision
 import (
 	"errors"
 	"fmt"
+
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 var (
@@ -13,8 +15,9 @@ var (
 
 	// ErrNotWritten says that no byte of the record was handed to the system: no Lookup and no replay will ever find
 	// it, and the transaction can be rolled back. It comes alone when the log stays usable (the disk is full, the
-	// record is refused) and together with ErrBroken or ErrClosed when it does not.
-	ErrNotWritten = errors.New("nothing was written")
+	// record is refused) and together with ErrBroken or ErrClosed when it does not. It is xa's error, by which the
+	// coordinator tells a rollback from an unknown outcome.
+	ErrNotWritten = xa.ErrNotWritten
 
 	// ErrLocked says that another process holds the directory. The text names its process id where it is known.
 	ErrLocked = errors.New("decision log is in use")

@@ -67,7 +67,7 @@ func (Idle) Adopt(xa.XID) {}
 
 const (
 	// maxBackoff is the longest pause after a sweep that failed.
-	maxBackoff = 30 * time.Second
+	maxBackoff = 5 * time.Second
 	// finishers is how many branches of one backend are finished, or sessions ended, at the same time.
 	finishers = 4
 	// pruneInterval is the pause between two looks for parts of the log that are no longer needed.

@@ -7,7 +7,7 @@ import (
 
 // ErrNotWritten is wrapped by a Log's Append when it is certain that nothing of the record reached the disk, so that
 // the transaction can still be rolled back. Every other error of Append leaves the decision unknown.
-var ErrNotWritten = errors.New("decision log: nothing was written")
+var ErrNotWritten = errors.New("nothing was written")
 
 // ServerError is the error that a server answered, as against no answer at all: a Branch method that returns one has
 // certainly not done what it was asked to do. Errno and State are MySQL's.
