@@ -32,9 +32,9 @@ type timeouts struct{ prepare, commit time.Duration }
 // unlimited are the timeouts for a proxy that must not give up before the test does something.
 var unlimited = timeouts{5 * time.Minute, 5 * time.Minute}
 
-// newBatch makes a schema on both servers, a proxy in front of them with a tap in between, and transactions for all
+// newBatch makes a schema on both servers, a proxy in front of them with a tap in between, and transactions for the
 // rows with both, or only one, of the backends as x.
-func newBatch(t *testing.T, m *mix, schema string, limit timeouts, xs ...int) *batch {
+func newBatch(t *testing.T, m *mix, schema string, limit timeouts, rows []row, xs ...int) *batch {
 	t.Helper()
 	b := &batch{m: m, schema: schema, byID: make(map[int]*transaction)}
 	m.execute(t, "CREATE DATABASE %s", schema)
@@ -50,7 +50,9 @@ func newBatch(t *testing.T, m *mix, schema string, limit timeouts, xs ...int) *b
 	o := proxytest.Options{PrepareTimeout: limit.prepare, CommitWait: limit.commit, RecoveryInterval: 200 * time.Millisecond}
 	for i, s := range m.servers {
 		m.execute(t, "CREATE TABLE %s.%s (id INT PRIMARY KEY, n INT NOT NULL)", schema, tables[i])
-		m.execute(t, "INSERT INTO %s.%s VALUES %s", schema, tables[i], strings.Join(accounts, ", "))
+		if len(accounts) > 0 {
+			m.execute(t, "INSERT INTO %s.%s VALUES %s", schema, tables[i], strings.Join(accounts, ", "))
+		}
 		b.taps[i] = newTap(t, backends[i], s.Addr())
 		o.Backends = append(o.Backends, proxytest.On(backends[i], s).Via(b.taps[i].Addr()))
 		o.Tables = append(o.Tables, config.Table{Schema: schema, Name: tables[i], Backend: backends[i]})
@@ -218,7 +220,7 @@ func (b *batch) check(t *testing.T, told func(*transaction) verdict, want func(*
 			}
 		})
 	}
-	if fates[committed] == 0 || fates[rolledBack] == 0 {
+	if len(b.transactions) > 1 && (fates[committed] == 0 || fates[rolledBack] == 0) {
 		t.Errorf("fates %v: there should be some of both", fates)
 	}
 	sum := 0

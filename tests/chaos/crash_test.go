@@ -1,8 +1,11 @@
 package chaos
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
 // What the rows say when the proxy lives and x does not.
@@ -33,12 +36,13 @@ func TestCrash(t *testing.T) {
 			t.Run("server "+backends[x]+" killed", func(t *testing.T) { serverKilled(t, m, x) })
 			t.Run("server "+backends[x]+" frozen", func(t *testing.T) { serverFrozen(t, m, x) })
 		}
+		t.Run("server killed after the client was told", func(t *testing.T) { toldThenKilled(t, m) })
 	})
 }
 
 // The proxy is killed, its connections end with it, and it is started again.
 func proxyKilled(t *testing.T, m *mix) {
-	b := newBatch(t, m, "proxy_killed", unlimited, 0, 1)
+	b := newBatch(t, m, "proxy_killed", unlimited, rows, 0, 1)
 	b.place(t)
 	if err := b.proxy.Kill(); err != nil {
 		t.Fatal(err)
@@ -56,7 +60,7 @@ func proxyKilled(t *testing.T, m *mix) {
 // The machine of the proxy is gone and the servers have not noticed: its sessions live on, and its last requests arrive
 // when another proxy has long taken over. What is decided is finished before that.
 func bytesArriveLate(t *testing.T, m *mix) {
-	b := newBatch(t, m, "bytes_late", unlimited, 0, 1)
+	b := newBatch(t, m, "bytes_late", unlimited, rows, 0, 1)
 	b.place(t)
 	if err := b.proxy.Kill(); err != nil {
 		t.Fatal(err)
@@ -86,7 +90,7 @@ func bytesArriveLate(t *testing.T, m *mix) {
 
 // The connections on which something is held are cut, x's or the client's, and everything else goes on.
 func connectionCut(t *testing.T, m *mix) {
-	b := newBatch(t, m, "connection_cut", unlimited, 0, 1)
+	b := newBatch(t, m, "connection_cut", unlimited, rows, 0, 1)
 	b.place(t)
 	b.inDoubt(t)
 	b.release(func(s side) Verdict {
@@ -108,7 +112,7 @@ func connectionCut(t *testing.T, m *mix) {
 // Server x is killed and comes back when the clients have their answers. The proxy lives; it stands still only while the
 // test looks which branches the server brings back.
 func serverKilled(t *testing.T, m *mix, victim int) {
-	b := newBatch(t, m, "killed_"+backends[victim], unlimited, victim)
+	b := newBatch(t, m, "killed_"+backends[victim], unlimited, rows, victim)
 	b.place(t)
 	b.inDoubt(t)
 	if err := m.servers[victim].Kill(); err != nil {
@@ -138,7 +142,7 @@ func serverKilled(t *testing.T, m *mix, victim int) {
 // Server x stands still for as long as the clients wait, with what was held in its socket, and then goes on with it:
 // it prepares and commits for sessions that have long gone. The proxy stands still only while the test looks at that.
 func serverFrozen(t *testing.T, m *mix, victim int) {
-	b := newBatch(t, m, "frozen_"+backends[victim], timeouts{prepare: 1500 * time.Millisecond, commit: time.Second}, victim)
+	b := newBatch(t, m, "frozen_"+backends[victim], timeouts{prepare: 1500 * time.Millisecond, commit: time.Second}, rows, victim)
 	b.place(t)
 	b.inDoubt(t)
 	if err := m.servers[victim].Freeze(); err != nil {
@@ -170,4 +174,44 @@ func serverFrozen(t *testing.T, m *mix, victim int) {
 		}
 		return tx.row.want
 	})
+}
+
+// The client hears OK to a commit in one phase, and the server was killed at once, with nothing behind the commit that
+// would have made it durable. MariaDB with its binary log brings the branch back as prepared then (MDEV-21469), and
+// the test is not over before it has seen that.
+func toldThenKilled(t *testing.T, m *mix) {
+	forgetful := m.kinds[0] == servers.MariaDBBinlog
+	moment := row{
+		name: "one-phase and the client was told", work: inside, end: "COMMIT",
+		hold: []at{{client, Commit, Answered}}, await: []at{{x, OnePhase, Told}},
+		want: committed, told: acknowledged, reborn: true,
+	}
+	for attempt := range 5 {
+		b := newBatch(t, m, fmt.Sprintf("told_%d", attempt), unlimited, []row{moment}, 0)
+		b.place(t)
+		if err := m.servers[0].Kill(); err != nil {
+			t.Fatal(err)
+		}
+		b.release(func(side) Verdict { return Pass })
+		b.answers(t)
+		if err := b.proxy.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.servers[0].Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reborn := len(b.prepared(t, 0)) > 0
+		if err := b.proxy.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+		b.settled(t)
+		b.check(t, toldByRow, wantByRow)
+		if reborn == forgetful || t.Failed() {
+			return
+		}
+		if reborn {
+			t.Fatalf("%s has forgotten an acknowledged commit in one phase", m.servers[0])
+		}
+	}
+	t.Error("the server never brought an acknowledged commit back as prepared: the test has shown nothing")
 }

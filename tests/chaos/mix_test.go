@@ -69,8 +69,10 @@ func (m *mix) boot(t *testing.T) {
 // execute runs a statement on both servers as the administrator.
 func (m *mix) execute(t *testing.T, format string, args ...any) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for i, db := range m.direct {
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf(format, args...)); err != nil {
+		if _, err := db.ExecContext(ctx, fmt.Sprintf(format, args...)); err != nil {
 			t.Fatalf("%s: %v", m.servers[i], err)
 		}
 	}
