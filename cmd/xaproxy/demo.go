@@ -186,8 +186,8 @@ func (d *demo) rounds(ctx context.Context) error {
 }
 
 // round loads the proxy, kills it, shows what that left behind, restarts it and shows how it is finished. The first
-// kills come at a random moment; from the last one on a server is killed with it, after a moment in which it was frozen,
-// so that commits surely are caught half-way.
+// kills come at a random moment; from the last one on a server is killed with it, which is frozen just before, so that
+// commits are caught half-way.
 func (d *demo) round(ctx context.Context, n int) error {
 	load, disturb := d.load/(demoKills+1), d.proxy.kill
 	if n < demoKills {

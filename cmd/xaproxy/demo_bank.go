@@ -26,7 +26,8 @@ const (
 
 	disconnectTimeout = 20 * time.Second // until the servers have noticed that the proxy is dead
 	recoveryTimeout   = 30 * time.Second // until nothing is in doubt
-	stallTime         = 300 * time.Millisecond
+	stallTime         = 200 * time.Millisecond
+	stallAttempts     = 10
 )
 
 // shardNames are the names of the backends, in the order of the shard function: even ids are on the first.
@@ -305,16 +306,48 @@ func (b *bank) awaitNone(ctx context.Context) error {
 	})
 }
 
-// stall freezes the second shard for a moment, so that every client comes to wait for it, some of them in a commit.
+// stall freezes the second shard at a moment at which commits are in both phases: on the first shard one is prepared, and
+// one is committed of which the client does not know yet. Such moments are short, so it tries a few times; that none is
+// met is no error.
 func (b *bank) stall(ctx context.Context) error {
-	if err := b.shards[1].server.Freeze(); err != nil {
-		return err
+	first, frozen := b.shards[0], b.shards[1].server
+	for attempt := 1; ; attempt++ {
+		if err := frozen.Freeze(); err != nil {
+			return err
+		}
+		pause(ctx, stallTime)
+		xids, err := first.server.Prepared(ctx)
+		if err != nil {
+			return err
+		}
+		ids, err := first.transfers(ctx)
+		if err != nil || attempt == stallAttempts || len(xids) > 0 && b.half(ids) {
+			return err
+		}
+		if err := frozen.Thaw(); err != nil {
+			return err
+		}
+		pause(ctx, stallTime)
 	}
+}
+
+// half reports whether a transfer that a shard has is one whose client has not heard of it.
+func (b *bank) half(there map[int64]int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range there {
+		if b.outcomes[id] == untried {
+			return true
+		}
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(stallTime):
+	case <-time.After(d):
 	}
-	return nil
 }
 
 // ledger is what the tables of one shard say.
@@ -340,7 +373,7 @@ func (b *bank) books(ctx context.Context) ([]ledger, error) {
 }
 
 func (s *shard) ledger(ctx context.Context) (l ledger, err error) {
-	l = ledger{shard: s.name, transfers: make(map[int64]int64)}
+	l = ledger{shard: s.name}
 	if l.money, err = s.money(ctx); err != nil {
 		return l, err
 	}
@@ -349,20 +382,30 @@ func (s *shard) ledger(ctx context.Context) (l ledger, err error) {
 	if err != nil {
 		return l, err
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT id, amount FROM "+schema+".transfers")
-	if err != nil {
+	if l.transfers, err = s.transfers(ctx); err != nil {
 		return l, err
-	}
-	for rows.Next() {
-		var id, amount int64
-		if err := rows.Scan(&id, &amount); err != nil {
-			return l, errors.Join(err, rows.Close())
-		}
-		l.transfers[id] = amount
 	}
 	xids, err := s.server.Prepared(ctx)
 	l.prepared = len(xids)
-	return l, errors.Join(err, rows.Err(), rows.Close())
+	return l, err
+}
+
+// transfers reads the amounts of all transfers on the shard, by id.
+func (s *shard) transfers(ctx context.Context) (all map[int64]int64, err error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT id, amount FROM "+schema+".transfers")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	all = make(map[int64]int64)
+	for rows.Next() {
+		var id, amount int64
+		if err := rows.Scan(&id, &amount); err != nil {
+			return nil, err
+		}
+		all[id] = amount
+	}
+	return all, rows.Err()
 }
 
 // audit compares what the clients were told with the books of both shards and returns what is wrong.
