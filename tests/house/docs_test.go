@@ -1,0 +1,81 @@
+package house
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// tomlBlocks returns the TOML examples of a page.
+func tomlBlocks(page string) []string {
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+// The configuration in the README is one that the program takes as it is.
+func TestReadmeConfiguration(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := tomlBlocks(string(page))
+	if len(blocks) != 1 {
+		t.Fatalf("the README has %d TOML examples, want 1", len(blocks))
+	}
+	c, err := config.Parse("README.md", []byte(blocks[0]))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, blocks[0])
+	}
+	if len(c.Backends) != 2 || len(c.Tables) != 1 || !c.Tables[0].Sharded() {
+		t.Errorf("the README promises two backends and a sharded table; its example has %d backends and %d tables", len(c.Backends), len(c.Tables))
+	}
+}
+
+// pageLink is a link of Markdown to something in this repository.
+var pageLink = regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)\s]*)?\)`)
+
+// brokenLinks returns the targets of a page's links that do not exist; dir is the page's folder.
+func brokenLinks(dir, page string) []string {
+	var broken []string
+	for _, m := range pageLink.FindAllStringSubmatch(page, -1) {
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(m[1]))); err != nil {
+			broken = append(broken, m[1])
+		}
+	}
+	return broken
+}
+
+// Links between the pages, and from the pages to the source, lead somewhere.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(pages, "../../README.md", "../../CHANGELOG.md") {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range brokenLinks(filepath.Dir(path), string(page)) {
+			t.Errorf("%s links to %s, which does not exist", path, target)
+		}
+	}
+}
+
+// The two tests above can fail.
+func TestDocsChecksSeeFaults(t *testing.T) {
+	if _, err := config.Parse("planted", []byte(tomlBlocks("x\n```toml\n[server]\nlisten = 5\n```\n")[0])); err == nil {
+		t.Error("a wrong example was taken")
+	}
+	page := "[a](docs_test.go) [b](no-such-file.md#part) [c](https://example.com/x) [d](#part)"
+	if got := strings.Join(brokenLinks(".", page), " "); got != "no-such-file.md" {
+		t.Errorf("broken links are %q, want only no-such-file.md", got)
+	}
+}
