@@ -89,6 +89,20 @@ func (b *Backend) Alive(id uint64) bool {
 // Close closes the free connections and those that are lent as they come back.
 func (b *Backend) Close() { b.pool.close() }
 
+// KillQuery ends the statement that the server's session id runs, by a connection of its own, within connect_timeout
+// for connecting and as much for the answer.
+func (b *Backend) KillQuery(ctx context.Context, id uint64) error {
+	c, err := b.dial(ctx, &Session{})
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.SetDeadline(time.Now().Add(b.Config.ConnectTimeout.Std())); err != nil {
+		return c.Lost(err)
+	}
+	return c.Exec("KILL QUERY " + strconv.FormatUint(id, 10))
+}
+
 // Abort closes all connections, under the hands of those who use them.
 func (b *Backend) Abort() {
 	b.mu.Lock()

@@ -160,6 +160,9 @@ func (c *Conn) Reclaim(lends uint64) bool { return c.b.pool.reclaim(c, lends) }
 // Break marks the connection as unusable: Put closes it.
 func (c *Conn) Break() { c.broken = true }
 
+// Abort closes the connection under the hands of its user, who finds out. It may be called from any goroutine.
+func (c *Conn) Abort() { _ = c.NetConn().Close() } // closed by whomever
+
 // Became notes that the session was brought to s by statements that the caller sent itself.
 func (c *Conn) Became(s *Session) { c.state = *s }
 

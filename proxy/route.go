@@ -59,7 +59,9 @@ func (s *session) single(p *router.Plan, sql []byte) error {
 }
 
 func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
+	s.work.uses(conn)
 	defer conn.Put()
+	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
 	if err := conn.Begin(&s.state, sql); err != nil {
 		return s.fail(clientError(err, write))
@@ -122,6 +124,8 @@ func (s *session) singleInTx(p *router.Plan, sql []byte) error {
 
 func (s *session) onBranch(br *txBranch, write bool, sql []byte) error {
 	s.tx.last = br
+	s.work.uses(br.Conn())
+	defer s.work.leaves(br.Conn())
 	if err := s.tx.begin(br, &s.state, sql, write); err != nil {
 		return s.fail(s.lose(br, err))
 	}
@@ -140,8 +144,7 @@ func (s *session) relayed(br *txBranch, result wire.Result) error {
 	}
 	s.failed = true
 	if endsTransaction(result.Err, br.Conn().Backend().Facts().RollbackOnTimeout) {
-		s.tx.rollback(result.Err)
-		s.tx = nil
+		s.rollback(result.Err)
 	}
 	return nil
 }
@@ -151,6 +154,7 @@ func (s *session) rows(p *router.Plan, sql []byte) error {
 	conns := make([]*backend.Conn, 0, len(p.Parts))
 	defer func() {
 		for _, c := range conns {
+			s.work.leaves(c)
 			c.Put()
 		}
 	}()
@@ -159,6 +163,7 @@ func (s *session) rows(p *router.Plan, sql []byte) error {
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}
+		s.work.uses(conn)
 		conns = append(conns, conn)
 	}
 	errs := make([]error, len(conns))
@@ -195,6 +200,7 @@ func breakAll(conns []*backend.Conn) {
 // transaction is rolled back.
 func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
 	branches, err := s.branches(p)
+	defer s.leave(branches)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -218,8 +224,7 @@ func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
 		if result.Err != nil && !last {
 			s.failed = true
 			s.breakBranches(branches[i+1:])
-			s.tx.rollback(errUnfinished)
-			s.tx = nil
+			s.rollback(errUnfinished)
 			return nil
 		}
 		if result.Err != nil {
@@ -241,11 +246,19 @@ func (s *session) branches(p *router.Plan) ([]*txBranch, error) {
 	for _, part := range p.Parts {
 		br, err := s.tx.branch(s.ctx(), s.backend(part), &s.state)
 		if err != nil {
-			return nil, err
+			return branches, err
 		}
+		s.work.uses(br.Conn())
 		branches = append(branches, br)
 	}
 	return branches, nil
+}
+
+// leave notes that a statement has finished on its branches.
+func (s *session) leave(branches []*txBranch) {
+	for _, br := range branches {
+		s.work.leaves(br.Conn())
+	}
 }
 
 // statementSavepoint lets a statement that runs on several branches fail as a whole, as it does on one server: the
@@ -279,6 +292,7 @@ func (s *session) atomic(p *router.Plan, sql []byte) error {
 // undoes the others; without one the caller rolls back. After an error s.tx is nil if the transaction is over.
 func (s *session) writes(p *router.Plan, sql []byte, lead ...string) (wire.OK, *wire.Error) {
 	branches, err := s.branches(p)
+	defer s.leave(branches)
 	if err != nil {
 		return wire.OK{}, clientError(err, false)
 	}

@@ -41,6 +41,7 @@ type Server struct {
 	mode     router.Mode // of a session that has not changed sql_mode
 	logger   zerolog.Logger
 	lastID   atomic.Uint32
+	gate     gate
 
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
@@ -53,8 +54,13 @@ const fallbackVersion = "8.4.0-xaproxy"
 
 // user is an account of [[users]].
 type user struct {
-	account *wire.Account
-	schemas []string // lower case; empty: all
+	account  *wire.Account
+	schemas  []string      // lower case; empty: all
+	readOnly bool          // may run no statement that writes or locks
+	sessions int           // that may be open at one time; 0: any number
+	limit    time.Duration // of a statement's running time; 0: none
+
+	open int // sessions; protected by Server.mu
 }
 
 // New makes a server. It opens nothing.
@@ -66,6 +72,9 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator,
 		users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
+		gate: gate{
+			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),
+		},
 	}
 	for _, u := range o.Config.Users {
 		account := wire.NewAccount(u.Password.Reveal())
@@ -74,7 +83,7 @@ func New(o Options) (*Server, error) {
 				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
 			}
 		}
-		added := &user{account: account}
+		added := &user{account: account, readOnly: u.ReadOnly, sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std()}
 		for _, schema := range u.Schemas {
 			added.schemas = append(added.schemas, strings.ToLower(schema))
 		}
@@ -108,6 +117,9 @@ func (s *Server) Account(name string) (*wire.Account, bool) {
 // Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
 func (s *Server) Serve(ln net.Listener) error {
 	defer s.running.Wait()
+	watching, stop := context.WithCancel(background)
+	defer stop()
+	s.running.Go(func() { s.watch(watching) })
 	for {
 		nc, err := ln.Accept()
 		var temporary net.Error
@@ -157,6 +169,9 @@ func (s *Server) admit(session *session) *wire.Error {
 	if s.closing {
 		return wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting down; connect again")
 	}
+	if refusal := s.gate.closed(session.net, time.Now()); refusal != nil {
+		return refusal
+	}
 	if len(s.open) >= s.cfg.Server.MaxConnections {
 		return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.cfg.Server.MaxConnections)
 	}
@@ -167,7 +182,22 @@ func (s *Server) admit(session *session) *wire.Error {
 func (s *Server) dismiss(session *session) {
 	s.mu.Lock()
 	delete(s.open, session)
+	if session.user != nil {
+		session.user.open--
+	}
 	s.mu.Unlock()
+}
+
+// enter counts a session for its user, or says why it may not have another one.
+func (s *Server) enter(session *session, u *user) *wire.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.sessions > 0 && u.open >= u.sessions {
+		return wire.NewError(wire.CodeUserLimit, "User '%s' already has %d active connections, its max_connections", session.login.User, u.sessions)
+	}
+	session.user = u
+	u.open++
+	return nil
 }
 
 // refuse tells a client that it cannot be served, in place of a greeting.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,11 +19,15 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// session is one client connection. Its goroutine owns every field; others only call interrupt.
+// session is one client connection. Its goroutine owns every field but work; others may also read what the handshake
+// set once it is ready.
 type session struct {
 	srv *Server
 	id  uint32
 	net net.Conn
+
+	ready atomic.Bool // logged in: what the handshake sets may be read by others
+	work  work
 
 	conn  *wire.Conn
 	user  *user
@@ -30,11 +35,8 @@ type session struct {
 	log   zerolog.Logger
 	relay wire.Relay
 
-	state      backend.Session // what a backend connection must have before it runs this client's statements
-	variables  []variable      // what state.Set is made of
-	mode       router.Mode
+	settings
 	autocommit bool
-	nextTx     string       // the SET TRANSACTION that the next transaction starts with
 	tx         *transaction // nil outside of a transaction
 	last       lastStatement
 
@@ -66,11 +68,15 @@ func (s *session) serve() {
 func (s *session) accept() error {
 	s.log = s.srv.logger.With().Uint32("conn", s.id).Logger()
 	conn, login, err := s.srv.wire.Accept(background, s.net, s.id)
+	s.srv.gate.tried(s.net, err == nil, time.Now())
 	if err != nil {
 		return err
 	}
-	s.conn, s.login, s.user = conn, login, s.srv.users[login.User]
+	s.conn, s.login = conn, login
 	s.log = s.log.With().Str("user", login.User).Logger()
+	if e := s.srv.enter(s, s.srv.users[login.User]); e != nil {
+		return s.turnAway(e)
+	}
 	if name, bad := unsafeCollation(login.Collation); bad {
 		return s.turnAway(wire.NewError(wire.CodeNotSupported,
 			"character set %s can hide quotes inside its characters and is not supported; connect with utf8mb4", name))
@@ -82,6 +88,7 @@ func (s *session) accept() error {
 		}
 		s.state.Schema = login.Schema
 	}
+	s.ready.Store(true)
 	s.log.Debug().Msg("session started")
 	return s.conn.WriteOK(wire.OK{Status: s.status()})
 }
@@ -115,7 +122,10 @@ func (s *session) commands() error {
 		if command == wire.ComQuit {
 			return nil
 		}
-		if err := s.command(command, arg); err != nil {
+		s.work.begin(time.Now())
+		err = s.command(command, arg)
+		s.work.end()
+		if err != nil {
 			return err
 		}
 	}
@@ -213,8 +223,7 @@ func (s *session) fail(e *wire.Error) error {
 // abandon rolls back the open transaction, because the client is gone or starts anew.
 func (s *session) abandon() {
 	if s.tx != nil {
-		s.tx.rollback(errAbandoned)
-		s.tx = nil
+		s.rollback(errAbandoned)
 	}
 }
 

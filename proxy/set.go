@@ -16,6 +16,14 @@ type variable struct {
 	sql  string // the statement, without semicolon
 }
 
+// settings are what SET and USE change.
+type settings struct {
+	state     backend.Session // what a backend connection must have before it runs this client's statements
+	variables []variable      // what state.Set is made of
+	mode      router.Mode     // of sql_mode, as far as it changes how statements are read
+	nextTx    string          // the SET TRANSACTION that the next transaction starts with
+}
+
 // refusedVariables are those that a client may not set through the proxy, each with the reason. The accounts of the
 // backends are the proxy's, so what their rights allow is not the client's to use; others hold for one statement only
 // and would be set for every later one.
@@ -43,7 +51,7 @@ var refusedVariables = map[string]string{
 
 // set carries out a SET statement: all of its assignments or, if one is refused, none.
 func (s *session) set(assignments []router.Assignment) error {
-	next := *s // only the fields that describe state are used
+	next := s.settings
 	next.variables = append([]variable(nil), s.variables...)
 	autocommit := s.autocommit
 	for _, a := range assignments {
@@ -81,7 +89,7 @@ func (s *session) set(assignments []router.Assignment) error {
 }
 
 // assign notes one assignment as the client wrote it.
-func (s *session) assign(a router.Assignment) *wire.Error {
+func (s *settings) assign(a router.Assignment) *wire.Error {
 	v := variable{name: a.Name}
 	switch a.Scope {
 	case router.ScopeNames:
@@ -112,7 +120,7 @@ func (s *session) assign(a router.Assignment) *wire.Error {
 }
 
 // note adds or replaces a variable.
-func (s *session) note(v variable) {
+func (s *settings) note(v variable) {
 	for i := range s.variables {
 		if s.variables[i].name == v.name {
 			s.variables[i] = v
@@ -123,7 +131,7 @@ func (s *session) note(v variable) {
 }
 
 // compose writes state.Set from the variables.
-func (s *session) compose() {
+func (s *settings) compose() {
 	var b strings.Builder
 	for _, v := range s.variables {
 		b.WriteString(v.sql)
@@ -134,7 +142,7 @@ func (s *session) compose() {
 
 // adopt lets a backend check the new variables and reads back what each has become, because an expression such as
 // CONCAT(@@sql_mode, ...) must not be evaluated again on each connection. Branches that are open follow.
-func (s *session) adopt(next *session) *wire.Error {
+func (s *session) adopt(next *settings) *wire.Error {
 	changed := changedVariables(s.variables, next.variables)
 	conn, err := s.settingConn()
 	if err != nil {

@@ -20,6 +20,9 @@ func (s *session) statement(sql []byte) error {
 			return s.fail(wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema))
 		}
 	}
+	if plan.Write && s.user.readOnly {
+		return s.fail(wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User))
+	}
 	switch plan.Verb {
 	case router.Route:
 		return s.route(plan, sql)
@@ -104,8 +107,7 @@ func (s *session) end(p *router.Plan) error {
 			ok.Warnings = 1
 		}
 	} else if open {
-		s.tx.rollback(nil) // a branch that is lost is rolled back by recovery: the answer is true in any case
-		s.tx = nil
+		s.rollback(nil) // a branch that is lost is rolled back by recovery: the answer is true in any case
 	}
 	if p.Chain {
 		s.nextTx = chained
@@ -160,8 +162,17 @@ func noSavepoint(name string) *wire.Error {
 func (s *session) lose(br *txBranch, cause error) *wire.Error {
 	tx := s.tx
 	s.tx = nil
+	s.work.drop()
 	a := tx.fail(br, cause)
 	return outcomeError(a)
+}
+
+// rollback ends the open transaction.
+func (s *session) rollback(cause error) {
+	tx := s.tx
+	s.tx = nil
+	s.work.drop()
+	tx.rollback(cause)
 }
 
 // backend returns the backend of a part. One that any backend can answer goes to where the session is anyway.

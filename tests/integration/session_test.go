@@ -257,3 +257,101 @@ func TestBadClients(t *testing.T) {
 		t.Errorf("the good client's rows: %s", got)
 	}
 }
+
+// TestVanishedClientFreesItsStatement closes the socket of a client whose statement waits for a lock.
+func TestVanishedClientFreesItsStatement(t *testing.T) {
+	forMixes(t, func(t *testing.T, s *stack) {
+		holder, waiter := s.conn(), s.conn()
+		holder.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)", "BEGIN", "UPDATE accounts SET v = 1 WHERE id = 2")
+		ctx, cancel := context.WithCancel(context.Background())
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := waiter.ExecContext(ctx, "UPDATE accounts SET v = 2 WHERE id = 2")
+			waiting <- err
+		}()
+		lockWaits := func() string {
+			return s.on(0, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+		}
+		waitFor(t, "the second client waits", func() bool {
+			select {
+			case err := <-waiting:
+				t.Fatalf("the second client does not wait: %v", err)
+			default:
+			}
+			return lockWaits() == "1"
+		})
+		cancel() // the driver closes its connection
+		if err := <-waiting; err == nil {
+			t.Fatal("the statement was not interrupted")
+		}
+		waitFor(t, "the server has given the statement up", func() bool { return lockWaits() == "0" })
+		holder.exec("COMMIT")
+		if got := holder.rows("SELECT v FROM accounts WHERE id = 2"); got != "1" {
+			t.Errorf("the abandoned statement took effect: %s", got)
+		}
+	})
+}
+
+func TestLimitsOfUsers(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		c.Users[0].MaxExecutionTime = config.Duration(300 * time.Millisecond)
+		c.Users = append(c.Users,
+			config.User{Name: "reader", Password: "pw", ReadOnly: true},
+			config.User{Name: "single", Password: "pw", MaxConnections: 1})
+		c.Server.LoginFailures = 3
+	})
+	open := func(user, password string) (*conn, error) {
+		db, err := sql.Open("mysql", user+":"+password+"@tcp("+s.addr+")/"+s.schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		c, err := db.Conn(context.Background())
+		return &conn{t, c}, err
+	}
+	number := func(err error) uint16 {
+		var e *mysql.MySQLError
+		if errors.As(err, &e) {
+			return e.Number
+		}
+		return 0
+	}
+
+	slow := s.conn()
+	if _, err := slow.ExecContext(context.Background(), "SELECT SLEEP(30) FROM single WHERE id IN (SELECT id FROM single)"); err != nil {
+		t.Errorf("an empty result: %v", err)
+	}
+	slow.exec("INSERT INTO single (v) VALUES (1)")
+	begun := time.Now()
+	if _, err := slow.ExecContext(context.Background(), "UPDATE single SET v = 2 WHERE SLEEP(30) = 0"); number(err) != 1317 || time.Since(begun) > 20*time.Second {
+		t.Errorf("a statement beyond max_execution_time: %v after %s", err, time.Since(begun))
+	}
+	slow.exec("UPDATE single SET v = 3") // the session goes on
+
+	reader, err := open("reader", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := reader.rows("SELECT v FROM single"); got != "3" {
+		t.Errorf("a read-only user reads %s", got)
+	}
+	reader.fails(1290, "UPDATE single SET v = 4")
+	reader.fails(1290, "SELECT v FROM single FOR UPDATE")
+
+	if _, err := open("single", "pw"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open("single", "pw"); number(err) != 1203 {
+		t.Errorf("a second connection of a user with one: %v", err)
+	}
+
+	for range 3 {
+		if _, err := open("u", "wrong"); number(err) != 1045 {
+			t.Errorf("a wrong password: %v", err)
+		}
+	}
+	if _, err := open("u", "pw"); number(err) != 1129 {
+		t.Errorf("an address with too many failures: %v", err)
+	}
+	slow.exec("UPDATE single SET v = 5") // who is in stays in
+}

@@ -74,13 +74,26 @@ func newStack(t testing.TB, kinds []servers.Kind, change func(*config.Config)) *
 	return s
 }
 
-// admin runs statements on a server itself.
-func admin(t testing.TB, s *servers.Server, statements ...string) {
+// pools are the tests' own connections to the shared servers.
+var pools sync.Map // of *sql.DB by *servers.Server
+
+func pool(t testing.TB, s *servers.Server) *sql.DB {
 	t.Helper()
+	if db, ok := pools.Load(s); ok {
+		return db.(*sql.DB)
+	}
 	db, err := s.DB()
 	if err != nil {
 		t.Fatal(err)
 	}
+	first, _ := pools.LoadOrStore(s, db)
+	return first.(*sql.DB)
+}
+
+// admin runs statements on a server itself.
+func admin(t testing.TB, s *servers.Server, statements ...string) {
+	t.Helper()
+	db := pool(t, s)
 	for _, q := range statements {
 		if _, err := db.Exec(q); err != nil {
 			t.Fatalf("%s: %s: %v", s.Kind, q, err)
@@ -272,18 +285,15 @@ func rowsOf(t testing.TB, db querier, q string) string {
 // on returns the result of a query on one of the servers itself. SCHEMA in it stands for the test's schema.
 func (s *stack) on(server int, q string) string {
 	s.t.Helper()
-	db, err := s.servers[server].DB()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return rowsOf(s.t, db, strings.ReplaceAll(q, "SCHEMA", s.schema))
+	return rowsOf(s.t, pool(s.t, s.servers[server]), strings.ReplaceAll(q, "SCHEMA", s.schema))
 }
 
-// waitFor waits until a condition holds.
+// waitFor waits until a condition holds. It asks seldom enough for InnoDB, whose information_schema tables are only made
+// anew when nobody has looked at them for 100 ms.
 func waitFor(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(120 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {

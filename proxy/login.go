@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// gate counts failed logins by client address and blocks an address after too many in a row.
+type gate struct {
+	failures int           // that are allowed; 0: any number
+	block    time.Duration // how long an address is blocked then
+
+	mu    sync.Mutex // protects following fields
+	hosts map[string]*visitor
+}
+
+type visitor struct {
+	failed  int
+	blocked time.Time // until then
+	last    time.Time
+}
+
+// maxVisitors bounds the addresses that are remembered. The oldest are forgotten: a blocklist that could be made to fill
+// the memory would be the better weapon.
+const maxVisitors = 10_000
+
+// closed says why the client may not even try.
+func (g *gate) closed(c net.Conn, now time.Time) *wire.Error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.hosts[host(c)]
+	if v == nil || !now.Before(v.blocked) {
+		return nil
+	}
+	return &wire.Error{
+		Errno: 1129, State: "HY000",
+		Message: "Host '" + host(c) + "' is blocked because of many failed logins; it can try again in " + time.Until(v.blocked).Round(time.Second).String(),
+	}
+}
+
+// tried notes the end of a login.
+func (g *gate) tried(c net.Conn, ok bool, now time.Time) {
+	if g.failures == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	name := host(c)
+	if ok {
+		delete(g.hosts, name)
+		return
+	}
+	v := g.hosts[name]
+	if v == nil {
+		if len(g.hosts) >= maxVisitors {
+			g.forget()
+		}
+		v = &visitor{}
+		g.hosts[name] = v
+	}
+	v.failed, v.last = v.failed+1, now
+	if v.failed >= g.failures {
+		v.failed, v.blocked = 0, now.Add(g.block)
+	}
+}
+
+// forget drops the address that was heard of longest ago.
+func (g *gate) forget() {
+	oldest := ""
+	for name, v := range g.hosts {
+		if oldest == "" || v.last.Before(g.hosts[oldest].last) {
+			oldest = name
+		}
+	}
+	delete(g.hosts, oldest)
+}
+
+func host(c net.Conn) string {
+	h, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		return c.RemoteAddr().String()
+	}
+	return h
+}
