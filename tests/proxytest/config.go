@@ -49,9 +49,13 @@ func (o Options) toml(port int) (string, error) {
 	section := func(name string, lines ...string) {
 		fmt.Fprintf(&b, "%s\n%s\n\n", name, strings.Join(lines, "\n"))
 	}
+	level := o.LogLevel
+	if level == "" {
+		level = "debug"
+	}
 	server := []string{
 		fmt.Sprintf("listen = %q", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))),
-		`log_level = "debug"`, `log_format = "json"`,
+		fmt.Sprintf("log_level = %q", level), `log_format = "json"`,
 	}
 	section("[server]", append(server, o.Server...)...)
 	section("[[users]]", fmt.Sprintf("name = %q\npassword = %q", User, Password))

@@ -39,6 +39,7 @@ type Options struct {
 	// Zero means the program's own default.
 	PrepareTimeout, CommitWait, RecoveryInterval time.Duration
 	Server, Decision                             []string // further lines of [server] and [decision]
+	LogLevel                                     string   // of [server]; "" is debug
 }
 
 // Proxy is a running, or just now not running, xaproxy. Its methods may be called from several goroutines; Start and
@@ -154,6 +155,14 @@ func (p *Proxy) Epoch() uint32 {
 
 // Owns reports whether a branch, as servers.Server.Prepared lists it, is one of this proxy's.
 func (p *Proxy) Owns(branch string) bool { return strings.HasPrefix(branch, "xp1."+p.Coord()+".") }
+
+// Pid is the process id, 0 when it is not running.
+func (p *Proxy) Pid() int {
+	if c := p.running(); c != nil {
+		return c.pid()
+	}
+	return 0
+}
 
 // Running says whether the process exists, frozen or not.
 func (p *Proxy) Running() bool { return p.running() != nil }
