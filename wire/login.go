@@ -69,6 +69,15 @@ func readAttrs(c *cursor) map[string]string {
 	return attrs
 }
 
+// appendAttrs appends what readAttrs reads.
+func appendAttrs(dst []byte, attrs map[string]string) []byte {
+	var block []byte
+	for k, v := range attrs {
+		block = AppendString(AppendString(block, k), v)
+	}
+	return AppendString(dst, block)
+}
+
 // append appends the payload; only the first 32 bytes of it when l.ssl is set.
 //
 // Source: as of parseLogin.
@@ -94,11 +103,7 @@ func (l *loginPacket) append(dst []byte) []byte {
 		dst = append(append(dst, l.plugin...), 0)
 	}
 	if l.caps.Has(ConnectAttrs) {
-		var block []byte
-		for k, v := range l.attrs {
-			block = AppendString(AppendString(block, k), v)
-		}
-		dst = AppendString(dst, block)
+		dst = appendAttrs(dst, l.attrs)
 	}
 	return dst
 }

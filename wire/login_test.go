@@ -122,6 +122,16 @@ func echo(ctx context.Context, s *Server, nc net.Conn, results chan<- accepted) 
 		var cmd Command
 		var arg []byte
 		if cmd, arg, err = c.ReadCommand(); err == nil {
+			if cmd == ComChangeUser {
+				var next *Login
+				if next, err = s.ChangeUser(c, l, arg); err == nil {
+					l = next
+				}
+				results <- accepted{next, err}
+				if err != nil {
+					return
+				}
+			}
 			err = c.WriteOK(OK{Info: cmd.String() + " " + string(arg), Status: StatusAutocommit})
 		}
 	}

@@ -57,6 +57,9 @@ type Login struct {
 	Attrs     map[string]string // connection attributes; nil without any
 	TLS       bool
 	ConnID    uint32
+
+	salt   []byte // of the greeting
+	secure bool   // nobody can listen: TLS or a unix socket
 }
 
 // Accept runs the login of a client: greeting, TLS, authentication. It does everything but send the final OK: the caller
@@ -113,12 +116,12 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 	}
 	l := &Login{
 		User: p.user, Schema: p.schema, Collation: uint16(p.collation), Caps: c.caps, Attrs: p.attrs,
-		TLS: inTLS, ConnID: connID,
+		TLS: inTLS, ConnID: connID, salt: salt, secure: inTLS,
 	}
-	a := serverAuth{server: s, conn: c, user: p.user, plugin: p.plugin, proof: p.auth, salt: salt, secure: inTLS}
 	if _, local := c.nc.(*net.UnixConn); local {
-		a.secure = true
+		l.secure = true
 	}
+	a := serverAuth{server: s, conn: c, user: p.user, plugin: p.plugin, proof: p.auth, salt: salt, secure: l.secure}
 	if err := a.run(); err != nil {
 		return nil, err
 	}
@@ -215,12 +218,13 @@ type serverAuth struct {
 	proof  []byte
 	salt   []byte
 	secure bool // nobody can listen: TLS or a unix socket
+	again  bool // whatever the client has sent is out of date: ask for a proof with a new salt
 }
 
 // run asks the client until its password is known to be right or wrong. Unknown users go through the same steps.
 func (a *serverAuth) run() error {
 	account, known := a.server.account(a.user)
-	if want := account.plugin(a.plugin); a.plugin != want {
+	if want := account.plugin(a.plugin); a.again || a.plugin != want {
 		if err := a.change(want); err != nil {
 			return err
 		}
