@@ -1,0 +1,158 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
+
+// Report is what a run was and what it found.
+type Report struct {
+	Started   time.Time
+	Duration  time.Duration
+	Seed      uint64
+	Clients   int
+	Kinds     [2]servers.Kind
+	Versions  [2]string // of the servers
+	Processor string
+
+	Transactions, Acknowledged, RolledBack, Unknown int
+	Faults                                          map[string]int // by kind and step
+	InDoubt                                         int            // branches seen prepared with nobody attached
+	LongestInDoubt                                  time.Duration  // from when everything ran again
+	Violations                                      []string
+	Log                                             []string // the proxy's, about the transactions in Violations
+}
+
+// Empty says why the run has shown nothing, or "".
+func (r *Report) Empty() string {
+	switch {
+	case r.Acknowledged == 0:
+		return "no transaction was committed"
+	case len(r.Faults) == 0:
+		return "nothing was broken"
+	case r.InDoubt == 0:
+		return "no branch was ever in doubt"
+	}
+	return ""
+}
+
+// Good reports whether the run has shown something and found nothing wrong.
+func (r *Report) Good() bool { return len(r.Violations) == 0 && r.Empty() == "" }
+
+// Verdict says in one line how it went.
+func (r *Report) Verdict() string {
+	switch {
+	case len(r.Violations) > 0:
+		return fmt.Sprintf("%d violations", len(r.Violations))
+	case r.Empty() != "":
+		return "an empty run: " + r.Empty()
+	}
+	return "no violations"
+}
+
+func (w *world) report(started time.Time, elapsed time.Duration) *Report {
+	t := &w.tally
+	r := &Report{
+		Started: started, Duration: elapsed, Seed: w.o.Seed, Clients: w.o.Clients, Kinds: w.o.Kinds,
+		Processor:    fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()),
+		Transactions: int(t.transactions.Load()), Acknowledged: int(t.acknowledged.Load()),
+		RolledBack: int(t.rolledBack.Load()), Unknown: int(t.unknown.Load()),
+	}
+	for i, s := range w.servers {
+		r.Versions[i] = s.Version
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.Faults, r.InDoubt, r.LongestInDoubt = maps.Clone(t.kills), t.inDoubt, t.longest
+	r.Violations = slices.Clone(t.violations)
+	return r
+}
+
+// progress says once a second how it stands.
+func (w *world) progress(ctx context.Context, started time.Time) {
+	if w.o.Progress == nil {
+		return
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		t := &w.tally
+		t.mu.Lock()
+		faults, inDoubt, longest, violations := t.faults, t.inDoubt, t.longest, len(t.violations)
+		t.mu.Unlock()
+		w.o.Progress(fmt.Sprintf("%3.0fs  %d transactions: %d acknowledged, %d rolled back, %d unknown  %d faults  %d in doubt, longest %s  %d violations",
+			time.Since(started).Seconds(), t.transactions.Load(), t.acknowledged.Load(), t.rolledBack.Load(), t.unknown.Load(),
+			faults, inDoubt, longest.Round(time.Millisecond), violations))
+	}
+}
+
+// Server names one of the servers.
+func (r *Report) Server(i int) string {
+	name := map[servers.Kind]string{
+		servers.MariaDB: "MariaDB %s without binary log", servers.MariaDBBinlog: "MariaDB %s with binary log", servers.MySQL: "MySQL %s",
+	}[r.Kinds[i]]
+	return fmt.Sprintf(name, r.Versions[i])
+}
+
+// WriteMarkdown writes the report as a document.
+func (r *Report) WriteMarkdown(to io.Writer) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# Chaos: %s and %s", r.Server(0), r.Server(1))
+	line("")
+	line("%s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Processor, r.Clients, r.Duration.Round(time.Second), r.Seed, r.Verdict())
+	line("")
+	line("The clients moved money between %d accounts, sharded over both servers, while the faults below were injected one after", accounts)
+	line("the other. Afterwards every transfer was looked up on the servers: those whose COMMIT was answered with OK must be there")
+	line("on all shards, those that were rolled back on none, those without an answer on all or on none. Every balance must be the")
+	line("sum of its transfers, and nothing may be left prepared.")
+	line("")
+	line("    go run ./tests/chaos/cmd/chaos --mix %s,%s --duration %s --seed %d", r.Kinds[0], r.Kinds[1], r.Duration.Round(time.Second), r.Seed)
+	line("")
+	line("| | |")
+	line("|---|---|")
+	for _, row := range []struct {
+		what  string
+		count any
+	}{
+		{"transactions", r.Transactions},
+		{"acknowledged", r.Acknowledged},
+		{"rolled back, by the client or with an error that says so", r.RolledBack},
+		{"without an answer", r.Unknown},
+		{"branches seen in doubt", r.InDoubt},
+		{"longest time in doubt after everything ran again", r.LongestInDoubt.Round(time.Millisecond)},
+		{"violations", len(r.Violations)},
+	} {
+		line("| %s | %v |", row.what, row.count)
+	}
+	line("")
+	line("| fault | step | times |")
+	line("|---|---|---|")
+	for _, name := range slices.Sorted(maps.Keys(r.Faults)) {
+		kind, step, _ := strings.Cut(name, ", ")
+		line("| %s | %s | %d |", kind, step, r.Faults[name])
+	}
+	if len(r.Violations) > 0 {
+		line("")
+		line("Violations:")
+		line("")
+		for _, v := range r.Violations {
+			line("- %s", v)
+		}
+	}
+	_, err := io.WriteString(to, b.String())
+	return err
+}
