@@ -1,0 +1,196 @@
+package wire
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Cursor flags of COM_STMT_EXECUTE.
+//
+// Source: MySQL "enum_cursor_type".
+const (
+	CursorReadOnly   = 1 << 0
+	CursorForUpdate  = 1 << 1
+	CursorScrollable = 1 << 2
+)
+
+// Execute is the argument of a COM_STMT_EXECUTE, cut into its parts. Its slices are parts of the packet and of what Parse
+// was given. It can be used again and again without allocation.
+type Execute struct {
+	ID    uint32
+	Flags byte // cursor type
+
+	Nulls  []byte // bitmap, one bit for each parameter
+	Types  []byte // two bytes for each parameter: type and flags (0x80: unsigned)
+	Values []byte // of all parameters that are not NULL and not sent as long data
+
+	ends []int // of each parameter's value in Values
+}
+
+const (
+	executeHead  = 9    // id, cursor type, iteration count
+	unsignedFlag = 0x80 // of a parameter's type
+)
+
+// Unsigned reports whether parameter i was bound as an unsigned number.
+func (e *Execute) Unsigned(i int) bool { return e.Types[2*i+1]&unsignedFlag != 0 }
+
+// ParseExecuteID returns the statement id of a COM_STMT_EXECUTE, which tells how many parameters to expect.
+func ParseExecuteID(arg []byte) (uint32, error) {
+	if len(arg) < executeHead {
+		return 0, malformed("COM_STMT_EXECUTE")
+	}
+	return binary.LittleEndian.Uint32(arg), nil
+}
+
+// Parse cuts the argument of a COM_STMT_EXECUTE of a statement with so many parameters. A client may leave out the types
+// of parameters when they are those of its last execution: they are then taken from types. long tells whether a
+// parameter was sent as long data, so that it has no value here; nil: none was.
+//
+// Source: MySQL page_protocol_com_stmt_execute.
+func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param int) bool) error {
+	if len(arg) < executeHead {
+		return malformed("COM_STMT_EXECUTE")
+	}
+	e.ID, e.Flags = binary.LittleEndian.Uint32(arg), arg[4]
+	e.Nulls, e.Types, e.Values, e.ends = nil, nil, nil, e.ends[:0]
+	if params == 0 {
+		return nil
+	}
+	c := cursor{rest: arg[executeHead:]}
+	e.Nulls = c.bytes((params + 7) / 8)
+	if bound := c.uint8(); bound == 1 {
+		e.Types = c.bytes(2 * params)
+	} else {
+		e.Types = types
+	}
+	if c.bad || len(e.Types) != 2*params {
+		return malformed("parameter types of a COM_STMT_EXECUTE")
+	}
+	e.Values = c.rest
+	at := 0
+	e.ends = slices.Grow(e.ends, params)
+	for i := range params {
+		if !e.Null(i) && (long == nil || !long(i)) {
+			n := valueLength(Type(e.Types[2*i]), e.Values[at:])
+			if n < 0 {
+				return malformed("parameter of a COM_STMT_EXECUTE")
+			}
+			at += n
+		}
+		e.ends = append(e.ends, at)
+	}
+	return nil
+}
+
+// Null reports whether parameter i is NULL.
+func (e *Execute) Null(i int) bool {
+	return e.Nulls[i/8]&(1<<(i%8)) != 0 || Type(e.Types[2*i]) == TypeNull
+}
+
+// Raw returns the bytes of parameter i as they are on the wire, with their length in front for types that have one. It is
+// empty for NULL and long data.
+func (e *Execute) Raw(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = e.ends[i-1]
+	}
+	return e.Values[start:e.ends[i]]
+}
+
+// Integer returns the value of an integer parameter as the bits of a 64-bit number, sign-extended unless it is Unsigned.
+// ok is false for other types.
+func (e *Execute) Integer(i int) (bits uint64, ok bool) {
+	raw := e.Raw(i)
+	signed := !e.Unsigned(i)
+	switch Type(e.Types[2*i]) {
+	case TypeTiny:
+		bits = uint64(raw[0])
+		if signed {
+			bits = uint64(int64(int8(raw[0])))
+		}
+	case TypeShort, TypeYear:
+		v := binary.LittleEndian.Uint16(raw)
+		bits = uint64(v)
+		if signed {
+			bits = uint64(int64(int16(v)))
+		}
+	case TypeLong, TypeInt24:
+		v := binary.LittleEndian.Uint32(raw)
+		bits = uint64(v)
+		if signed {
+			bits = uint64(int64(int32(v)))
+		}
+	case TypeLongLong:
+		bits = binary.LittleEndian.Uint64(raw)
+	default:
+		return 0, false
+	}
+	return bits, true
+}
+
+// Text returns the value of a parameter that is sent as text or bytes, without its length. ok is false for other types.
+func (e *Execute) Text(i int) (text []byte, ok bool) {
+	switch Type(e.Types[2*i]) {
+	case TypeVarchar, TypeVarString, TypeString, TypeTinyBlob, TypeMediumBlob, TypeLongBlob, TypeBlob, TypeEnum, TypeSet:
+		raw := e.Raw(i)
+		_, n := ReadInt(raw)
+		return raw[n:], true
+	}
+	return nil, false
+}
+
+// valueLength returns how many bytes the value at the start of p takes, or -1 if p is too short or the type unknown.
+//
+// Source: MySQL page_protocol_binary_resultset, "Binary Protocol Value".
+func valueLength(t Type, p []byte) int {
+	n := 0
+	switch t {
+	case TypeNull:
+		return 0
+	case TypeTiny:
+		n = 1
+	case TypeShort, TypeYear:
+		n = 2
+	case TypeLong, TypeInt24, TypeFloat:
+		n = 4
+	case TypeLongLong, TypeDouble:
+		n = 8
+	case TypeDate, TypeTime, TypeDatetime, TypeTimestamp:
+		if len(p) == 0 {
+			return -1
+		}
+		n = 1 + int(p[0])
+	case TypeDecimal, TypeNewDecimal, TypeVarchar, TypeVarString, TypeString, TypeTinyBlob, TypeMediumBlob, TypeLongBlob,
+		TypeBlob, TypeBit, TypeEnum, TypeSet, TypeGeometry, TypeJSON, TypeVector:
+		length, head := ReadInt(p)
+		if head == 0 || length > uint64(len(p)-head) {
+			return -1
+		}
+		n = head + int(length)
+	default:
+		return -1
+	}
+	if n > len(p) {
+		return -1
+	}
+	return n
+}
+
+// SendExecute sends a COM_STMT_EXECUTE for the server's statement id with parts that Parse found. The types are always
+// sent, because this connection may not have seen them.
+func (c *Conn) SendExecute(id uint32, flags byte, nulls, types []byte, values ...[]byte) error {
+	c.scratch = binary.LittleEndian.AppendUint32(append(c.scratch[:0], 0), id) // SendCommand uses the first byte
+	c.scratch = append(c.scratch, flags, 1, 0, 0, 0)                           // one iteration
+	var parts [maxExecuteParts][]byte
+	all := append(parts[:0], c.scratch[1:], nulls)
+	if len(types) > 0 {
+		all = append(all, typesFollow, types)
+	}
+	return c.SendCommand(ComStmtExecute, append(all, values...)...)
+}
+
+// maxExecuteParts is how many pieces of an EXECUTE fit without allocating.
+const maxExecuteParts = 8
+
+var typesFollow = []byte{1}
