@@ -106,6 +106,16 @@ func (s *stream) definitions(n int) (onServer bool, err error) {
 	return false, s.writeMiddle()
 }
 
+// WritePrepared answers a COM_STMT_PREPARE of a statement without parameters and columns, and flushes.
+//
+// Source: MySQL page_protocol_com_stmt_prepare, COM_STMT_PREPARE_OK.
+func (c *Conn) WritePrepared(p Prepared) error {
+	answer := [prepareOKLength]byte{headerOK}
+	binary.LittleEndian.PutUint32(answer[1:], p.ID)
+	binary.LittleEndian.PutUint16(answer[10:], p.Warnings)
+	return c.send(answer[:])
+}
+
 // ReadPrepared reads the answer to a COM_STMT_PREPARE that is not for the client, definitions included. An ERR comes back
 // as an *Error, and the connection stays usable.
 //

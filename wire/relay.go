@@ -12,6 +12,7 @@ type Relay struct {
 	SetStatus   Status // set in every status on the way to the client
 	ClearStatus Status // cleared in every status on the way to the client, before SetStatus is set
 	More        bool   // set StatusMoreResults in the last OK or EOF: the caller sends more results after it
+	Infile      bool   // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
 
 	columns  int    // Concat: columns of the first result
 	warnings uint16 // Concat: warnings of the results whose end was dropped
@@ -51,8 +52,10 @@ var ErrShape = errors.New("the answers of the servers differ in shape")
 
 // Response relays the whole answer to one COM_QUERY or COM_STMT_EXECUTE, all its results, and flushes. Sequence ids
 // continue the client's. Where the two sides differ in DeprecateEOF or SessionTrack, OK and EOF packets are translated.
-// An ERR, also one amid the rows, is relayed and ends the answer normally: see Result.Err. A LOCAL INFILE request of the
-// server is refused with an empty file.
+// An ERR, also one amid the rows, is relayed and ends the answer normally: see Result.Err.
+//
+// A LOCAL INFILE request of the server is passed on if Infile is set and the client has LocalFiles: the client's file then
+// goes to the server, and the final answer back. Otherwise the request is answered with an empty file.
 //
 // An error is a *SideError. The server's connection must then be closed: its answer has not been read to the end.
 //

@@ -36,7 +36,7 @@ func (c *Conn) ReadResult(maxBytes int) (Rows, error) {
 		case headerErr:
 			return Rows{}, c.readErr(p)
 		case headerInfile:
-			if err := c.refuseInfile(); err != nil {
+			if err := c.refuseFile(); err != nil {
 				return Rows{}, err
 			}
 		default:
@@ -47,16 +47,6 @@ func (c *Conn) ReadResult(maxBytes int) (Rows, error) {
 			return c.readRows(n, maxBytes-len(p))
 		}
 	}
-}
-
-// refuseInfile answers a LOCAL INFILE request with an empty file. The server's final answer follows.
-//
-// Source: MySQL page_protocol_com_query_response_local_infile_request.
-func (c *Conn) refuseInfile() error {
-	if err := c.WritePacket(nil); err != nil {
-		return err
-	}
-	return c.Flush()
 }
 
 // columnCount reads the packet that opens a result set.

@@ -24,7 +24,7 @@ const (
 
 // serverCaps are offered to every client, besides SSL when there is a certificate. LongPassword stays set: without it
 // MariaDB clients look for MariaDB's extended capabilities.
-const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | IgnoreSpace | Protocol41 | Interactive |
+const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | LocalFiles | IgnoreSpace | Protocol41 | Interactive |
 	Transactions | SecureConnection | MultiStatements | MultiResults | PSMultiResults | PluginAuth | ConnectAttrs |
 	PluginAuthLenencClientData | DeprecateEOF
 

@@ -320,10 +320,7 @@ func (s *stream) packet() error {
 		return s.backendError(unexpected(err))
 	}
 	if s.isInfile(p[0]) {
-		if err := s.backend.refuseInfile(); err != nil {
-			return s.backendError(err)
-		}
-		return nil
+		return s.infile(p)
 	}
 	before := s.phase
 	keep := s.keeps(p[0], true)
@@ -349,6 +346,26 @@ func (s *stream) packet() error {
 		p = s.client.scratch
 	}
 	if err := s.client.WritePacket(p); err != nil {
+		return s.clientError(err)
+	}
+	return nil
+}
+
+// infile passes the server's request for a file on and the file back, or refuses it.
+func (s *stream) infile(request []byte) error {
+	if !s.multi || !s.relay.Infile || !s.client.caps.Has(LocalFiles) {
+		if err := s.backend.refuseFile(); err != nil {
+			return s.backendError(err)
+		}
+		return nil
+	}
+	if err := s.client.send(request); err != nil {
+		return s.clientError(err)
+	}
+	up := upload{client: s.client, backend: s.backend}
+	if onServer, err := up.run(); err != nil && onServer {
+		return s.backendError(err)
+	} else if err != nil {
 		return s.clientError(err)
 	}
 	return nil

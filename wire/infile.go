@@ -1,0 +1,104 @@
+package wire
+
+import "fmt"
+
+// A LOAD DATA LOCAL INFILE goes: the server asks for a file by name, the client sends its bytes in packets of any size and
+// an empty one at the end, and the server answers. Sequence ids run through all of it.
+//
+// Source: MySQL page_protocol_com_query_response_local_infile_request, MariaDB KB "LOCAL INFILE packet".
+
+// RequestFile asks the client for a file and flushes. The client must have LocalFiles among its capabilities. Next comes
+// ReadFileChunk up to the end, and then the answer to the statement.
+func (c *Conn) RequestFile(name string) error {
+	c.scratch = append(append(c.scratch[:0], headerInfile), name...)
+	return c.send(c.scratch)
+}
+
+// ReadFileChunk returns the next bytes of the file that RequestFile asked for: none at its end. They are valid until the
+// next read.
+func (c *Conn) ReadFileChunk() ([]byte, error) {
+	p, err := c.ReadPacket()
+	return p, unexpected(err)
+}
+
+// ReadFileRequest reads the server's request for a file, to be answered with WriteFileChunk, and returns the file's name.
+// An ERR in its place comes back as an *Error, and the connection stays usable.
+func (c *Conn) ReadFileRequest() (string, error) {
+	p, err := c.ReadPacket()
+	switch {
+	case err != nil:
+		return "", unexpected(err)
+	case len(p) > 0 && p[0] == headerErr:
+		return "", c.readErr(p)
+	case len(p) == 0 || p[0] != headerInfile:
+		return "", malformed("LOCAL INFILE request")
+	}
+	return string(p[1:]), nil
+}
+
+// WriteFileChunk sends the next bytes of a file that the server asked for. None mean its end; only then everything is
+// flushed, and the server's answer follows.
+func (c *Conn) WriteFileChunk(p []byte) error {
+	if len(p) == 0 {
+		return c.send(nil)
+	}
+	return c.WritePacket(p)
+}
+
+// refuseFile answers a LOCAL INFILE request with an empty file. The server's final answer follows.
+func (c *Conn) refuseFile() error { return c.WriteFileChunk(nil) }
+
+// upload is a client's file on its way to the server: whole buffers, as they are but for sequence ids.
+type upload struct {
+	client, backend *Conn
+
+	skip      int   // bytes of the current chunk that are still to pass
+	continued bool  // the next chunk continues the current packet
+	done      bool  // the empty packet is among the bytes that were scanned
+	lost      error // why the server gets no more; the client's bytes are still read to their end, so that it can hear of it
+}
+
+// run passes the client's packets on up to the empty one. onServer says on whose side the error is.
+func (u *upload) run() (onServer bool, err error) {
+	for {
+		c := u.client
+		n, err := u.scan(c.rbuf[c.r:c.w])
+		if err == nil && n > 0 {
+			u.lost = u.backend.passOn(c.rbuf[c.r : c.r+n])
+		}
+		c.r += n
+		switch {
+		case err != nil:
+			return false, err
+		case u.done:
+			return true, u.lost
+		}
+		if err := c.fill(); err != nil {
+			return false, fmt.Errorf("read file: %w", unexpected(err))
+		}
+	}
+}
+
+// scan goes over b, the unread bytes of the client, and gives chunks the server's sequence ids. The first n bytes are then
+// for the server.
+func (u *upload) scan(b []byte) (n int, err error) {
+	for {
+		k := min(u.skip, len(b)-n)
+		n += k
+		u.skip -= k
+		p := b[n:]
+		if u.done || u.skip > 0 || len(p) < headerSize {
+			return n, nil
+		}
+		if p[3] != u.client.seq {
+			return n, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, p[3], u.client.seq)
+		}
+		p[3] = u.backend.seq
+		u.client.seq++
+		u.backend.seq++
+		length := chunkLength(p)
+		u.done = length == 0 && !u.continued
+		u.continued = length == maxChunk
+		u.skip = headerSize + length
+	}
+}
