@@ -26,6 +26,9 @@ const (
 	unknownEnd
 )
 
+// errnoBackendDown is what the proxy answers while a server is away.
+const errnoBackendDown = 1429
+
 // entry is a transfer as its client saw it.
 type entry struct {
 	tx, from, to, n int
@@ -51,7 +54,7 @@ func (j *journal) all() []entry {
 	return j.entries
 }
 
-// retryPause is how long a client waits that could not connect.
+// retryPause is how long a client waits when the proxy or a server is away.
 const retryPause = 20 * time.Millisecond
 
 // client makes transfers until ctx ends; the last one is brought to its end. Its transactions have numbers of their own.
@@ -80,7 +83,24 @@ func (w *world) client(ctx context.Context, number int) {
 		}
 		w.journal.add(e)
 		w.tally.count(e)
+		if e.away() {
+			pause(ctx)
+		}
 	}
+}
+
+// pause waits for a moment, because something is down.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(retryPause):
+	case <-ctx.Done():
+	}
+}
+
+// away reports whether the transfer failed because a server could not be reached.
+func (e entry) away() bool {
+	var said *mysql.MySQLError
+	return errors.As(e.err, &said) && said.Number == errnoBackendDown
 }
 
 // connect opens a connection, or returns nil after a pause.
@@ -91,11 +111,8 @@ func connect(ctx context.Context, db *sql.DB, t *tally) *sql.Conn {
 	if err == nil {
 		return conn
 	}
-	t.unavailable.Add(1)
-	select {
-	case <-time.After(retryPause):
-	case <-ctx.Done():
-	}
+	t.refused.Add(1)
+	pause(ctx)
 	return nil
 }
 
@@ -151,6 +168,10 @@ func inDoubt(err error) bool {
 }
 
 func (t *tally) count(e entry) {
+	if e.away() {
+		t.refused.Add(1)
+		return
+	}
 	t.transactions.Add(1)
 	switch e.end {
 	case acknowledgedEnd:

@@ -16,7 +16,7 @@ import (
 // Report is what a run was and what it found.
 type Report struct {
 	Started   time.Time
-	Duration  time.Duration
+	Asked     time.Duration // to run
 	Seed      uint64
 	Clients   int
 	Kinds     [2]servers.Kind
@@ -24,11 +24,13 @@ type Report struct {
 	Processor string
 
 	Transactions, Acknowledged, RolledBack, Unknown int
-	Faults                                          map[string]int // by kind and step
-	InDoubt                                         int            // branches seen prepared with nobody attached
-	LongestInDoubt                                  time.Duration  // from when everything ran again
-	Violations                                      []string
-	Log                                             []string // the proxy's, about the transactions in Violations
+
+	Refused        int            // attempts while the proxy or a server was away
+	Faults         map[string]int // by kind and step
+	InDoubt        int            // branches seen prepared with nobody attached
+	LongestInDoubt time.Duration  // from when everything ran again
+	Violations     []string
+	Log            []string // the proxy's, about the transactions in Violations
 }
 
 // Empty says why the run has shown nothing, or "".
@@ -58,13 +60,13 @@ func (r *Report) Verdict() string {
 	return "no violations"
 }
 
-func (w *world) report(started time.Time, elapsed time.Duration) *Report {
+func (w *world) report(started time.Time) *Report {
 	t := &w.tally
 	r := &Report{
-		Started: started, Duration: elapsed, Seed: w.o.Seed, Clients: w.o.Clients, Kinds: w.o.Kinds,
+		Started: started, Asked: w.o.Duration, Seed: w.o.Seed, Clients: w.o.Clients, Kinds: w.o.Kinds,
 		Processor:    fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()),
 		Transactions: int(t.transactions.Load()), Acknowledged: int(t.acknowledged.Load()),
-		RolledBack: int(t.rolledBack.Load()), Unknown: int(t.unknown.Load()),
+		RolledBack: int(t.rolledBack.Load()), Unknown: int(t.unknown.Load()), Refused: int(t.refused.Load()),
 	}
 	for i, s := range w.servers {
 		r.Versions[i] = s.Version
@@ -113,14 +115,14 @@ func (r *Report) WriteMarkdown(to io.Writer) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# Chaos: %s and %s", r.Server(0), r.Server(1))
 	line("")
-	line("%s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Processor, r.Clients, r.Duration.Round(time.Second), r.Seed, r.Verdict())
+	line("%s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Processor, r.Clients, r.Asked, r.Seed, r.Verdict())
 	line("")
 	line("The clients moved money between %d accounts, sharded over both servers, while the faults below were injected one after", accounts)
 	line("the other. Afterwards every transfer was looked up on the servers: those whose COMMIT was answered with OK must be there")
 	line("on all shards, those that were rolled back on none, those without an answer on all or on none. Every balance must be the")
 	line("sum of its transfers, and nothing may be left prepared.")
 	line("")
-	line("    go run ./tests/chaos/cmd/chaos --mix %s,%s --duration %s --seed %d", r.Kinds[0], r.Kinds[1], r.Duration.Round(time.Second), r.Seed)
+	line("    go run ./tests/chaos/cmd/chaos --mix %s,%s --duration %s --seed %d", r.Kinds[0], r.Kinds[1], r.Asked, r.Seed)
 	line("")
 	line("| | |")
 	line("|---|---|")
@@ -131,7 +133,8 @@ func (r *Report) WriteMarkdown(to io.Writer) error {
 		{"transactions", r.Transactions},
 		{"acknowledged", r.Acknowledged},
 		{"rolled back, by the client or with an error that says so", r.RolledBack},
-		{"without an answer", r.Unknown},
+		{"without an answer, or with one that says that the outcome is unknown", r.Unknown},
+		{"attempts while the proxy or a server was away", r.Refused},
 		{"branches seen in doubt", r.InDoubt},
 		{"longest time in doubt after everything ran again", r.LongestInDoubt.Round(time.Millisecond)},
 		{"violations", len(r.Violations)},

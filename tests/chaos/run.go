@@ -100,7 +100,6 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 
 	// The checks are made in any case, also when the run was interrupted.
 	ctx = context.WithoutCancel(ctx)
-	elapsed := time.Since(started)
 	if err := w.settle(ctx); err != nil {
 		w.tally.violation("%v", err)
 	}
@@ -114,7 +113,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	for _, line := range w.proxy.Faults() {
 		w.tally.violation("xaproxy broke down: %s", line)
 	}
-	r = w.report(started, elapsed)
+	r = w.report(started)
 	if !r.Good() {
 		r.Log = w.explain(r.Violations)
 	}
@@ -314,7 +313,7 @@ func (w *world) explain(violations []string) []string {
 
 // tally counts what happens. It is safe for concurrent use.
 type tally struct {
-	transactions, acknowledged, rolledBack, unknown, unavailable atomic.Int64
+	transactions, acknowledged, rolledBack, unknown, refused atomic.Int64
 
 	mu         sync.Mutex     // protects the following
 	kills      map[string]int // by kind and step
