@@ -24,7 +24,7 @@ func changeUserScript(c *Conn, u *changeUser, password string) (asked []byte, er
 		return asked, nil
 	}
 	a := clientAuth{conn: c, password: password, plugin: u.plugin}
-	if _, local := c.nc.(*net.UnixConn); local {
+	if _, local := c.NetConn().(*net.UnixConn); local {
 		a.secure = true
 	}
 	if err := a.change(asked); err != nil {

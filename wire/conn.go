@@ -57,11 +57,11 @@ func NewConn(nc net.Conn, maxPacket int) *Conn {
 	if maxPacket <= 0 {
 		maxPacket = DefaultMaxPacket
 	}
-	return &Conn{nc: nc, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
+	return &Conn{nc: direct(nc), maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
 }
 
 // NetConn returns the connection underneath: a *tls.Conn once TLS has begun.
-func (c *Conn) NetConn() net.Conn { return c.nc }
+func (c *Conn) NetConn() net.Conn { return plain(c.nc) }
 
 // Caps returns the negotiated capabilities: none before the handshake.
 func (c *Conn) Caps() Capability { return c.caps }

@@ -26,7 +26,7 @@ const (
 // MariaDB clients look for MariaDB's extended capabilities.
 const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | LocalFiles | IgnoreSpace | Protocol41 | Interactive |
 	Transactions | SecureConnection | MultiStatements | MultiResults | PSMultiResults | PluginAuth | ConnectAttrs |
-	PluginAuthLenencClientData | DeprecateEOF
+	PluginAuthLenencClientData | SessionTrack | DeprecateEOF
 
 // Server makes sessions out of connections that clients open. Its fields must not change once Accept has been called;
 // Accept may be called by many goroutines at once.
@@ -118,7 +118,7 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 		User: p.user, Schema: p.schema, Collation: uint16(p.collation), Caps: c.caps, Attrs: p.attrs,
 		TLS: inTLS, ConnID: connID, salt: salt, secure: inTLS,
 	}
-	if _, local := c.nc.(*net.UnixConn); local {
+	if _, local := c.NetConn().(*net.UnixConn); local {
 		l.secure = true
 	}
 	a := serverAuth{server: s, conn: c, user: p.user, plugin: p.plugin, proof: p.auth, salt: salt, secure: l.secure}
