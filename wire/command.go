@@ -1,6 +1,9 @@
 package wire
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // Command is the first byte of a command packet.
 //
@@ -59,4 +62,27 @@ func (c Command) String() string {
 		return commandNames[c]
 	}
 	return "COM_0x" + strconv.FormatUint(uint64(c), 16)
+}
+
+// ParseSetOption reads the argument of COM_SET_OPTION: whether a COM_QUERY may from now on hold several statements. The error
+// is an *Error for the client. The answer is WriteEOF, after SetMultiStatements.
+//
+// Source: MySQL page_protocol_com_set_option.
+func ParseSetOption(arg []byte) (multiStatements bool, err error) {
+	if len(arg) != 2 {
+		return false, NewError(CodeMalformed, "malformed packet: COM_SET_OPTION")
+	}
+	option := binary.LittleEndian.Uint16(arg)
+	if option > 1 {
+		return false, NewError(CodeUnknownCommand, "unknown option %d in COM_SET_OPTION", option)
+	}
+	return option == 0, nil
+}
+
+// SetMultiStatements sets or clears MultiStatements in the capabilities.
+func (c *Conn) SetMultiStatements(on bool) {
+	c.caps &^= MultiStatements
+	if on {
+		c.caps |= MultiStatements
+	}
 }

@@ -23,6 +23,7 @@ type Dialer struct {
 	TLS       *tls.Config       // nil is no TLS; otherwise a server without TLS is an error
 	Collation uint16            // of the connection, below 256; 0 is 45, utf8mb4_general_ci, which every server knows
 	Caps      Capability        // wanted besides the usual ones; what the server lacks is left out, see Conn.Caps
+	Omit      Capability        // not asked for although they are usual, such as DeprecateEOF
 	MaxPacket int               // largest payload accepted, in bytes; 0 is DefaultMaxPacket
 	Attrs     map[string]string // connection attributes
 	Timeout   time.Duration     // of the whole Dial, login included; 0 is none besides the context's
@@ -121,7 +122,7 @@ func (d *Dialer) login(ctx context.Context, nc net.Conn, local bool) (*Conn, *Gr
 
 // packet prepares the login packet; the proof is still missing.
 func (d *Dialer) packet(g *Greeting) *loginPacket {
-	want := (usualCaps | d.Caps) &^ SSL &^ ConnectWithDB &^ ConnectAttrs &^ Compress &^ ZstdCompression
+	want := (usualCaps&^d.Omit | d.Caps) &^ SSL &^ ConnectWithDB &^ ConnectAttrs &^ Compress &^ ZstdCompression
 	if d.Schema != "" {
 		want |= ConnectWithDB
 	}

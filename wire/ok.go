@@ -22,27 +22,41 @@ type OK struct {
 // Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
 func ParseOK(p []byte, caps Capability) (OK, error) {
 	o, at, err := fixedOK(p, caps)
-	c := cursor{rest: p[min(len(p), max(at.status, at.warnings)+2):]}
-	if err != nil || len(c.rest) == 0 || o.Header == headerEOF && !caps.Has(DeprecateEOF) {
-		return o, err
+	if err != nil {
+		return OK{}, err
+	}
+	info, state, err := o.texts(p, at, caps)
+	if err != nil {
+		return OK{}, err
+	}
+	o.Info = string(info)
+	if state != nil {
+		o.SessionState = append([]byte(nil), state...)
+	}
+	return o, nil
+}
+
+// texts returns the info and the session state of the OK packet p, of which fixedOK has read o, as parts of p.
+func (o *OK) texts(p []byte, at okFields, caps Capability) (info, state []byte, err error) {
+	c := cursor{rest: p[max(at.status, at.warnings)+2:]}
+	if len(c.rest) == 0 || o.Header == headerEOF && !caps.Has(DeprecateEOF) {
+		return nil, nil, nil
 	}
 	raw := c.rest
-	info := c.lenencBytes()
+	info = c.lenencBytes()
 	if !caps.Has(SessionTrack) {
 		if c.bad || len(c.rest) > 0 {
 			info = raw
 		}
-		o.Info = string(info)
-		return o, nil
+		return info, nil, nil
 	}
-	o.Info = string(info)
 	if o.Status&StatusSessionStateChanged != 0 && len(c.rest) > 0 {
-		o.SessionState = append([]byte(nil), c.lenencBytes()...)
+		state = c.lenencBytes()
 	}
 	if c.bad {
-		return OK{}, malformed("OK packet")
+		return nil, nil, malformed("OK packet")
 	}
-	return o, nil
+	return info, state, nil
 }
 
 // okFields says where in an OK or EOF packet the fields are that a relay changes.
@@ -80,8 +94,13 @@ func fixedOK(p []byte, caps Capability) (OK, okFields, error) {
 //
 // Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
 func (o OK) Append(dst []byte, caps Capability) []byte {
+	return appendOK(dst, &o, o.Info, o.SessionState, caps)
+}
+
+// appendOK is OK.Append with texts that are not those of o.
+func appendOK[S ~string | ~[]byte](dst []byte, o *OK, info S, state []byte, caps Capability) []byte {
 	status := o.Status
-	if !caps.Has(SessionTrack) || len(o.SessionState) == 0 {
+	if !caps.Has(SessionTrack) || len(state) == 0 {
 		status &^= StatusSessionStateChanged
 	}
 	dst = append(dst, o.Header)
@@ -93,11 +112,11 @@ func (o OK) Append(dst []byte, caps Capability) []byte {
 	dst = AppendInt(dst, o.InsertID)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(status))
 	dst = binary.LittleEndian.AppendUint16(dst, o.Warnings)
-	if o.Info != "" || status&StatusSessionStateChanged != 0 {
-		dst = AppendString(dst, o.Info)
+	if len(info) > 0 || status&StatusSessionStateChanged != 0 {
+		dst = AppendString(dst, info)
 	}
 	if status&StatusSessionStateChanged != 0 {
-		dst = AppendString(dst, o.SessionState)
+		dst = AppendString(dst, state)
 	}
 	return dst
 }
@@ -109,6 +128,21 @@ func (c *Conn) WriteOK(o OK) error {
 		return err
 	}
 	return c.Flush()
+}
+
+// WriteEOF writes the packet that answers COM_SET_OPTION and ends column definitions and rows, an EOF or an OK in its place
+// by what the client understands, and flushes.
+func (c *Conn) WriteEOF(o OK) error {
+	o.Header = headerEOF
+	return c.WriteOK(o)
+}
+
+// WriteString writes a packet that is nothing but a text, as COM_STATISTICS is answered, and flushes.
+//
+// Source: MySQL page_protocol_com_statistics.
+func (c *Conn) WriteString(s string) error {
+	c.scratch = append(c.scratch[:0], s...)
+	return c.send(c.scratch)
 }
 
 // WriteErr writes an ERR packet and flushes. Before the handshake it is of the form without SQLSTATE.

@@ -9,10 +9,11 @@ import "errors"
 // steady state nothing is allocated. Each read becomes at most one write, so a slow client slows the server down and
 // nothing piles up between them.
 type Relay struct {
-	SetStatus   Status // set in every status on the way to the client
-	ClearStatus Status // cleared in every status on the way to the client, before SetStatus is set
-	More        bool   // set StatusMoreResults in the last OK or EOF: the caller sends more results after it
-	Infile      bool   // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
+	SetStatus   Status   // set in every status on the way to the client
+	ClearStatus Status   // cleared in every status on the way to the client, before SetStatus is set
+	More        bool     // set StatusMoreResults in the last OK or EOF: the caller sends more results after it
+	DropTracks  TrackSet // entries of these types are taken out of the session state on the way to the client
+	Infile      bool     // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
 
 	columns  int    // Concat: columns of the first result
 	warnings uint16 // Concat: warnings of the results whose end was dropped
@@ -51,7 +52,8 @@ func (e *SideError) Unwrap() error { return e.Err }
 var ErrShape = errors.New("the answers of the servers differ in shape")
 
 // Response relays the whole answer to one COM_QUERY or COM_STMT_EXECUTE, all its results, and flushes. Sequence ids
-// continue the client's. Where the two sides differ in DeprecateEOF or SessionTrack, OK and EOF packets are translated.
+// continue the client's. Where the two sides differ in DeprecateEOF, OK and EOF packets are translated; a session state
+// for a client without SessionTrack, or in an OK that the client sees as an EOF, is left out.
 // An ERR, also one amid the rows, is relayed and ends the answer normally: see Result.Err.
 //
 // A LOCAL INFILE request of the server is passed on if Infile is set and the client has LocalFiles: the client's file then
@@ -86,4 +88,14 @@ func (r *Relay) Concat(client, backend *Conn, first, last bool) (Result, error) 
 func (r *Relay) Rows(client, backend *Conn) (Result, error) {
 	s := stream{relay: r, client: client, backend: backend, phase: phaseRows, head: true, tail: true}
 	return s.run()
+}
+
+// Fields relays the answer to one COM_FIELD_LIST: column definitions, which have their defaults behind them, and their end.
+// Result.Columns counts them. Otherwise it is as Response.
+//
+// Source: MySQL page_protocol_com_field_list.
+func (r *Relay) Fields(client, backend *Conn) (Result, error) {
+	result, err := r.Rows(client, backend)
+	result.Columns, result.Rows = int(result.Rows), 0
+	return result, err
 }

@@ -219,12 +219,16 @@ func TestRelayPrepare(t *testing.T) {
 
 // TestRelayAllocations: in steady state an answer costs no allocation, translated or not, and one write per read.
 func TestRelayAllocations(t *testing.T) {
+	changed := OK{Status: StatusSessionStateChanged, Info: "Records: 1", SessionState: AppendTrackSchema(nil, "s")}
 	for _, c := range []struct {
 		name       string
 		clientCaps Capability
 		payloads   [][]byte
 		writes     int
 	}{
+		{"ok for a client that tracks", testCaps | SessionTrack, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
+		{"session state", testCaps, [][]byte{changed.Append(nil, testCaps|SessionTrack)}, 1},
+		{"ok as eof", testCaps &^ DeprecateEOF, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
 		{"ok", testCaps, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
 		{"point", testCaps, resultSet(testCaps, 1, 100), 1},
 		{"rows", testCaps, resultSet(testCaps, 100, 100), 1},

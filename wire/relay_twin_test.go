@@ -78,10 +78,30 @@ func (t *twin) emit(p []byte) {
 
 // emitOK writes an OK or EOF packet with status and warnings changed.
 func (t *twin) emitOK(p []byte, status Status, warnings uint16) error {
-	if (t.server^t.client)&(DeprecateEOF|SessionTrack) != 0 {
+	fixed, err := ParseOK(p, t.server&^SessionTrack)
+	if err != nil {
+		return err
+	}
+	form := p[0] == headerOK || t.server.Has(DeprecateEOF)
+	tracked := form && fixed.Status&StatusSessionStateChanged != 0 && (!t.server.Has(SessionTrack) || !t.client.Has(SessionTrack) || t.relay.DropTracks != 0)
+	if (t.server^t.client)&DeprecateEOF != 0 || tracked {
 		o, err := ParseOK(p, t.server)
 		if err != nil {
 			return err
+		}
+		var kept []byte
+		for rest := o.SessionState; t.relay.DropTracks != 0 && len(rest) > 0; {
+			entry, next, err := NextTrack(rest)
+			if err != nil {
+				return err
+			}
+			if !t.relay.DropTracks.Has(entry.Type) {
+				kept = append(kept, rest[:len(rest)-len(next)]...)
+			}
+			rest = next
+		}
+		if t.relay.DropTracks != 0 {
+			o.SessionState = kept
 		}
 		o.Status, o.Warnings = status, warnings
 		t.emit(o.Append(nil, t.client))
@@ -288,7 +308,7 @@ func (c *cutConn) Write(p []byte) (int, error) { return len(p), nil }
 // relayCase is one answer with all that changes how it is relayed.
 type relayCase struct {
 	mode    byte // bits: see caps and run
-	columns byte // concat: of the first result
+	columns byte // concat: of the first result; otherwise DropTracks
 	cuts    []byte
 	in      []byte
 }
@@ -312,6 +332,10 @@ func (rc relayCase) check(t *testing.T) {
 	slow := &twin{
 		relay: relay, server: caps(rc.bit(0), rc.bit(3)), client: caps(rc.bit(1), rc.bit(4)), head: true, tail: true,
 		columns: -1, concat: rc.bit(5), in: rc.in, seq: 1, clientSeq: 200,
+	}
+	if !slow.concat {
+		relay.DropTracks = TrackSet(rc.columns)
+		slow.relay = relay
 	}
 	var out bytes.Buffer
 	client, server := NewConn(bufferConn{Buffer: &out}, 0), NewConn(&cutConn{in: rc.in, cuts: rc.cuts}, 0)
@@ -363,6 +387,8 @@ func relaySeeds() [][]byte {
 		rows, empty := resultSet(caps, 5, 40), resultSet(caps, 0, 0)
 		cursor := append([][]byte(nil), rows[:3]...)
 		cursor = append(cursor, OK{Header: headerEOF, Status: StatusCursorExists}.Append(nil, caps))
+		tracks := AppendTrackSchema(AppendTrackVariable(nil, "autocommit", "ON"), "s")
+		tracked := OK{Header: headerEOF, Status: StatusSessionStateChanged, SessionState: tracks}.Append(nil, caps|SessionTrack)
 		again := append([][]byte(nil), rows...)
 		again[len(again)-1] = OK{Header: headerEOF, Status: StatusMoreResults, Warnings: 7, Info: "longer than an EOF"}.Append(nil, caps)
 		seeds = append(
@@ -376,6 +402,9 @@ func relaySeeds() [][]byte {
 			append(pack(1, append([]byte{headerInfile}, "/etc/hosts"...)), pack(3, OK{}.Append(nil, caps))...),
 			pack(1, resultSet(caps, 3, 9000)...), pack(1, resultSet(caps, 2, 70_000)...),
 			pack(1, OK{Status: StatusSessionStateChanged, SessionState: []byte("\x01x\x00"), Info: "i"}.Append(nil, caps|SessionTrack)),
+			pack(1, OK{Status: StatusSessionStateChanged, SessionState: tracks, Info: "i"}.Append(nil, caps|SessionTrack)),
+			pack(1, OK{Status: StatusSessionStateChanged, SessionState: tracks[:5]}.Append(nil, caps|SessionTrack)),
+			pack(1, append(append([][]byte(nil), rows[:len(rows)-1]...), tracked)...),
 		)
 	}
 	return seeds

@@ -28,7 +28,7 @@ type stream struct {
 	multi           bool // further results belong to the answer
 	concat          bool // results of several servers become one
 	head, tail      bool // the client gets the column definitions, the end of the rows
-	translate       bool // the two sides differ in how OK and EOF packets look
+	translate       bool // the two sides differ in how the end of rows looks
 	insert          bool // the client wants the EOF after the column definitions that the server leaves out
 
 	phase     phase
@@ -63,8 +63,7 @@ const (
 
 // run relays until the answer ends.
 func (s *stream) run() (Result, error) {
-	const differ = DeprecateEOF | SessionTrack
-	s.translate = (s.client.caps^s.backend.caps)&differ != 0
+	s.translate = (s.client.caps^s.backend.caps)&DeprecateEOF != 0
 	s.insert = s.backend.caps.Has(DeprecateEOF) && !s.client.caps.Has(DeprecateEOF)
 	defer s.giveBack()
 	for {
@@ -145,6 +144,8 @@ func (s *stream) scan(b []byte) (n int, next step, err error) {
 			return n, stepWhole, nil
 		case len(p) < size && (whole || size <= len(s.backend.rbuf)/4):
 			return n, stepRead, nil // small rows stay whole, so that an ERR can follow when the server dies
+		case whole && s.tracks(p[headerSize:size]):
+			return n, stepWhole, nil
 		}
 		if keep := s.keeps(first, whole); keep != s.keep {
 			if n > 0 {
@@ -219,6 +220,17 @@ func (s *stream) keeps(first byte, whole bool) bool {
 		return s.tail || !whole
 	}
 	return s.head
+}
+
+// tracks reports whether p is an OK packet with a session state that is not for the client as it is. Without such a state
+// OK packets look the same with and without SessionTrack.
+func (s *stream) tracks(p []byte) bool {
+	if p[0] != headerOK && p[0] != headerEOF || p[0] == headerEOF && !s.backend.caps.Has(DeprecateEOF) {
+		return false
+	}
+	o, _, err := fixedOK(p, s.backend.caps)
+	return err == nil && o.Status&StatusSessionStateChanged != 0 &&
+		(s.relay.DropTracks != 0 || !(s.client.caps & s.backend.caps).Has(SessionTrack))
 }
 
 // data counts a column definition or a row.
@@ -324,6 +336,7 @@ func (s *stream) packet() error {
 	}
 	before := s.phase
 	keep := s.keeps(p[0], true)
+	rewrite := s.translate && (p[0] == headerOK || p[0] == headerEOF) || s.tracks(p)
 	if err := s.control(p); err != nil {
 		return s.backendError(err)
 	}
@@ -337,18 +350,32 @@ func (s *stream) packet() error {
 	if !keep || drops {
 		return nil
 	}
-	if s.translate && (p[0] == headerOK || p[0] == headerEOF) {
-		o, err := ParseOK(p, s.backend.caps)
-		if err != nil {
+	if rewrite {
+		if p, err = s.rewrite(p); err != nil {
 			return s.backendError(err)
 		}
-		s.client.scratch = o.Append(s.client.scratch[:0], s.client.caps)
-		p = s.client.scratch
 	}
 	if err := s.client.WritePacket(p); err != nil {
 		return s.clientError(err)
 	}
 	return nil
+}
+
+// rewrite returns an OK or EOF packet, whose status and warnings are the client's already, in the client's form.
+func (s *stream) rewrite(p []byte) ([]byte, error) {
+	o, at, err := fixedOK(p, s.backend.caps)
+	if err != nil {
+		return nil, err
+	}
+	info, state, err := o.texts(p, at, s.backend.caps)
+	if err != nil {
+		return nil, err
+	}
+	if state, err = dropTracks(state, s.relay.DropTracks); err != nil {
+		return nil, err
+	}
+	s.client.scratch = appendOK(s.client.scratch[:0], &o, info, state, s.client.caps)
+	return s.client.scratch, nil
 }
 
 // infile passes the server's request for a file on and the file back, or refuses it.

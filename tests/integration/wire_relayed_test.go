@@ -101,23 +101,50 @@ func (p *relayed) session(nc net.Conn) error {
 		} else if err := backend.SendCommand(cmd, arg); err != nil {
 			return err
 		}
-		switch cmd {
-		case wire.ComQuery, wire.ComPing, wire.ComInitDB, wire.ComStmtExecute, wire.ComStmtReset:
-			if _, err := relay.Response(client, backend); err != nil {
-				return err
-			}
-		case wire.ComStmtClose:
-		case wire.ComStmtPrepare:
-			if _, err := relay.Prepare(client, backend, 0); err != nil {
-				return err
-			}
-		default:
-			if err := backend.Close(); err != nil {
-				return err
-			}
-			return client.WriteErr(wire.NewError(wire.CodeUnknownCommand, "unknown command %s", cmd))
+		if answer := p.answer(cmd, client, backend, &relay); answer != nil {
+			err = answer()
+		} else {
+			err = client.WriteErr(wire.NewError(wire.CodeUnknownCommand, "unknown command %s", cmd))
+			return errors.Join(err, backend.Close())
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// answer returns what passes the answer to a command on, or nil for a command that is not relayed.
+func (p *relayed) answer(cmd wire.Command, client, backend *wire.Conn, relay *wire.Relay) func() error {
+	with := func(f func(client, backend *wire.Conn) (wire.Result, error)) func() error {
+		return func() error {
+			_, err := f(client, backend)
+			return err
+		}
+	}
+	switch cmd {
+	case wire.ComQuery, wire.ComPing, wire.ComInitDB, wire.ComStmtExecute, wire.ComStmtReset, wire.ComSetOption:
+		return with(relay.Response)
+	case wire.ComStmtFetch:
+		return with(relay.Rows)
+	case wire.ComFieldList:
+		return with(relay.Fields)
+	case wire.ComStmtClose:
+		return func() error { return nil }
+	case wire.ComStmtPrepare:
+		return func() error {
+			_, err := relay.Prepare(client, backend, 0)
+			return err
+		}
+	case wire.ComStatistics:
+		return func() error {
+			text, err := backend.ReadPacket()
+			if err != nil {
+				return err
+			}
+			return client.WriteString(string(text))
+		}
+	}
+	return nil
 }
 
 // commandLine is a client program.
