@@ -33,7 +33,8 @@ const errnoBackendDown = 1429
 type entry struct {
 	tx, from, to, n int
 	end             ending
-	err             error // of the statement that failed
+	err             error  // of the statement that failed
+	gtrid           string // the proxy's name for it, if it came far enough to have one
 }
 
 // journal keeps what all clients saw. It is safe for concurrent use.
@@ -81,6 +82,7 @@ func (w *world) client(ctx context.Context, number int) {
 			_ = conn.Close() // it is broken; a new one is opened
 			conn = nil
 		}
+		e.gtrid = w.trigger.gtrid(e.tx)
 		w.journal.add(e)
 		w.tally.count(e)
 		if e.away() {
@@ -185,5 +187,5 @@ func (t *tally) count(e entry) {
 
 func (e entry) String() string {
 	words := [...]string{"acknowledged", "rolled back", "unknown"}
-	return fmt.Sprintf("transfer %d of %d from account %d to %d, %s (%v)", e.tx, e.n, e.from, e.to, words[e.end], e.err)
+	return fmt.Sprintf("transfer %d (%s) of %d from account %d to %d, %s (%v)", e.tx, e.gtrid, e.n, e.from, e.to, words[e.end], e.err)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -12,8 +14,9 @@ import (
 // trigger is the hook of both taps: it stops the first branch that comes to a chosen step, while something is broken.
 // Otherwise everything passes. It is safe for concurrent use.
 type trigger struct {
-	mu    sync.Mutex // protects armed
-	armed *aim
+	mu     sync.Mutex // protects the following
+	armed  *aim
+	gtrids map[int]string // of the transfers that have come by
 }
 
 // aim is a step to wait for.
@@ -57,6 +60,9 @@ func (t *trigger) wait(a *aim) (e Event, ok bool) {
 }
 
 func (t *trigger) hook(e Event) Verdict {
+	if e.Point == Asked {
+		t.note(e)
+	}
 	if e.Opening == "" || e.Step == Other { // recovery's connections are hit by chance, not by aim
 		return Pass
 	}
@@ -70,6 +76,37 @@ func (t *trigger) hook(e Event) Verdict {
 	a.hit <- e // before anybody can see that it is no longer armed
 	t.mu.Unlock()
 	return <-a.done
+}
+
+// note learns which transaction of the proxy a transfer is, so that the proxy's log can be searched for it.
+func (t *trigger) note(e Event) {
+	number := transferNumber.FindStringSubmatch(e.Text)
+	gtrid := startedXID.FindStringSubmatch(e.Opening)
+	if number == nil || gtrid == nil {
+		return
+	}
+	tx, err := strconv.Atoi(number[1])
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gtrids == nil {
+		t.gtrids = make(map[int]string)
+	}
+	t.gtrids[tx] = gtrid[1]
+}
+
+var (
+	transferNumber = regexp.MustCompile(`INTO applied \(account, tx, n\) VALUES \(\d+, (\d+),`)
+	startedXID     = regexp.MustCompile(`XA START '([^']+)'`)
+)
+
+// gtrid returns the name that the proxy gave to a transfer, or "".
+func (t *trigger) gtrid(tx int) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gtrids[tx]
 }
 
 // fault is one way to break something.
@@ -91,6 +128,12 @@ var faults = []fault{
 	{"connection cut", 6, true, (*world).cutOne},
 	{"all connections to a server cut", 2, false, (*world).cutAll},
 }
+
+// aims are the steps that are drawn, those more often that have more to lose.
+var (
+	aims   = []Step{Start, Prepare, Prepare, Prepare, Commit, Commit, Commit, Commit, OnePhase, OnePhase, Rollback}
+	points = []Point{Asked, Answered, Told}
+)
 
 const (
 	maxPause  = 500 * time.Millisecond // between two faults
@@ -129,8 +172,7 @@ func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.ran
 // inject waits for a step that is drawn, breaks something there, and mends it. One fault in four comes at no step.
 func (w *world) inject(ctx context.Context, f fault) error {
 	side, where, let := w.rand.IntN(len(w.servers)), "", func(Verdict) {}
-	steps, points := []Step{Start, Prepare, Commit, OnePhase, Rollback}, []Point{Asked, Answered, Told}
-	step, point := steps[w.rand.IntN(len(steps))], points[w.rand.IntN(len(points))]
+	step, point := aims[w.rand.IntN(len(aims))], points[w.rand.IntN(len(points))]
 	if f.aimed || w.rand.IntN(4) > 0 {
 		a := w.trigger.arm(step, point)
 		if e, ok := w.trigger.wait(a); ok {

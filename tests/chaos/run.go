@@ -299,7 +299,7 @@ func (w *world) close() error {
 func (w *world) explain(violations []string) []string {
 	var gtrids []string
 	for _, v := range violations {
-		for _, word := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(" ,|:", r) }) {
+		for _, word := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(" ,|:()", r) }) {
 			if strings.HasPrefix(word, "xp1.") {
 				gtrids = append(gtrids, `"`+word+`"`)
 			}

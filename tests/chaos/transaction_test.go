@@ -92,8 +92,6 @@ func (tx *transaction) event(e Event) Verdict {
 	return Pass
 }
 
-var startedXID = regexp.MustCompile(`XA START '([^']+)'`)
-
 // release lets everything go that is held, each as decide says.
 func (tx *transaction) release(decide func(side) Verdict) {
 	tx.mu.Lock()
