@@ -21,6 +21,7 @@ type Report struct {
 	Clients   int
 	Kinds     [2]servers.Kind
 	Versions  [2]string // of the servers
+	Program   string    // what xaproxy says of its version
 	Processor string
 
 	Transactions, Acknowledged, RolledBack, Unknown int
@@ -115,7 +116,7 @@ func (r *Report) WriteMarkdown(to io.Writer) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# Chaos: %s and %s", r.Server(0), r.Server(1))
 	line("")
-	line("%s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Processor, r.Clients, r.Asked, r.Seed, r.Verdict())
+	line("%s, %s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Program, r.Processor, r.Clients, r.Asked, r.Seed, r.Verdict())
 	line("")
 	line("The clients moved money between %d accounts, sharded over both servers, while the faults below were injected one after", accounts)
 	line("the other. Afterwards every transfer was looked up on the servers: those whose COMMIT was answered with OK must be there")

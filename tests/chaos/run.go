@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,6 +82,10 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
+	program, err := exec.CommandContext(ctx, o.Binary, "version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask xaproxy for its version: %w", err)
+	}
 	started := time.Now()
 	breaking, stop := context.WithTimeout(ctx, o.Duration)
 	defer stop()
@@ -114,6 +119,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		w.tally.violation("xaproxy broke down: %s", line)
 	}
 	r = w.report(started)
+	r.Program = strings.TrimSpace(string(program))
 	if !r.Good() {
 		r.Log = w.explain(r.Violations)
 	}
