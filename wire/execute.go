@@ -80,6 +80,7 @@ func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param in
 		}
 		e.ends = append(e.ends, at)
 	}
+	e.Values = e.Values[:at]
 	return nil
 }
 
@@ -178,10 +179,20 @@ func valueLength(t Type, p []byte) int {
 }
 
 // SendExecute sends a COM_STMT_EXECUTE for the server's statement id with parts that Parse found. The types are always
-// sent, because this connection may not have seen them.
+// sent, because this connection may not have seen them. To a server with QueryAttributes it goes in the form that they ask
+// for, without attributes: see PlainExecute.
 func (c *Conn) SendExecute(id uint32, flags byte, nulls, types []byte, values ...[]byte) error {
 	c.scratch = binary.LittleEndian.AppendUint32(append(c.scratch[:0], 0), id) // SendCommand uses the first byte
 	c.scratch = append(c.scratch, flags, 1, 0, 0, 0)                           // one iteration
+	if c.caps.Has(QueryAttributes) && len(types) > 0 {
+		c.scratch[5] |= executeCounted
+		c.scratch = AppendInt(c.scratch, uint64(len(types)/2))
+		c.scratch = append(append(c.scratch, nulls...), 1)
+		for i := 0; i < len(types); i += 2 {
+			c.scratch = append(c.scratch, types[i], types[i+1], 0) // no name
+		}
+		nulls, types = nil, nil
+	}
 	var parts [maxExecuteParts][]byte
 	all := append(parts[:0], c.scratch[1:], nulls)
 	if len(types) > 0 {

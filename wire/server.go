@@ -28,6 +28,10 @@ const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | 
 	Transactions | SecureConnection | MultiStatements | MultiResults | PSMultiResults | PluginAuth | ConnectAttrs |
 	PluginAuthLenencClientData | SessionTrack | DeprecateEOF
 
+// serverOptions are offered when Server.Offer has them. With QueryAttributes the argument of every COM_QUERY of a client that
+// has it too goes through SplitQueryAttributes, and of every COM_STMT_EXECUTE through PlainExecute.
+const serverOptions = QueryAttributes
+
 // Server makes sessions out of connections that clients open. Its fields must not change once Accept has been called;
 // Accept may be called by many goroutines at once.
 type Server struct {
@@ -35,6 +39,7 @@ type Server struct {
 	TLS        *tls.Config     // nil: TLS is not offered
 	RequireTLS bool            // refuse logins in clear with error 3159, also from this machine
 	Accounts   Accounts        // who may log in
+	Offer      Capability      // offered besides the usual ones; see serverOptions
 	MaxPacket  int             // largest payload of a command, in bytes; 0 is DefaultMaxPacket
 	Handshake  time.Duration   // how long a login may take; 0 is DefaultHandshake
 	RSA        *rsa.PrivateKey // seals passwords on connections without TLS; made when first needed if nil
@@ -98,7 +103,7 @@ func (s *Server) Accept(ctx context.Context, nc net.Conn, connID uint32) (*Conn,
 func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, error) {
 	salt := newSalt()
 	g := Greeting{
-		Version: s.Version, ConnID: connID, Caps: serverCaps, Status: StatusAutocommit,
+		Version: s.Version, ConnID: connID, Caps: serverCaps | s.Offer&serverOptions, Status: StatusAutocommit,
 		Collation: defaultCollation, Plugin: cachingSHA2, salt: salt,
 	}
 	if s.TLS != nil {

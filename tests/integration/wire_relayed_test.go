@@ -91,12 +91,22 @@ func (p *relayed) session(nc net.Conn) error {
 		if err != nil || cmd == wire.ComQuit {
 			return nil
 		}
-		if cmd == wire.ComQuery && p.preamble != "" && !bytes.EqualFold(arg, []byte("show warnings")) { // of the statement before
-			if err := backend.SendCommand(cmd, []byte(p.preamble), arg); err != nil {
+		if cmd == wire.ComQuery {
+			attrs, statement, err := wire.SplitQueryAttributes(arg, client.Caps())
+			if err != nil {
 				return err
 			}
-			if _, err := backend.ReadResult(0); err != nil {
+			preamble := p.preamble
+			if bytes.EqualFold(statement, []byte("show warnings")) { // of the statement before
+				preamble = ""
+			}
+			if err := backend.SendQuery(attrs, []byte(preamble), statement); err != nil {
 				return err
+			}
+			if preamble != "" {
+				if _, err := backend.ReadResult(0); err != nil {
+					return err
+				}
 			}
 		} else if err := backend.SendCommand(cmd, arg); err != nil {
 			return err
