@@ -58,6 +58,7 @@ type keyFault uint8
 const (
 	keyGood keyFault = iota
 	keyClass
+	keyNull
 	keyFraction
 	keyRange
 	keyNumeric
@@ -71,6 +72,7 @@ const (
 
 var keyFaults = [...]string{
 	keyGood:     "",
+	keyNull:     "is NULL",
 	keyClass:    "is not an integer or a plain string",
 	keyFraction: "has a fraction, and shard keys are integers or strings",
 	keyRange:    "is outside of -9223372036854775808 to 18446744073709551615",
@@ -121,6 +123,41 @@ func (k *key) parse(src []byte, kd kind, minus bool, mode Mode) keyFault {
 	return keyClass
 }
 
+// value reads what was bound to a parameter. The same value is the same key whether it is bound or written.
+func (k *key) value(v Value, minus bool) keyFault {
+	k.text, k.negative, k.size, k.n = false, false, 0, 0
+	switch v.Kind {
+	case ValueUint:
+		k.size = v.Uint
+	case ValueInt:
+		k.size, k.negative = uint64(v.Int), v.Int < 0
+		if k.negative {
+			k.size = -k.size
+		}
+	case ValueBytes:
+		if minus {
+			return keySign
+		}
+		for n, c := range v.Bytes {
+			if fault := k.put(n, c); fault != keyGood {
+				return fault
+			}
+		}
+		return k.content(len(v.Bytes))
+	case ValueNull:
+		return keyNull
+	default:
+		return keyClass
+	}
+	if minus { // of an integer parameter: the sign turns it round
+		k.negative = !k.negative && k.size != 0
+	}
+	if k.negative && k.size > -math.MinInt64 {
+		return keyRange
+	}
+	return keyGood
+}
+
 // integer reads decimal digits, perhaps none.
 func (k *key) integer(digits []byte, minus bool) keyFault {
 	var v uint64
@@ -156,18 +193,31 @@ func (k *key) string(src []byte, mode Mode) keyFault {
 				return keyEscape
 			}
 		}
-		if c < ' ' || c > '~' {
-			return keyByte
+		if fault := k.put(n, c); fault != keyGood {
+			return fault
 		}
-		if n == len(k.bytes) {
-			return keyLong
-		}
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		k.bytes[n] = c
 		n++
 	}
+	return k.content(n)
+}
+
+// put takes the n-th byte of a string.
+func (k *key) put(n int, c byte) keyFault {
+	if c < ' ' || c > '~' {
+		return keyByte
+	}
+	if n == len(k.bytes) {
+		return keyLong
+	}
+	if c >= 'A' && c <= 'Z' {
+		c |= 0x20
+	}
+	k.bytes[n] = c
+	return keyGood
+}
+
+// content decides what a string of n bytes that were put is.
+func (k *key) content(n int) keyFault {
 	all := k.bytes[:n]
 	for n > 0 && k.bytes[n-1] == ' ' {
 		n--

@@ -30,6 +30,7 @@ const (
 	kDecimal // digits with a point
 	kString  // '...' or "..."
 	kOther   // 1e3, 0x1F, x'1F', 0b1, b'1', N'...': never a shard key
+	kParam   // ? of a prepared statement, whose value is known when it is executed
 )
 
 // placeholder bytes stand for literals in a shape. In a client's text outside of quotes they are kBad.
@@ -38,6 +39,7 @@ const (
 	placeDecimal = '\x02'
 	placeString  = '\x03'
 	placeOther   = '\x04'
+	placeParam   = '\x05'
 )
 
 func (k kind) literal() bool { return k >= kInt }
@@ -63,6 +65,8 @@ type lexer struct {
 	skip bool // read uncertain executable comments as comments
 	// shape is set when src is a shape: placeholder bytes are literals.
 	shape bool
+	// bound is set when src is a statement to be prepared: ? is a literal.
+	bound bool
 
 	inExec    bool // between kExecOpen and kExecClose
 	exec      bool // an executable comment was seen
@@ -212,10 +216,15 @@ func (l *lexer) scan() kind {
 		if l.at(1) == '|' {
 			l.pos++
 		}
-	case placeInt, placeDecimal, placeString, placeOther:
+	case placeInt, placeDecimal, placeString, placeOther, placeParam:
 		if l.shape {
 			l.pos++
-			return [...]kind{kInt, kDecimal, kString, kOther}[c-placeInt]
+			return [...]kind{kInt, kDecimal, kString, kOther, kParam}[c-placeInt]
+		}
+	case '?':
+		if l.bound {
+			l.pos++
+			return kParam
 		}
 	}
 	l.pos++

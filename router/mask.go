@@ -16,6 +16,7 @@ const (
 type literal struct {
 	kind       kind
 	start, end int
+	param      int // of a kParam: which of the parameters
 }
 
 // row is one (...) of INSERT ... VALUES: sql[start:end]; like is its row shape, lit its first literal.
@@ -46,6 +47,11 @@ type scan struct {
 	slots int
 	rows  []row
 	likes []rowShape
+	// bind is set while a prepared statement is read: its ? are literals, params of them, with these values when it is
+	// executed.
+	bind   bool
+	params int
+	values func(param int) Value
 	// first is the first token of the statement, kEnd when there is none.
 	first token
 	// fault is where the text cannot be read, or where a second statement begins; -1 if nowhere.
@@ -82,7 +88,7 @@ func (s *scan) release() {
 	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
 		return
 	}
-	s.sql, s.src = nil, nil
+	s.sql, s.src, s.bind, s.values = nil, nil, false, nil
 	scans.Put(s)
 }
 
@@ -91,14 +97,14 @@ func (s *scan) text() []byte { return s.buf[s.base:] }
 
 // read masks a statement. skip reads executable comments whose effect depends on the server as plain comments.
 func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
-	s.lexer = lexer{src: sql, mode: mode, skip: skip}
+	s.lexer = lexer{src: sql, mode: mode, skip: skip, bound: s.bind}
 	s.sql = sql
 	s.buf = append(s.buf[:0], byte(mode))
 	s.buf = append(s.buf, schema...)
 	s.buf = append(s.buf, 0)
 	s.base = len(s.buf)
 	s.lits, s.rows, s.likes, s.origins = s.lits[:0], s.rows[:0], s.likes[:0], s.origins[:0]
-	s.slots, s.depth, s.position = 0, 0, rowsNone
+	s.slots, s.depth, s.params, s.position = 0, 0, 0, rowsNone
 	s.first = token{}
 	s.fault, s.second = -1, false
 
@@ -136,7 +142,10 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		}
 		if t.kind.literal() {
 			s.buf = append(s.buf, placeholder(t.kind))
-			s.lits = append(s.lits, literal(t))
+			s.lits = append(s.lits, literal{t.kind, t.start, t.end, s.params})
+			if t.kind == kParam {
+				s.params++
+			}
 			s.slots++
 		} else {
 			s.buf = append(s.buf, sql[t.start:t.end]...)

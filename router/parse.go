@@ -85,7 +85,7 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		}
 		starts[i] = b.Len()
 		switch {
-		case t.kind == kInt:
+		case t.kind == kInt, t.kind == kParam:
 			fmt.Fprintf(&b, " %d ", marker+t.slot)
 		case t.kind == kDecimal:
 			fmt.Fprintf(&b, " %d.5 ", marker+t.slot)

@@ -72,16 +72,7 @@ func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		}
 		return p, false, nil
 	}
-	var sh *shape
-	if r.cache != nil {
-		sh = r.cache.get(s.buf)
-	}
-	if sh == nil {
-		sh = r.analyse(string(s.text()), schema, mode)
-		if r.cache != nil {
-			r.cache.put(s.buf, sh)
-		}
-	}
+	sh := r.shapeOf(s, schema, mode)
 	if sh.plan != nil {
 		return sh.plan, false, nil
 	}

@@ -137,7 +137,7 @@ func (s *scan) retrace(shape int) int {
 	if shape < 0 {
 		return -1
 	}
-	t := scan{trace: true}
+	t := scan{trace: true, bind: s.bind}
 	t.read(s.sql, "", s.mode, s.skip)
 	return t.source(shape)
 }
@@ -145,7 +145,12 @@ func (s *scan) retrace(shape int) int {
 // place is the backend of the rows with this key.
 func (t *table) place(s *scan, lit literal, minus bool) (int, *reason) {
 	var k key
-	fault := k.parse(s.sql[lit.start:lit.end], lit.kind, minus, s.mode)
+	var fault keyFault
+	if lit.kind == kParam {
+		fault = k.value(s.values(lit.param), minus)
+	} else {
+		fault = k.parse(s.sql[lit.start:lit.end], lit.kind, minus, s.mode)
+	}
 	if fault == keyGood {
 		var shard int
 		if shard, fault = k.shard(t.function, len(t.backends)); fault == keyGood {
@@ -222,6 +227,30 @@ func (in *insert) row(s *scan, r row) (literal, int, *reason) {
 	return lit, b, why
 }
 
+// deal notes for each part of a cut INSERT which parameters its text takes: those before the rows, those of its rows, and
+// those behind them.
+func (sh *shape) deal(s *scan, parts []Part) {
+	first, last := s.rows[0].start, s.rows[len(s.rows)-1].end
+	at := 0 // row
+	for _, lit := range s.lits {
+		if lit.kind != kParam {
+			continue
+		}
+		for at < len(s.rows)-1 && lit.start >= s.rows[at].end {
+			at++
+		}
+		only := -1
+		if lit.start >= first && lit.start < last {
+			_, only, _ = sh.insert.row(s, s.rows[at]) // placed before without a reason
+		}
+		for i := range parts {
+			if only < 0 || parts[i].Backend == only {
+				parts[i].Params = append(parts[i].Params, lit.param)
+			}
+		}
+	}
+}
+
 // cut makes one statement for each backend: the text before the rows, its rows in their order, and the text behind them. At
 // at it was seen that there is more than one backend.
 func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
@@ -250,6 +279,9 @@ func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
 	}
 	for i := range p.Parts {
 		p.Parts[i].SQL = append(p.Parts[i].SQL, tail...)
+	}
+	if s.params > 0 {
+		sh.deal(s, p.Parts)
 	}
 	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
 	return &p, nil, -1
