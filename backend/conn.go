@@ -23,6 +23,7 @@ type Conn struct {
 	lends    uint64    // how often it was lent
 	prepared statements
 	branch   bool // an XA branch lives on it
+	held     bool // its session keeps it: Put does nothing
 	broken   bool // it must be closed
 }
 
@@ -160,6 +161,22 @@ func (c *Conn) Reclaim(lends uint64) bool { return c.b.pool.reclaim(c, lends) }
 // Break marks the connection as unusable: Put closes it.
 func (c *Conn) Break() { c.broken = true }
 
+// Hold keeps the connection out of the pool: Put has no effect until LetGo.
+func (c *Conn) Hold() { c.held = true }
+
+// LetGo ends Hold and gives the connection back, after everything that its user left in the session was reset. It is
+// closed where that fails, or a branch lives on it.
+func (c *Conn) LetGo() {
+	c.held = false
+	if !c.broken && (c.branch || c.reset() != nil) {
+		c.broken = true
+	}
+	c.Put()
+}
+
+// Broken reports whether the connection must be closed.
+func (c *Conn) Broken() bool { return c.broken }
+
 // Abort closes the connection under the hands of its user, who finds out. It may be called from any goroutine.
 func (c *Conn) Abort() { _ = c.NetConn().Close() } // closed by whomever
 
@@ -168,6 +185,9 @@ func (c *Conn) Became(s *Session) { c.state = *s }
 
 // Put gives the connection back: kept if it is clean, closed if it is not.
 func (c *Conn) Put() {
+	if c.held {
+		return
+	}
 	if c.broken || c.Buffered() {
 		c.b.pool.discard(c)
 		return
@@ -229,7 +249,7 @@ func (c *Conn) learnNames() error {
 
 // quiet is how long a connection may be idle before it is looked at: a server that was stopped closes its
 // connections, and the first client to come after that should not pay for it.
-const quiet = 200 * time.Millisecond
+const quiet = 10 * time.Millisecond
 
 // usable reports whether a free connection can be lent.
 func (c *Conn) usable(lifetime time.Duration) bool {

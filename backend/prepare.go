@@ -94,15 +94,15 @@ func (c *Conn) keep(k statementKey, id uint32) error {
 	return nil
 }
 
-// Forget drops a statement that the server refuses to execute as it is, so that it is prepared anew.
-func (c *Conn) Forget(text string) error {
-	k := statementKey{c.state.Schema, c.state.Set, text}
-	id, ok := c.prepared.get(k)
-	if !ok {
-		return nil
+// Forget closes the statement with the server's id, and with it its cursor.
+func (c *Conn) Forget(id uint32) error {
+	for e := c.prepared.order.Front(); e != nil; e = e.Next() {
+		if one := e.Value.(*statement); one.id == id {
+			c.prepared.remove(one.key)
+			return c.closeStatement(id)
+		}
 	}
-	c.prepared.remove(k)
-	return c.closeStatement(id)
+	return nil
 }
 
 // closeStatement tells the server that a statement is not needed any more. There is no answer.

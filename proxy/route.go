@@ -9,34 +9,34 @@ import (
 )
 
 // route sends a statement to the backends of its plan and answers the client.
-func (s *session) route(p *router.Plan, sql []byte) error {
+func (s *session) route(p *router.Plan, r *request) error {
 	if p.ImplicitCommit {
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}
-		return s.single(p, sql)
+		return s.single(p, r)
 	}
 	if p.LastConn {
-		return s.again(p, sql)
+		return s.again(p, r)
 	}
 	if s.tx == nil && !s.autocommit && !(p.Parts[0].Backend == router.AnyBackend && !p.Write) {
 		s.start()
 	}
 	switch {
 	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && s.tx.last == nil:
-		return s.single(p, sql) // it touches no table, so it need not open a branch
+		return s.single(p, r) // it touches no table, so it need not open a branch
 	case s.tx != nil && len(p.Parts) == 1:
-		return s.singleInTx(p, sql)
+		return s.singleInTx(p, r)
 	case s.tx != nil && p.Merge == router.MergeRows:
-		return s.rowsInTx(p, sql)
+		return s.rowsInTx(p, r)
 	case s.tx != nil:
-		return s.writesInTx(p, sql)
+		return s.writesInTx(p, r)
 	case len(p.Parts) == 1:
-		return s.single(p, sql)
+		return s.single(p, r)
 	case p.Merge == router.MergeRows:
-		return s.rows(p, sql)
+		return s.rows(p, r)
 	default:
-		return s.atomic(p, sql)
+		return s.atomic(p, r)
 	}
 }
 
@@ -49,21 +49,21 @@ func (s *session) relayStatus() {
 }
 
 // single runs a statement on one backend, outside of a transaction: the backend's own autocommit decides.
-func (s *session) single(p *router.Plan, sql []byte) error {
+func (s *session) single(p *router.Plan, r *request) error {
 	part := p.Parts[0]
-	conn, err := s.backend(part).Get(s.ctx(), &s.state)
+	conn, err := s.acquire(s.backend(part))
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.singleOn(conn, p.Write, text(part, sql))
+	return s.singleOn(conn, p.Write, r.part(part))
 }
 
-func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
+func (s *session) singleOn(conn *backend.Conn, write bool, r *request) error {
 	s.work.uses(conn)
 	defer conn.Put()
 	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
-	if err := conn.Begin(&s.state, sql); err != nil {
+	if err := r.send(conn, &s.state); err != nil {
 		return s.fail(clientError(err, write))
 	}
 	s.relayStatus()
@@ -71,9 +71,10 @@ func (s *session) singleOn(conn *backend.Conn, write bool, sql []byte) error {
 	if err != nil {
 		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, write) })
 	}
+	s.opened(r, conn, result)
 	if result.Err != nil {
 		s.failed = true
-	} else if result.OK.Status&wire.StatusInTrans != 0 {
+	} else if result.OK.Status&wire.StatusInTrans != 0 && s.cursor == nil {
 		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
 	}
 	return nil
@@ -95,12 +96,12 @@ func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.
 }
 
 // again runs a statement that asks about the session's previous one, on the connection that ran that.
-func (s *session) again(p *router.Plan, sql []byte) error {
+func (s *session) again(p *router.Plan, r *request) error {
 	if s.tx != nil && s.tx.last != nil {
-		return s.onBranch(s.tx.last, p.Write, sql)
+		return s.onBranch(s.tx.last, p.Write, r)
 	}
 	if conn := s.last.conn; conn != nil && conn.Reclaim(s.last.lends) {
-		return s.singleOn(conn, p.Write, sql)
+		return s.singleOn(conn, p.Write, r)
 	}
 	return s.fail(wire.NewError(wire.CodeNotSupported,
 		"this asks about the previous statement, whose connection serves another client by now; ask inside a transaction, or read the answer of the statement itself"))
@@ -113,28 +114,39 @@ type lastStatement struct {
 }
 
 // singleInTx runs a statement on one branch and relays its answer.
-func (s *session) singleInTx(p *router.Plan, sql []byte) error {
+func (s *session) singleInTx(p *router.Plan, r *request) error {
 	part := p.Parts[0]
-	br, err := s.tx.branch(s.ctx(), s.backend(part), &s.state)
+	br, err := s.tx.branch(s.backend(part), s.acquire)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.onBranch(br, p.Write, text(part, sql))
+	return s.onBranch(br, p.Write, r.part(part))
 }
 
-func (s *session) onBranch(br *txBranch, write bool, sql []byte) error {
+func (s *session) onBranch(br *txBranch, write bool, r *request) error {
 	s.tx.last = br
 	s.work.uses(br.Conn())
 	defer s.work.leaves(br.Conn())
-	if err := s.tx.begin(br, &s.state, sql, write); err != nil {
-		return s.fail(s.lose(br, err))
+	if err := s.tx.begin(br, &s.state, r, write); err != nil {
+		return s.fail(s.unsent(br, err))
 	}
 	s.relayStatus()
 	result, err := s.relay.Response(s.conn, br.Conn().Conn)
 	if err != nil {
 		return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 	}
+	s.opened(r, br.Conn(), result)
 	return s.relayed(br, result)
+}
+
+// unsent returns the client's error for a statement that could not be sent on a branch. Only a server's refusal to prepare
+// it leaves the transaction as it was.
+func (s *session) unsent(br *txBranch, err error) *wire.Error {
+	var refused refusedError
+	if errors.As(err, &refused) && !endsTransaction(refused.said, br.Conn().Backend().Facts().RollbackOnTimeout) {
+		return refused.said
+	}
+	return s.lose(br, err)
 }
 
 // relayed looks at what the client was told by a branch.
@@ -150,7 +162,7 @@ func (s *session) relayed(br *txBranch, result wire.Result) error {
 }
 
 // rows concatenates the rows of several backends outside of a transaction.
-func (s *session) rows(p *router.Plan, sql []byte) error {
+func (s *session) rows(p *router.Plan, r *request) error {
 	conns := make([]*backend.Conn, 0, len(p.Parts))
 	defer func() {
 		for _, c := range conns {
@@ -159,7 +171,7 @@ func (s *session) rows(p *router.Plan, sql []byte) error {
 		}
 	}()
 	for _, part := range p.Parts {
-		conn, err := s.backend(part).Get(s.ctx(), &s.state)
+		conn, err := s.acquire(s.backend(part))
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}
@@ -167,7 +179,7 @@ func (s *session) rows(p *router.Plan, sql []byte) error {
 		conns = append(conns, conn)
 	}
 	errs := make([]error, len(conns))
-	parallel(len(conns), func(i int) { errs[i] = conns[i].Begin(&s.state, text(p.Parts[i], sql)) })
+	parallel(len(conns), func(i int) { errs[i] = r.part(p.Parts[i]).send(conns[i], &s.state) })
 	for _, err := range errs {
 		if err != nil {
 			breakAll(conns)
@@ -198,7 +210,7 @@ func breakAll(conns []*backend.Conn) {
 
 // rowsInTx concatenates the rows of several branches. If one fails, the answers of those behind it are unread, so the
 // transaction is rolled back.
-func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
+func (s *session) rowsInTx(p *router.Plan, r *request) error {
 	branches, err := s.branches(p)
 	defer s.leave(branches)
 	if err != nil {
@@ -206,9 +218,9 @@ func (s *session) rowsInTx(p *router.Plan, sql []byte) error {
 	}
 	s.tx.last = branches[len(branches)-1]
 	errs := make([]error, len(branches))
-	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, text(p.Parts[i], sql), p.Write) })
+	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.part(p.Parts[i]), p.Write) })
 	for i, err := range errs {
-		if err != nil {
+		if err != nil { // the others' answers are unread
 			s.breakBranches(branches)
 			return s.fail(s.lose(branches[i], err))
 		}
@@ -244,7 +256,7 @@ func (s *session) breakBranches(branches []*txBranch) {
 func (s *session) branches(p *router.Plan) ([]*txBranch, error) {
 	branches := make([]*txBranch, 0, len(p.Parts))
 	for _, part := range p.Parts {
-		br, err := s.tx.branch(s.ctx(), s.backend(part), &s.state)
+		br, err := s.tx.branch(s.backend(part), s.acquire)
 		if err != nil {
 			return branches, err
 		}
@@ -266,8 +278,8 @@ func (s *session) leave(branches []*txBranch) {
 const statementSavepoint = "`xaproxy statement`"
 
 // writesInTx runs a statement on several branches and answers with the sum of their OK packets.
-func (s *session) writesInTx(p *router.Plan, sql []byte) error {
-	ok, e := s.writes(p, sql, "SAVEPOINT "+statementSavepoint)
+func (s *session) writesInTx(p *router.Plan, r *request) error {
+	ok, e := s.writes(p, r, "SAVEPOINT "+statementSavepoint)
 	if e != nil {
 		return s.fail(e)
 	}
@@ -275,9 +287,9 @@ func (s *session) writesInTx(p *router.Plan, sql []byte) error {
 }
 
 // atomic runs a statement on several backends outside of a transaction, in one of its own.
-func (s *session) atomic(p *router.Plan, sql []byte) error {
+func (s *session) atomic(p *router.Plan, r *request) error {
 	s.start()
-	ok, e := s.writes(p, sql)
+	ok, e := s.writes(p, r)
 	if e != nil {
 		s.abandon()
 		return s.fail(e)
@@ -290,7 +302,7 @@ func (s *session) atomic(p *router.Plan, sql []byte) error {
 
 // writes runs the parts of a statement on their branches in parallel. With a lead, a savepoint, a part that fails
 // undoes the others; without one the caller rolls back. After an error s.tx is nil if the transaction is over.
-func (s *session) writes(p *router.Plan, sql []byte, lead ...string) (wire.OK, *wire.Error) {
+func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *wire.Error) {
 	branches, err := s.branches(p)
 	defer s.leave(branches)
 	if err != nil {
@@ -303,7 +315,7 @@ func (s *session) writes(p *router.Plan, sql []byte, lead ...string) (wire.OK, *
 		s.tx.xa.Wrote(br.index)
 	}
 	parallel(len(branches), func(i int) {
-		if errs[i] = s.tx.begin(branches[i], &s.state, text(p.Parts[i], sql), false, lead...); errs[i] == nil {
+		if errs[i] = s.tx.begin(branches[i], &s.state, r.part(p.Parts[i]), false, lead...); errs[i] == nil {
 			started[i] = true
 			oks[i], errs[i] = branches[i].Conn().Result()
 		}
@@ -312,8 +324,12 @@ func (s *session) writes(p *router.Plan, sql []byte, lead ...string) (wire.OK, *
 	var failed *wire.Error
 	for i, err := range errs {
 		var said *wire.Error
+		var refused refusedError
 		switch {
 		case err == nil:
+		case errors.As(err, &refused) && failed == nil:
+			failed = refused.said
+		case errors.As(err, &refused):
 		case !started[i] || !errors.As(err, &said) || endsTransaction(said, branches[i].Conn().Backend().Facts().RollbackOnTimeout):
 			return wire.OK{}, s.lose(branches[i], err)
 		case failed == nil:

@@ -32,16 +32,18 @@ type Options struct {
 
 // Server accepts clients. Its methods are safe for concurrent use.
 type Server struct {
-	cfg      *config.Config
-	backends []*backend.Backend
-	router   *router.Router
-	xa       *xa.Coordinator
-	wire     *wire.Server
-	users    map[string]*user
-	mode     router.Mode // of a session that has not changed sql_mode
-	logger   zerolog.Logger
-	lastID   atomic.Uint32
-	gate     gate
+	cfg       *config.Config
+	backends  []*backend.Backend
+	router    *router.Router
+	xa        *xa.Coordinator
+	wire      *wire.Server
+	users     map[string]*user
+	mode      router.Mode // of a session that has not changed sql_mode
+	logger    zerolog.Logger
+	started   time.Time
+	lastID    atomic.Uint32
+	questions atomic.Uint64 // commands of all clients
+	gate      gate
 
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
@@ -71,7 +73,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator,
-		users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
+		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),
 		},
@@ -182,10 +184,18 @@ func (s *Server) admit(session *session) *wire.Error {
 func (s *Server) dismiss(session *session) {
 	s.mu.Lock()
 	delete(s.open, session)
+	s.mu.Unlock()
+	s.leave(session)
+}
+
+// leave takes a session off its user's count.
+func (s *Server) leave(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if session.user != nil {
 		session.user.open--
+		session.user = nil
 	}
-	s.mu.Unlock()
 }
 
 // enter counts a session for its user, or says why it may not have another one.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,15 +18,13 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// session is one client connection. Its goroutine owns every field but work; others may also read what the handshake
-// set once it is ready.
+// session is one client connection. Its goroutine owns every field but work.
 type session struct {
 	srv *Server
 	id  uint32
 	net net.Conn
 
-	ready atomic.Bool // logged in: what the handshake sets may be read by others
-	work  work
+	work work
 
 	conn  *wire.Conn
 	user  *user
@@ -39,6 +36,11 @@ type session struct {
 	autocommit bool
 	tx         *transaction // nil outside of a transaction
 	last       lastStatement
+
+	statements map[uint32]*prepared // of COM_STMT_PREPARE
+	lastID     uint32               // of statements
+	cursor     *cursor              // that the present execution has opened
+	pins       map[int]*pin         // by backend
 
 	more   bool // another statement of the same packet follows
 	failed bool // the present statement was answered with an error
@@ -52,12 +54,14 @@ func (s *session) serve() {
 		if r := recover(); r != nil { // one client's misfortune costs no other client anything
 			s.srv.logger.Error().Uint32("conn", s.id).Interface("panic", r).Bytes("stack", debug.Stack()).Msg("session failed")
 			s.abandon()
+			s.unpin()
 		}
 	}()
 	err := s.accept()
 	if err == nil {
 		err = s.commands()
 		s.abandon()
+		s.unpin()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.log.Debug().Err(err).Msg("session ended")
@@ -73,7 +77,13 @@ func (s *session) accept() error {
 		return err
 	}
 	s.conn, s.login = conn, login
-	s.log = s.log.With().Str("user", login.User).Logger()
+	return s.welcome()
+}
+
+// welcome makes the session that of the user who has just logged in, and answers.
+func (s *session) welcome() error {
+	login := s.login
+	s.log = s.srv.logger.With().Uint32("conn", s.id).Str("user", login.User).Logger()
 	if e := s.srv.enter(s, s.srv.users[login.User]); e != nil {
 		return s.turnAway(e)
 	}
@@ -88,7 +98,7 @@ func (s *session) accept() error {
 		}
 		s.state.Schema = login.Schema
 	}
-	s.ready.Store(true)
+	s.work.belongs(s.user)
 	s.log.Debug().Msg("session started")
 	return s.conn.WriteOK(wire.OK{Status: s.status()})
 }
@@ -107,6 +117,7 @@ func (s *session) reset() {
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
 	s.variables, s.nextTx = nil, ""
+	s.statements = nil
 	s.mode, s.autocommit = s.srv.mode, true
 }
 
@@ -119,34 +130,20 @@ func (s *session) commands() error {
 			return s.unreadable(err)
 		}
 		s.more, s.failed = false, false
+		s.srv.questions.Add(1)
 		if command == wire.ComQuit {
 			return nil
 		}
 		s.work.begin(time.Now())
 		err = s.command(command, arg)
 		s.work.end()
+		if err == nil {
+			err = s.lostPin()
+		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-func (s *session) command(command wire.Command, arg []byte) error {
-	switch command {
-	case wire.ComQuery:
-		return s.query(arg)
-	case wire.ComPing:
-		return s.ok(wire.OK{})
-	case wire.ComInitDB:
-		return s.use(string(arg))
-	case wire.ComResetConnection:
-		s.abandon()
-		s.reset()
-		return s.ok(wire.OK{})
-	case wire.ComStmtClose, wire.ComStmtSendLongData:
-		return nil // these have no answer, also when there is no such statement
-	}
-	return s.fail(wire.NewError(wire.CodeUnknownCommand, "%s is not supported by xaproxy", command))
 }
 
 // query runs the statements of a COM_QUERY. Only a client that asked for multi-statements may send more than one:

@@ -15,17 +15,30 @@ func (s *session) statement(sql []byte) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
+	return s.carryOut(plan, &request{sql: sql})
+}
+
+// forbidden says why the user may not run a statement.
+func (s *session) forbidden(plan *router.Plan) *wire.Error {
 	for _, schema := range plan.Schemas {
 		if !s.user.mayUse(schema) {
-			return s.fail(wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema))
+			return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
 		}
 	}
 	if plan.Write && s.user.readOnly {
-		return s.fail(wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User))
+		return wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User)
+	}
+	return nil
+}
+
+// carryOut does what the plan says and answers the client.
+func (s *session) carryOut(plan *router.Plan, r *request) error {
+	if e := s.forbidden(plan); e != nil {
+		return s.fail(e)
 	}
 	switch plan.Verb {
 	case router.Route:
-		return s.route(plan, sql)
+		return s.route(plan, r)
 	case router.Empty:
 		return s.fail(&wire.Error{Errno: 1065, State: "42000", Message: "Query was empty"})
 	case router.Use:
@@ -184,12 +197,4 @@ func (s *session) backend(part router.Part) *backend.Backend {
 		return s.tx.last.Conn().Backend()
 	}
 	return s.srv.home(s.state.Schema)
-}
-
-// text returns what a part's backend is sent.
-func text(part router.Part, sql []byte) []byte {
-	if part.SQL == nil {
-		return sql
-	}
-	return part.SQL
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -34,11 +33,11 @@ func newTransaction(c *xa.Coordinator, opening string) *transaction {
 
 // branch returns the transaction's branch on a backend, opening one if it has none. XA START travels with the first
 // statement. An error is a *wire.Error, and the transaction is as it was.
-func (t *transaction) branch(ctx context.Context, b *backend.Backend, state *backend.Session) (*txBranch, error) {
+func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) (*backend.Conn, error)) (*txBranch, error) {
 	if br, ok := t.branches[b.Index]; ok {
 		return br, nil
 	}
-	conn, err := b.Get(ctx, state)
+	conn, err := acquire(b)
 	if err != nil {
 		return nil, err
 	}
@@ -53,18 +52,18 @@ func (t *transaction) branch(ctx context.Context, b *backend.Backend, state *bac
 
 // begin sends a statement on a branch, after the client's savepoints if the branch is new and after lead. It may run
 // for several branches at once.
-func (t *transaction) begin(br *txBranch, state *backend.Session, sql []byte, write bool, lead ...string) error {
+func (t *transaction) begin(br *txBranch, state *backend.Session, r *request, write bool, lead ...string) error {
 	if write {
 		t.xa.Wrote(br.index) // before it is sent: a lost answer must not make a writer look like a reader
 	}
 	if br.Started() {
-		return br.Begin(state, sql, "", lead...)
+		return r.sendOn(br.Branch, state, "", lead...)
 	}
 	all := make([]string, 0, len(t.savepoints)+len(lead))
 	for _, name := range t.savepoints {
 		all = append(all, "SAVEPOINT "+backend.Quote(name))
 	}
-	return br.Begin(state, sql, t.opening, append(all, lead...)...)
+	return r.sendOn(br.Branch, state, t.opening, append(all, lead...)...)
 }
 
 // commit ends the transaction.

@@ -2,18 +2,35 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/wire"
 )
 
 // work is what others may see and interrupt of a session: whether it runs a statement, since when, and where.
 type work struct {
 	mu    sync.Mutex // protects following fields; held while a kill is sent, so that it hits what it was meant for
+	user  *user      // whose session it is; nil before the login
 	since time.Time  // when the statement began; zero between statements
 	conns []*backend.Conn
+}
+
+// belongs notes whose session it is.
+func (w *work) belongs(u *user) {
+	w.mu.Lock()
+	w.user = u
+	w.mu.Unlock()
+}
+
+// owner returns whose session it is.
+func (w *work) owner() *user {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.user
 }
 
 // begin notes that a statement runs.
@@ -103,15 +120,12 @@ func (s *Server) watch(ctx context.Context) {
 
 // overdue says why the session's statement must be ended, or nothing. It is called by the watcher.
 func (s *session) overdue(now time.Time) string {
-	if !s.ready.Load() {
-		return ""
-	}
-	took, limit := s.work.running(now), s.user.limit
+	took, user := s.work.running(now), s.work.owner()
 	switch {
-	case took < watchInterval:
+	case took < watchInterval || user == nil:
 	case hungUp(s.net):
 		return "client went away while its statement ran"
-	case limit > 0 && took > limit:
+	case user.limit > 0 && took > user.limit:
 		return "statement ran for longer than max_execution_time"
 	}
 	return ""
@@ -126,6 +140,30 @@ func (s *Server) sessions() []*session {
 		all = append(all, one)
 	}
 	return all
+}
+
+// kill answers KILL and COM_PROCESS_KILL. The ids are those of xaproxy, which clients got in their handshake; a user may
+// end what is its own.
+func (s *session) kill(id uint64, query bool) error {
+	all := s.srv.sessions()
+	i := slices.IndexFunc(all, func(one *session) bool { return uint64(one.id) == id && one.work.owner() != nil })
+	switch {
+	case i < 0:
+		return s.fail(&wire.Error{Errno: 1094, State: "HY000", Message: fmt.Sprintf("Unknown thread id: %d", id)})
+	case all[i].work.owner() != s.user:
+		return s.fail(&wire.Error{Errno: 1095, State: "HY000", Message: fmt.Sprintf("You are not owner of thread %d", id)})
+	case all[i] == s: // it runs nothing but this
+		e := wire.NewError(wire.CodeQueryInterrupted, "Query execution was interrupted")
+		if err := s.fail(e); err != nil || query {
+			return err
+		}
+		return e
+	case query:
+		all[i].work.kill()
+	default:
+		all[i].terminate()
+	}
+	return s.ok(wire.OK{})
 }
 
 // terminate ends the session: its statement is killed, its client disconnected, its transaction rolled back.

@@ -63,7 +63,9 @@ var (
 	}
 	prepareValues = []Value{
 		i64(0), i64(1), i64(5), i64(-5), i64(-9223372036854775808), u64(18446744073709551615), u64(7), text("7"), text("-7"),
-		text("Anna"), text("anna  "), text("O'Neill"), text(`back\slash`), text(""), text("7x"), text("ä"), {Kind: ValueNull}, {Kind: ValueOther},
+		text("Anna"), text("anna  "), text("O'Neill"), text(`back\slash`), text(""), text("7x"), text("ä"),
+		{Kind: ValueNull},
+		{Kind: ValueOther},
 	}
 )
 

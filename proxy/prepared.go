@@ -1,0 +1,282 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// prepared is a client's statement of COM_STMT_PREPARE. The client knows it by a number of the session's; each backend
+// connection that executes it prepares it for itself.
+type prepared struct {
+	text   string
+	schema string // that was current when it was prepared: its tables are looked up there for ever
+	routed *router.Statement
+	params int
+	types  []byte         // of the parameters, as the client bound them last
+	long   map[int][]byte // parameters sent as long data, until the next execution or reset
+	size   int            // of long, in bytes
+	cursor *cursor        // open, or nil
+}
+
+// cursor is rows that the client fetches piece by piece, from the connection that executed the statement.
+type cursor struct {
+	conn *backend.Conn
+	id   uint32 // the server's, of the statement
+}
+
+// maxPrepared is how many statements a session may have, the default of a server's max_prepared_stmt_count.
+const maxPrepared = 16382
+
+// pinCursor is the reason to keep a connection while a client fetches from it.
+const pinCursor = "open cursor"
+
+// prepare answers COM_STMT_PREPARE. A backend that may execute the statement describes its parameters and columns.
+func (s *session) prepare(sql []byte) error {
+	if len(s.statements) >= maxPrepared {
+		return s.fail(&wire.Error{
+			Errno: 1461, State: "42000", Message: "Can't create more than max_prepared_stmt_count statements (current value: 16382); close some",
+		})
+	}
+	routed, err := s.srv.router.Prepare(sql, s.state.Schema, s.mode)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	plan := routed.Any()
+	if e := s.forbidden(plan); e != nil {
+		return s.fail(e)
+	}
+	p := &prepared{text: string(sql), schema: s.state.Schema, routed: routed, params: routed.Params}
+	s.lastID++
+	id := s.lastID
+	if plan.Verb != router.Route { // the session carries it out itself
+		if err := s.conn.WritePrepared(wire.Prepared{ID: id}); err != nil {
+			return err
+		}
+		s.keep(id, p)
+		return nil
+	}
+	described, err := s.describe(plan, p.text, id)
+	if described {
+		s.keep(id, p)
+	}
+	return err
+}
+
+func (s *session) keep(id uint32, p *prepared) {
+	if s.statements == nil {
+		s.statements = make(map[uint32]*prepared)
+	}
+	s.statements[id] = p
+}
+
+// describe prepares the text on a backend and relays what it says, under the session's id.
+func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
+	conn, release, err := s.aside(s.backend(plan.Parts[0]))
+	if err != nil {
+		return false, s.fail(clientError(err, false))
+	}
+	defer release()
+	if err := conn.Ready(&s.state); err != nil {
+		return false, s.fail(clientError(err, false))
+	}
+	if err := conn.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {
+		return false, s.fail(clientError(conn.Lost(err), false))
+	}
+	s.relayStatus()
+	answer, err := s.relay.Prepare(s.conn, conn.Conn, id)
+	if err != nil {
+		return false, s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, false) })
+	}
+	if answer.Err != nil {
+		s.failed = true
+		return false, nil
+	}
+	return true, conn.Keep(text, answer.ID)
+}
+
+// aside lends a connection for something that is no part of the transaction: that of a branch, if the backend has one,
+// because tables that the transaction made are only known there.
+func (s *session) aside(b *backend.Backend) (conn *backend.Conn, release func(), err error) {
+	if s.tx != nil {
+		if br, ok := s.tx.branches[b.Index]; ok && br.Started() {
+			conn = br.Conn()
+			s.work.uses(conn)
+			return conn, func() { s.work.leaves(conn) }, nil
+		}
+	}
+	if conn, err = s.acquire(b); err != nil {
+		return nil, nil, err
+	}
+	s.work.uses(conn)
+	return conn, func() {
+		s.work.leaves(conn)
+		conn.Put()
+	}, nil
+}
+
+// execute answers COM_STMT_EXECUTE: the bound values say where it goes, and a statement that the session carries out
+// itself, such as COMMIT, takes the same way as its text would.
+func (s *session) execute(arg []byte) error {
+	p, e := s.lookUp(wire.ComStmtExecute, arg)
+	if e != nil {
+		return s.fail(e)
+	}
+	s.closeCursor(p)
+	r := &request{text: p.text, schema: p.schema, bound: &binding{long: p.long}}
+	x := &r.bound.execute
+	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
+		return s.fail(wire.NewError(wire.CodeMalformed, "%v", err))
+	}
+	p.types = append(p.types[:0], x.Types...)
+	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	if plan.Verb != router.Route {
+		r.sql = []byte(p.text)
+	}
+	if x.Flags != 0 && len(plan.Parts) != 1 {
+		x.Flags = 0 // rows of several backends come at once: a server, too, may ignore the wish for a cursor
+	}
+	err = s.carryOut(plan, r)
+	p.long, p.size = nil, 0
+	if s.cursor != nil {
+		p.cursor, s.cursor = s.cursor, nil
+	}
+	return err
+}
+
+func (p *prepared) isLong(i int) bool {
+	_, ok := p.long[i]
+	return ok
+}
+
+// value is what the router sees of a parameter.
+func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
+	if data, ok := long[i]; ok {
+		return router.Value{Kind: router.ValueBytes, Bytes: data}
+	}
+	if x.Null(i) {
+		return router.Value{Kind: router.ValueNull}
+	}
+	if bits, ok := x.Integer(i); ok {
+		if x.Unsigned(i) {
+			return router.Value{Kind: router.ValueUint, Uint: bits}
+		}
+		return router.Value{Kind: router.ValueInt, Int: int64(bits)}
+	}
+	if text, ok := x.Text(i); ok {
+		return router.Value{Kind: router.ValueBytes, Bytes: text}
+	}
+	return router.Value{Kind: router.ValueOther}
+}
+
+// sendLongData notes a piece of a parameter. There is no answer, so what is wrong is said by the next execution; what is
+// too large ends the session.
+func (s *session) sendLongData(arg []byte) error {
+	p, e := s.lookUp(wire.ComStmtSendLongData, arg)
+	if e != nil || len(arg) < 6 {
+		return nil
+	}
+	i, data := int(binary.LittleEndian.Uint16(arg[4:])), arg[6:]
+	if i >= p.params {
+		return nil
+	}
+	if p.size += len(data); p.size > int(s.srv.cfg.Server.MaxPacket) {
+		return wire.NewError(wire.CodePacketTooLarge, "long data of a statement is larger than max_packet")
+	}
+	if p.long == nil {
+		p.long = make(map[int][]byte)
+	}
+	p.long[i] = append(p.long[i], data...)
+	return nil
+}
+
+// resetStatement answers COM_STMT_RESET: long data is dropped and the cursor closed.
+func (s *session) resetStatement(arg []byte) error {
+	p, e := s.lookUp(wire.ComStmtReset, arg)
+	if e != nil {
+		return s.fail(e)
+	}
+	p.long, p.size = nil, 0
+	s.closeCursor(p)
+	return s.ok(wire.OK{})
+}
+
+// closeStatement carries COM_STMT_CLOSE out. There is no answer. Backend connections keep the statement for whoever
+// sends the same text next.
+func (s *session) closeStatement(arg []byte) {
+	if p, e := s.lookUp(wire.ComStmtClose, arg); e == nil {
+		s.closeCursor(p)
+		delete(s.statements, binary.LittleEndian.Uint32(arg))
+	}
+}
+
+// fetch answers COM_STMT_FETCH from the connection that has the cursor.
+func (s *session) fetch(arg []byte) error {
+	p, e := s.lookUp(wire.ComStmtFetch, arg)
+	if e != nil {
+		return s.fail(e)
+	}
+	if p.cursor == nil || len(arg) < 8 {
+		return s.fail(&wire.Error{Errno: 1421, State: "HY000", Message: "The statement has no open cursor."})
+	}
+	conn := p.cursor.conn
+	s.work.uses(conn)
+	defer s.work.leaves(conn)
+	var head [4]byte
+	binary.LittleEndian.PutUint32(head[:], p.cursor.id)
+	if err := conn.SendCommand(wire.ComStmtFetch, head[:], arg[4:8]); err != nil {
+		return s.fail(clientError(conn.Lost(err), false))
+	}
+	s.relayStatus()
+	result, err := s.relay.Rows(s.conn, conn.Conn)
+	if err != nil {
+		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, false) })
+	}
+	if result.Err != nil {
+		s.failed = true
+	}
+	if result.Err != nil || result.OK.Status&wire.StatusLastRowSent != 0 {
+		p.cursor = nil
+		s.letGo(conn.Backend(), pinCursor)
+	}
+	return nil
+}
+
+// opened notes whether the execution has opened a cursor, whose connection is kept for the client then.
+func (s *session) opened(r *request, conn *backend.Conn, result wire.Result) {
+	if r.bound == nil || result.Err != nil || result.OK.Status&wire.StatusCursorExists == 0 {
+		return
+	}
+	s.hold(conn, pinCursor)
+	s.cursor = &cursor{conn, r.bound.id}
+}
+
+// closeCursor gives up the rows that the client has not fetched.
+func (s *session) closeCursor(p *prepared) {
+	c := p.cursor
+	if c == nil {
+		return
+	}
+	p.cursor = nil
+	if err := c.conn.Forget(c.id); err != nil { // closing the statement closes its cursor; the loss is found out by LetGo
+		s.log.Debug().Err(err).Msg("closing a cursor failed")
+	}
+	s.letGo(c.conn.Backend(), pinCursor)
+}
+
+// lookUp returns the statement that a command names.
+func (s *session) lookUp(command wire.Command, arg []byte) (*prepared, *wire.Error) {
+	if len(arg) < 4 {
+		return nil, malformed(command)
+	}
+	id := binary.LittleEndian.Uint32(arg)
+	if p, ok := s.statements[id]; ok {
+		return p, nil
+	}
+	return nil, wire.NewError(wire.CodeUnknownStatement, "Unknown prepared statement handler (%d) given to %s", id, command)
+}
