@@ -116,7 +116,7 @@ func (a *Account) verifySHA2(proof, salt []byte) (right, known bool) {
 
 // verifyPassword checks the password itself against the stored hash of caching_sha2_password, and keeps what the fast path
 // needs when it is right.
-func (a *Account) verifyPassword(password string) bool {
+func (a *Account) verifyPassword(password []byte) bool {
 	if a.stored == nil || len(password) > maxPassword || !a.stored.matches(password) {
 		return false
 	}

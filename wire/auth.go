@@ -60,7 +60,7 @@ func nativeScramble(password string, salt []byte) []byte {
 }
 
 // sha2Hash is what a server caches for caching_sha2_password: SHA256(SHA256(password)).
-func sha2Hash(password string) [sha256.Size]byte {
+func sha2Hash[S ~string | ~[]byte](password S) [sha256.Size]byte {
 	first := sha256.Sum256([]byte(password))
 	return sha256.Sum256(first[:])
 }
@@ -113,20 +113,23 @@ func encryptPassword(password string, salt, publicKey []byte) ([]byte, error) {
 }
 
 // decryptPassword opens what encryptPassword sealed.
-func decryptPassword(sealed, salt []byte, key *rsa.PrivateKey) (string, error) {
+func decryptPassword(sealed, salt []byte, key *rsa.PrivateKey) ([]byte, error) {
 	plain, err := rsa.DecryptOAEP(sha1.New(), nil, key, sealed, nil)
 	if err != nil {
-		return "", errors.New("the encrypted password cannot be decrypted")
+		return nil, errors.New("the encrypted password cannot be decrypted")
 	}
-	return cString(xor(plain, salt))
+	for i := range plain {
+		plain[i] ^= salt[i%len(salt)]
+	}
+	return cString(plain)
 }
 
-// cString returns the text before the zero byte that must end p.
-func cString(p []byte) (string, error) {
+// cString returns the part of p before the zero byte that must end it.
+func cString(p []byte) ([]byte, error) {
 	if len(p) == 0 || p[len(p)-1] != 0 {
-		return "", malformed("password packet")
+		return nil, malformed("password packet")
 	}
-	return string(p[:len(p)-1]), nil
+	return p[:len(p)-1], nil
 }
 
 // switchRequest is the server's request to authenticate again, with another plugin and a new salt.

@@ -250,6 +250,12 @@ func (c *Conn) swap(buf []byte) []byte {
 	return old
 }
 
+// wipe overwrites what the read buffer holds of bytes that have been read.
+func (c *Conn) wipe() {
+	clear(c.rbuf[:c.r])
+	clear(c.rbuf[c.w:])
+}
+
 // unexpected turns the end of the stream, where it must not end, into io.ErrUnexpectedEOF.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {

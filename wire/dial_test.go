@@ -208,10 +208,10 @@ func TestSealedPassword(t *testing.T) {
 	if bytes.Equal(a, b) || bytes.Contains(a, []byte(testPassword)) {
 		t.Error("the password is not sealed")
 	}
-	if got, err := decryptPassword(a, salt, s.key); err != nil || got != testPassword {
+	if got, err := decryptPassword(a, salt, s.key); err != nil || string(got) != testPassword {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, err := decryptPassword(a, newSalt(), s.key); err == nil && got == testPassword {
+	if got, err := decryptPassword(a, newSalt(), s.key); err == nil && string(got) == testPassword {
 		t.Error("the salt does not matter")
 	}
 }

@@ -62,6 +62,9 @@ type Login struct {
 	Attrs     map[string]string // connection attributes; nil without any
 	TLS       bool
 	ConnID    uint32
+	// ClientCert: the client has shown a certificate that tls.Config.ClientCAs vouch for. Whether it must, and whether it is
+	// verified, is up to tls.Config.ClientAuth.
+	ClientCert bool
 
 	salt   []byte // of the greeting
 	secure bool   // nobody can listen: TLS or a unix socket
@@ -122,6 +125,9 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 	l := &Login{
 		User: p.user, Schema: p.schema, Collation: uint16(p.collation), Caps: c.caps, Attrs: p.attrs,
 		TLS: inTLS, ConnID: connID, salt: salt, secure: inTLS,
+	}
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		l.ClientCert = len(tc.ConnectionState().VerifiedChains) > 0
 	}
 	if _, local := c.NetConn().(*net.UnixConn); local {
 		l.secure = true
@@ -300,26 +306,29 @@ func (a *serverAuth) verify(account *Account) (bool, error) {
 	if err != nil {
 		return false, errors.Join(a.deny(), err)
 	}
-	return account.verifyPassword(password), nil
+	right = account.verifyPassword(password)
+	clear(password)
+	a.conn.wipe()
+	return right, nil
 }
 
 // password returns the password itself, which p holds: in clear where nobody can listen, otherwise sealed with the RSA
-// key, which the client may ask for first.
-func (a *serverAuth) password(p []byte) (string, error) {
+// key, which the client may ask for first. The caller wipes it.
+func (a *serverAuth) password(p []byte) ([]byte, error) {
 	if a.secure {
 		return cString(p)
 	}
 	a.server.keyOnce.Do(a.server.makeKey)
 	if a.server.keyErr != nil {
-		return "", fmt.Errorf("make an RSA key: %w", a.server.keyErr)
+		return nil, fmt.Errorf("make an RSA key: %w", a.server.keyErr)
 	}
 	if len(p) == 1 && p[0] == sha2RequestKey {
 		if err := a.conn.send(append([]byte{headerMore}, a.server.publicKey...)); err != nil {
-			return "", err
+			return nil, err
 		}
 		var err error
 		if p, err = a.read(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	return decryptPassword(p, a.salt, a.server.key)

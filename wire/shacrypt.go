@@ -47,14 +47,14 @@ func parseSHA256Crypt(h string) (*sha256Crypt, error) {
 }
 
 // matches reports whether the hash is that of the password.
-func (s *sha256Crypt) matches(password string) bool {
+func (s *sha256Crypt) matches(password []byte) bool {
 	return subtle.ConstantTimeCompare([]byte(crypt256(password, s.salt, s.rounds)), []byte(s.digest)) == 1
 }
 
 // crypt256 is the digest of SHA-crypt with SHA-256, in its own base 64. The numbers in the comments are the steps of
 // Drepper's description.
-func crypt256(password, salt string, rounds int) string {
-	pw, sl := []byte(password), []byte(salt)
+func crypt256[S ~string | ~[]byte](password S, salt string, rounds int) string {
+	pw, sl := []byte(password), []byte(salt) // bytes are not copied: whoever has them wipes them
 
 	// 4-8: digest B
 	b := sha256.New()
