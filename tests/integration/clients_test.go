@@ -172,7 +172,8 @@ func TestCommandLineTransfer(t *testing.T) {
 	}
 }
 
-// sysbench runs its transactions through xaproxy, which makes a branch of each.
+// sysbench runs its transactions through xaproxy, which makes a branch of each, as text and as prepared statements, COMMIT
+// included.
 func TestSysbench(t *testing.T) {
 	program, err := exec.LookPath("sysbench")
 	if err != nil {
@@ -190,10 +191,10 @@ func TestSysbench(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sysbench := func(what string) string {
-			cmd, cancel := command(t, program, "oltp_read_write", "--db-ps-mode=disable", "--mysql-host="+host, "--mysql-port="+port,
+		sysbench := func(what string, options ...string) string {
+			cmd, cancel := command(t, program, append(options, "oltp_read_write", "--mysql-host="+host, "--mysql-port="+port,
 				"--mysql-user="+proxytest.User, "--mysql-password="+proxytest.Password, "--mysql-db="+schema,
-				"--tables=2", "--table-size=1000", "--threads=4", "--time=0", "--events="+strconv.Itoa(events), what)
+				"--tables=2", "--table-size=1000", "--threads=4", "--time=0", "--events="+strconv.Itoa(events), what)...)
 			defer cancel()
 			out, err := cmd.CombinedOutput()
 			if err != nil || bytes.Contains(out, []byte("FATAL")) {
@@ -202,10 +203,12 @@ func TestSysbench(t *testing.T) {
 			return string(out)
 		}
 		sysbench("prepare")
-		out := sysbench("run")
-		m := regexp.MustCompile(`transactions:\s+(\d+)`).FindStringSubmatch(out)
-		if m == nil || m[1] != strconv.Itoa(events) {
-			t.Errorf("on %s not all of %d transactions were done:\n%s", kind, events, out)
+		for _, mode := range []string{"--db-ps-mode=disable", "--db-ps-mode=auto"} {
+			out := sysbench("run", mode)
+			m := regexp.MustCompile(`transactions:\s+(\d+)`).FindStringSubmatch(out)
+			if m == nil || m[1] != strconv.Itoa(events) {
+				t.Errorf("on %s with %s not all of %d transactions were done:\n%s", kind, mode, events, out)
+			}
 		}
 		sysbench("cleanup")
 		left, err := server.Prepared(t.Context())
