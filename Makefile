@@ -46,7 +46,7 @@ bench: ## CPU of the proxy against haproxy and a direct connection, and allocati
 CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10m" for longer)
 	tests/setup.sh demo
-	for mix in mariadb,mariadb mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
+	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
