@@ -41,8 +41,8 @@ func (b *Branch) Conn() *Conn { return b.conn }
 
 // Begin sends a statement of the client; the first one starts the branch, with opening between what the session
 // needs and XA START (SET TRANSACTION), and lead after it (savepoints). See Conn.Begin for the errors.
-func (b *Branch) Begin(s *Session, sql []byte, opening string, lead ...string) error {
-	if err := b.conn.Begin(s, sql, b.lead(opening, lead)...); err != nil {
+func (b *Branch) Begin(s *Session, attrs, sql []byte, opening string, lead ...string) error {
+	if err := b.conn.Begin(s, attrs, sql, b.lead(opening, lead)...); err != nil {
 		return err
 	}
 	b.state = branchActive
@@ -162,7 +162,7 @@ func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
 		}
 		c.lead = append(c.lead, v...)
 	}
-	if err := c.SendCommand(wire.ComQuery, c.lead); err != nil {
+	if err := c.SendQuery(nil, c.lead); err != nil {
 		return c.Lost(err)
 	}
 	var refused error

@@ -30,16 +30,16 @@ type Conn struct {
 // Backend returns the backend that the connection leads to.
 func (c *Conn) Backend() *Backend { return c.b }
 
-// Begin sends one statement and makes the connection ready to read its answer. In front of the statement and in the
+// Begin sends one statement, with its query attributes if there are any, and makes the connection ready to read its answer. In front of the statement and in the
 // same packet travel the statements that the connection lacks to be in the state s, and then those of lead (XA START,
 // SAVEPOINT ...). A server stops at the first error, so the statement runs only if all of them succeeded; this is what
 // makes XA START safe without a round trip of its own.
 //
 // An error means that the statement did not run: a *wire.Error is what the server said to one of the leading
 // statements, anything else means that the connection broke. The connection is closed on the next Put in both cases.
-func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
+func (c *Conn) Begin(s *Session, attrs, sql []byte, lead ...string) error {
 	if c.state == *s && len(lead) == 0 {
-		if err := c.SendCommand(wire.ComQuery, sql); err != nil {
+		if err := c.SendQuery(attrs, sql); err != nil {
 			return c.Lost(err)
 		}
 		return nil
@@ -48,7 +48,7 @@ func (c *Conn) Begin(s *Session, sql []byte, lead ...string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.SendCommand(wire.ComQuery, c.lead, sql); err != nil {
+	if err := c.SendQuery(attrs, c.lead, sql); err != nil {
 		return c.Lost(err)
 	}
 	return c.led(n, s)
@@ -64,7 +64,7 @@ func (c *Conn) Ready(s *Session, lead ...string) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	if err := c.SendCommand(wire.ComQuery, c.lead[:len(c.lead)-1]); err != nil {
+	if err := c.SendQuery(nil, c.lead[:len(c.lead)-1]); err != nil {
 		return c.Lost(err)
 	}
 	return c.led(n, s)
@@ -107,15 +107,13 @@ func (c *Conn) led(n int, s *Session) error {
 
 // Exec runs a statement of our own that answers with an OK.
 func (c *Conn) Exec(sql string) error {
-	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
-		return c.Lost(err)
-	}
-	return c.Expect()
+	_, err := c.Query(sql)
+	return err
 }
 
 // Query runs a statement of our own with a small result.
 func (c *Conn) Query(sql string) (wire.Rows, error) {
-	if err := c.SendCommand(wire.ComQuery, []byte(sql)); err != nil {
+	if err := c.SendQuery(nil, []byte(sql)); err != nil {
 		return wire.Rows{}, c.Lost(err)
 	}
 	rows, err := c.ReadResult(maxOwnResult)

@@ -20,7 +20,7 @@ type Session struct {
 }
 
 // HandshakeCaps are the capabilities of a client that a connection must have been opened with to answer alike.
-const HandshakeCaps = wire.FoundRows | wire.IgnoreSpace
+const HandshakeCaps = wire.FoundRows | wire.IgnoreSpace | wire.LocalFiles | wire.SessionTrack | wire.QueryAttributes
 
 // canBecome reports whether a connection in state s can be brought to t. A schema cannot be unselected.
 func (s *Session) canBecome(t *Session) bool {

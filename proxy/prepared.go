@@ -125,6 +125,10 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(e)
 	}
 	s.closeCursor(p)
+	arg, err := wire.PlainExecute(arg, p.params, s.conn.Caps())
+	if err != nil {
+		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
+	}
 	r := &request{text: p.text, schema: p.schema, bound: &binding{long: p.long}}
 	x := &r.bound.execute
 	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {

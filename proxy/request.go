@@ -13,6 +13,7 @@ import (
 // request is what a statement sends to a backend: a text, or the execution of a prepared statement.
 type request struct {
 	sql    []byte   // of COM_QUERY; part of the client's packet
+	attrs  []byte   // its query attributes, as they came
 	text   string   // of a prepared statement
 	schema string   // in which its tables are looked up
 	bound  *binding // its parameters; nil for COM_QUERY
@@ -37,7 +38,7 @@ func (r *request) part(p router.Part) *request {
 	if p.SQL == nil {
 		return r
 	}
-	one := &request{sql: p.SQL}
+	one := &request{sql: p.SQL, attrs: r.attrs}
 	if r.bound != nil {
 		one.text, one.schema, one.bound = string(p.SQL), r.schema, &binding{execute: r.bound.execute, long: r.bound.long, subset: p.Params}
 	}
@@ -48,7 +49,7 @@ func (r *request) part(p router.Part) *request {
 // backend.Conn.Begin, and refusedError.
 func (r *request) send(c *backend.Conn, s *backend.Session, lead ...string) error {
 	if r.bound == nil {
-		return c.Begin(s, r.sql, lead...)
+		return c.Begin(s, r.attrs, r.sql, lead...)
 	}
 	if err := c.Ready(r.state(s), lead...); err != nil {
 		return err
@@ -59,7 +60,7 @@ func (r *request) send(c *backend.Conn, s *backend.Session, lead ...string) erro
 // sendOn is send for a branch.
 func (r *request) sendOn(br *backend.Branch, s *backend.Session, opening string, lead ...string) error {
 	if r.bound == nil {
-		return br.Begin(s, r.sql, opening, lead...)
+		return br.Begin(s, r.attrs, r.sql, opening, lead...)
 	}
 	if err := br.Ready(r.state(s), opening, lead...); err != nil {
 		return err

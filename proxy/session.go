@@ -42,6 +42,8 @@ type session struct {
 	cursor     *cursor              // that the present execution has opened
 	pins       map[int]*pin         // by backend
 
+	tracked []byte // changes of the session's state that the next OK of the proxy's own tells the client
+
 	more   bool // another statement of the same packet follows
 	failed bool // the present statement was answered with an error
 	armed  time.Time
@@ -129,7 +131,7 @@ func (s *session) commands() error {
 		if err != nil {
 			return s.unreadable(err)
 		}
-		s.more, s.failed = false, false
+		s.more, s.failed, s.tracked = false, false, s.tracked[:0]
 		s.srv.questions.Add(1)
 		if command == wire.ComQuit {
 			return nil
@@ -149,17 +151,21 @@ func (s *session) commands() error {
 // query runs the statements of a COM_QUERY. Only a client that asked for multi-statements may send more than one:
 // backend connections always allow several, so the router's refusal keeps the protection that the client would have
 // on a direct connection.
-func (s *session) query(sql []byte) error {
+func (s *session) query(arg []byte) error {
+	attrs, sql, err := wire.SplitQueryAttributes(arg, s.conn.Caps())
+	if err != nil {
+		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
+	}
 	if !s.conn.Caps().Has(wire.MultiStatements) {
-		return s.statement(sql)
+		return s.statement(attrs, sql)
 	}
 	statements := router.Split(sql, s.mode)
 	if len(statements) < 2 {
-		return s.statement(sql)
+		return s.statement(attrs, sql)
 	}
 	for i, one := range statements {
 		s.more = i < len(statements)-1
-		if err := s.statement(one); err != nil || s.failed {
+		if err := s.statement(attrs, one); err != nil || s.failed {
 			return err
 		}
 	}
@@ -172,6 +178,9 @@ func (s *session) use(schema string) error {
 		return s.fail(e)
 	}
 	s.state.Schema = schema
+	if s.conn.Caps().Has(wire.SessionTrack) {
+		s.tracked = wire.AppendTrackSchema(s.tracked, schema)
+	}
 	return s.ok(wire.OK{})
 }
 
@@ -208,6 +217,10 @@ func (s *session) status() wire.Status {
 // ok answers with an OK of the proxy's own.
 func (s *session) ok(o wire.OK) error {
 	o.Status |= s.status()
+	if len(s.tracked) > 0 {
+		o.SessionState, o.Status = s.tracked, o.Status|wire.StatusSessionStateChanged
+		s.tracked = s.tracked[:0] // told once
+	}
 	return s.conn.WriteOK(o)
 }
 

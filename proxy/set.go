@@ -84,6 +84,9 @@ func (s *session) set(assignments []router.Assignment) error {
 			return s.fail(e)
 		}
 	}
+	if autocommit != s.autocommit && s.conn.Caps().Has(wire.SessionTrack) {
+		s.tracked = wire.AppendTrackVariable(s.tracked, "autocommit", map[bool]string{true: "ON", false: "OFF"}[autocommit])
+	}
 	s.autocommit = autocommit
 	return s.ok(wire.OK{})
 }
@@ -198,12 +201,7 @@ func (s *session) settingConn() (*backend.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Begin(&s.state, []byte("DO 0")); err != nil {
-		conn.Put()
-		return nil, err
-	}
-	if err := conn.Expect(); err != nil {
-		conn.Break()
+	if err := conn.Ready(&s.state); err != nil {
 		conn.Put()
 		return nil, err
 	}
@@ -212,9 +210,11 @@ func (s *session) settingConn() (*backend.Conn, error) {
 
 // try sets one variable and returns it with a literal for its value.
 func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
-	if err := conn.Exec(v.sql); err != nil {
+	answer, err := conn.Query(v.sql)
+	if err != nil {
 		return v, err
 	}
+	s.tracked = append(s.tracked, answer.OK.SessionState...)
 	if v.name == "names" || strings.HasPrefix(v.name, "transaction ") {
 		return v, nil // their words are literals already
 	}

@@ -10,12 +10,12 @@ import (
 )
 
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
-func (s *session) statement(sql []byte) error {
+func (s *session) statement(attrs, sql []byte) error {
 	plan, err := s.srv.router.Plan(sql, s.state.Schema, s.mode)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.carryOut(plan, &request{sql: sql})
+	return s.carryOut(plan, &request{sql: sql, attrs: attrs})
 }
 
 // forbidden says why the user may not run a statement.
