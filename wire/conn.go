@@ -17,9 +17,10 @@ const (
 	// max_allowed_packet.
 	DefaultMaxPacket = 64 << 20
 
-	minReadBuffer = 4 << 10  // to begin with: most client connections never need more
-	maxReadBuffer = 32 << 10 // read buffers grow up to here when reads fill them
-	writeBuffer   = 16 << 10 // bytes written at once; the buffer grows up to here
+	minReadBuffer = 4 << 10  // to begin with, and at rest: most client connections never need more
+	maxReadBuffer = 32 << 10 // when reads fill the small one
+	writeBuffer   = 16 << 10 // bytes written at once
+	restBuffer    = 4 << 10  // largest write buffer at rest
 	keepBig       = 128 << 10
 	growStep      = 64 << 10
 )
@@ -40,6 +41,7 @@ type Conn struct {
 	r, w int
 	full bool   // the last read filled the buffer: the next may use a larger one
 	big  []byte // the last packet, when it was larger than the read buffer
+	lent loans
 
 	// Writing.
 	wbuf  []byte // complete bytes that wait for Flush
@@ -108,7 +110,10 @@ func (c *Conn) ReadPacket() ([]byte, error) {
 
 // ReadCommand starts a new exchange and reads its first packet: sequence id 0, the command, and its argument, which is
 // valid until the next read. Errors are those of ReadPacket, and *Error 1835 for an empty packet.
+//
+// While it waits, the connection holds no more than small buffers; larger ones are lent from pools.
 func (c *Conn) ReadCommand() (Command, []byte, error) {
+	c.giveBack()
 	c.seq = 0
 	p, err := c.ReadPacket()
 	if err != nil {
@@ -149,6 +154,7 @@ func chunkLength(h []byte) int { return int(binary.LittleEndian.Uint32(h) & maxC
 // readBig reads a packet whose first chunk has n bytes into a buffer of its own. The buffer grows with the bytes that
 // arrive, not with the length that the peer claims.
 func (c *Conn) readBig(n int) ([]byte, error) {
+	c.borrowBig()
 	c.big = c.big[:0]
 	for {
 		if len(c.big)+n > c.maxPacket {
@@ -209,7 +215,7 @@ func (c *Conn) tooLarge() *Error {
 func (c *Conn) need(n int) error {
 	for c.w-c.r < n {
 		if n > len(c.rbuf) {
-			c.resize(maxReadBuffer)
+			c.borrowRead()
 		}
 		if err := c.fill(); err != nil {
 			return err
@@ -222,7 +228,7 @@ func (c *Conn) need(n int) error {
 // unread bytes. On an error the unread bytes stay.
 func (c *Conn) fill() error {
 	if c.full && len(c.rbuf) < maxReadBuffer {
-		c.resize(2 * len(c.rbuf))
+		c.borrowRead()
 	} else if c.r > 0 {
 		c.w = copy(c.rbuf, c.rbuf[c.r:c.w])
 		c.r = 0
@@ -238,9 +244,6 @@ func (c *Conn) fill() error {
 	}
 	return err
 }
-
-// resize moves the unread bytes into a new read buffer of the given size, in bytes.
-func (c *Conn) resize(size int) { c.swap(make([]byte, size)) }
 
 // swap moves the unread bytes into buf, which must hold them, and returns the old read buffer.
 func (c *Conn) swap(buf []byte) []byte {
@@ -312,6 +315,7 @@ func (c *Conn) header() {
 	if len(c.wbuf)+headerSize > writeBuffer {
 		c.Flush() // the error stays in werr
 	}
+	c.borrowWrite(headerSize)
 	c.wbuf = append(c.wbuf, byte(c.chunk), byte(c.chunk>>8), byte(c.chunk>>16), c.seq)
 	c.seq++
 }
@@ -334,6 +338,7 @@ func (c *Conn) put(b []byte) {
 // without being copied, after a first part that fills the buffer up.
 func (c *Conn) buffer(b []byte) {
 	if room := writeBuffer - len(c.wbuf); len(b) > room {
+		c.borrowWrite(room)
 		c.wbuf = append(c.wbuf, b[:room]...)
 		b = b[room:]
 		if c.Flush() != nil {
@@ -344,6 +349,7 @@ func (c *Conn) buffer(b []byte) {
 			return
 		}
 	}
+	c.borrowWrite(len(b))
 	c.wbuf = append(c.wbuf, b...)
 }
 
@@ -360,6 +366,7 @@ func (c *Conn) write(b []byte) {
 // passOn sends bytes that are packets already, after what waits in the write buffer, in one write where possible.
 func (c *Conn) passOn(b []byte) error {
 	if len(c.wbuf) > 0 && len(c.wbuf)+len(b) <= writeBuffer {
+		c.borrowWrite(len(b))
 		c.wbuf = append(c.wbuf, b...)
 		return c.Flush()
 	}
