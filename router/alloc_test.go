@@ -16,4 +16,17 @@ func TestNoAllocation(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
+	st, err := r.Prepare([]byte("SELECT id, name, total FROM orders WHERE customer = ? AND id = ?"), "shop", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	customer := int64(0) // captured, as in a session
+	if n := testing.AllocsPerRun(200, func() {
+		customer++
+		if _, err := st.Plan(func(int) Value { return Value{Kind: ValueInt, Int: customer} }); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("bound: %v allocations", n)
+	}
 }

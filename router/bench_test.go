@@ -49,6 +49,18 @@ func BenchmarkPlan(b *testing.B) {
 			}
 		}
 	})
+	st, err := r.Prepare([]byte("SELECT id, name, total FROM orders WHERE customer = ? AND id = ?"), "shop", 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("bound", func(b *testing.B) {
+		b.ReportAllocs()
+		for customer := int64(0); b.Loop(); customer++ {
+			if _, err := st.Plan(func(int) Value { return Value{Kind: ValueInt, Int: customer} }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	slow := newRouter(b, parseConfig(b, testConfig))
 	slow.cache = nil
 	b.Run("miss", func(b *testing.B) {

@@ -15,6 +15,7 @@ import (
 //	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
 //	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ..."
 //	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
+//	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	lex [ansi] [noescape]   the tokens
 //	split                   the statements
 //
@@ -52,6 +53,21 @@ func TestGolden(t *testing.T) {
 					uncached := describe(r.catalog, sql)(slow.Plan([]byte(sql), schema, mode))
 					if got != again || got != uncached {
 						d.Fatalf(t, "three plans of %q:\n%s%s%s", sql, got, again, uncached)
+					}
+					b.WriteString(got)
+				}
+				return b.String()
+			case "prepare":
+				var schema string
+				d.MaybeScanArgs(t, "schema", &schema)
+				var b strings.Builder
+				for i, text := range strings.Split(d.Input, "\n---\n") {
+					if i > 0 {
+						b.WriteString("---\n")
+					}
+					got := prepared(t, r, text, schema, mode)
+					if again := prepared(t, slow, text, schema, mode); got != again {
+						d.Fatalf(t, "prepared twice:\n%s%s", got, again)
 					}
 					b.WriteString(got)
 				}
@@ -174,7 +190,7 @@ func cutTo(s string, n int) string { return s[:min(n, len(s))] }
 
 var kindNames = map[kind]string{
 	kSpace: "space", kComment: "comment", kExecOpen: "exec", kExecClose: "end-exec", kWord: "word", kQuoted: "quoted", kUserVar: "user-var",
-	kSysVar: "sys-var", kOp: "op", kSemi: "semicolon", kBad: "bad", kInt: "int", kDecimal: "decimal", kString: "string", kOther: "other",
+	kSysVar: "sys-var", kOp: "op", kSemi: "semicolon", kBad: "bad", kInt: "int", kDecimal: "decimal", kString: "string", kOther: "other", kParam: "param",
 }
 
 // lexed prints the tokens other than white space.

@@ -17,6 +17,8 @@ import (
 //   - any other string is its bytes after unescaping, with A-Z folded to a-z and trailing spaces taken off, because the
 //     default collations ignore case and may pad.
 //
+// The value of a parameter is read by its type in the same way: an integer of either sign, or the bytes of a string.
+//
 // Refused are strings that are a number in another form or begin like one ('05', ' 5', '5.0', '5abc'), unless they have the
 // form of a UUID (8-4-4-4-12 hexadecimal digits); non-ASCII and control characters, some of which collations ignore or
 // equate; strings of more than 256 bytes or of nothing but spaces; and every other kind of literal or expression.
@@ -72,8 +74,8 @@ const (
 
 var keyFaults = [...]string{
 	keyGood:     "",
-	keyNull:     "is NULL",
 	keyClass:    "is not an integer or a plain string",
+	keyNull:     "is NULL",
 	keyFraction: "has a fraction, and shard keys are integers or strings",
 	keyRange:    "is outside of -9223372036854775808 to 18446744073709551615",
 	keyNumeric:  "is a string that MySQL may also read as a number, but not in its plain decimal form",

@@ -30,7 +30,7 @@ const (
 	kDecimal // digits with a point
 	kString  // '...' or "..."
 	kOther   // 1e3, 0x1F, x'1F', 0b1, b'1', N'...': never a shard key
-	kParam   // ? of a prepared statement, whose value is known when it is executed
+	kParam   // ?, which stands for a value that is bound later
 )
 
 // placeholder bytes stand for literals in a shape. In a client's text outside of quotes they are kBad.
@@ -65,8 +65,6 @@ type lexer struct {
 	skip bool // read uncertain executable comments as comments
 	// shape is set when src is a shape: placeholder bytes are literals.
 	shape bool
-	// bound is set when src is a statement to be prepared: ? is a literal.
-	bound bool
 
 	inExec    bool // between kExecOpen and kExecClose
 	exec      bool // an executable comment was seen
@@ -221,11 +219,12 @@ func (l *lexer) scan() kind {
 			l.pos++
 			return [...]kind{kInt, kDecimal, kString, kOther, kParam}[c-placeInt]
 		}
-	case '?':
-		if l.bound {
-			l.pos++
-			return kParam
+	case '?': // sql_lex.cc takes it for a parameter unless an identifier's character follows
+		l.pos++
+		if class[l.at(0)]&cIdent != 0 {
+			return kBad
 		}
+		return kParam
 	}
 	l.pos++
 	if class[c]&cCntrl != 0 {

@@ -12,11 +12,11 @@ const (
 	maxKeptScan    = 1 << 20  // buffers that grew beyond this are not pooled
 )
 
-// literal is a literal of the client's text: sql[start:end].
+// literal is a literal of the client's text, or a parameter: sql[start:end].
 type literal struct {
 	kind       kind
+	param      uint16 // of a parameter: which one, counted from 0
 	start, end int
-	param      int // of a kParam: which of the parameters
 }
 
 // row is one (...) of INSERT ... VALUES: sql[start:end]; like is its row shape, lit its first literal.
@@ -47,11 +47,8 @@ type scan struct {
 	slots int
 	rows  []row
 	likes []rowShape
-	// bind is set while a prepared statement is read: its ? are literals, params of them, with these values when it is
-	// executed.
-	bind   bool
+	// params is how many of lits are parameters.
 	params int
-	values func(param int) Value
 	// first is the first token of the statement, kEnd when there is none.
 	first token
 	// fault is where the text cannot be read, or where a second statement begins; -1 if nowhere.
@@ -88,7 +85,7 @@ func (s *scan) release() {
 	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
 		return
 	}
-	s.sql, s.src, s.bind, s.values = nil, nil, false, nil
+	s.sql, s.src = nil, nil
 	scans.Put(s)
 }
 
@@ -97,7 +94,7 @@ func (s *scan) text() []byte { return s.buf[s.base:] }
 
 // read masks a statement. skip reads executable comments whose effect depends on the server as plain comments.
 func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
-	s.lexer = lexer{src: sql, mode: mode, skip: skip, bound: s.bind}
+	s.lexer = lexer{src: sql, mode: mode, skip: skip}
 	s.sql = sql
 	s.buf = append(s.buf[:0], byte(mode))
 	s.buf = append(s.buf, schema...)
@@ -142,7 +139,7 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		}
 		if t.kind.literal() {
 			s.buf = append(s.buf, placeholder(t.kind))
-			s.lits = append(s.lits, literal{t.kind, t.start, t.end, s.params})
+			s.lits = append(s.lits, literal{t.kind, uint16(s.params), t.start, t.end}) // Prepare refuses more than fit
 			if t.kind == kParam {
 				s.params++
 			}

@@ -81,7 +81,7 @@ type Plan struct {
 type Part struct {
 	Backend int    // index into config.Backends, or AnyBackend
 	SQL     []byte // nil: the client's text as it is
-	// Params says, of a part with SQL of a prepared statement, which of the client's parameters it takes, in this order.
+	// Params are the client's parameters that the part's text takes, in its order; nil: all of them.
 	Params []int
 }
 

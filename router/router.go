@@ -24,7 +24,8 @@ func New(cfg *config.Config) (*Router, error) {
 
 var emptyPlan = &Plan{Verb: Empty}
 
-// Plan analyses one statement; schema is the current one, or empty. The only error is *Refusal.
+// Plan analyses one statement; schema is the current one, or empty. The only error is *Refusal. Text with parameters is refused
+// as a server refuses it outside of prepared statements.
 //
 // The Plan is shared: nobody may change it. Its parts without SQL mean the statement as it is; sql itself is not kept, but
 // must not change while the Plan's parts are being sent. A lone semicolon at the end is allowed, a second statement is not.
@@ -33,7 +34,11 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 	defer s.release()
 	p, sharded, why := r.plan(s, sql, schema, mode, false)
 	if why == nil && s.uncertain > 0 {
-		p, why = r.certain(p, sharded, s, sql, schema, mode)
+		uncertain := s.uncertain
+		var without *Plan
+		if without, _, why = r.plan(s, sql, schema, mode, true); why == nil {
+			why = certain(p, without, sharded, uncertain)
+		}
 	}
 	if why != nil {
 		return nil, why
@@ -43,44 +48,61 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 
 // certain checks that a statement with executable comments that only some servers run has one plan, whether they run or not.
 // Of several in a statement about a sharded table some may run and others not, in ways that are not tried here.
-func (r *Router) certain(with *Plan, sharded bool, s *scan, sql []byte, schema string, mode Mode) (*Plan, *Refusal) {
-	without, _, why := r.plan(s, sql, schema, mode, true)
+func certain(with, without *Plan, sharded bool, uncertain int) *Refusal {
 	switch {
-	case why != nil:
-		return nil, why
-	case sharded && s.uncertain > 1:
+	case sharded && uncertain > 1:
 	case without.Verb == Empty && with.Verb == Route, equal(with, without):
-		return with, nil
+		return nil
 	}
 	u := unsupported(-1, "write it without the comment, or with a version up to 50699", "an executable comment that only some servers run changes where the statement goes")
-	return nil, u.refusal(-1)
+	return u.refusal(-1)
 }
 
-// plan reads the statement into s and plans it. sharded tells that the shard keys in it were looked at.
+// plan reads a statement without parameters into s and plans it. sharded tells that the shard keys in it were looked at.
 func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) (p *Plan, sharded bool, _ *Refusal) {
+	p, sh, why := r.look(s, sql, schema, mode, skip)
+	switch {
+	case why != nil:
+		return nil, false, why
+	case s.params > 0:
+		return nil, false, (&reason{errno: 1064, text: "you have an error in your SQL syntax near '?'", do: "prepare the statement to bind a value"}).refusal(s.param())
+	case p != nil:
+		return p, false, nil
+	}
+	p, what, at := sh.choose(s, nil)
+	if what != nil {
+		return nil, true, what.refusal(at)
+	}
+	return p, true, nil
+}
+
+// look reads a statement into s and returns its plan, or its shape if the plan depends on the shard keys in it.
+func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *shape, *Refusal) {
 	s.trace = false
 	s.read(sql, schema, mode, skip)
 	switch {
 	case s.fault >= 0:
-		return nil, false, s.unreadable().refusal(s.fault)
+		return nil, nil, s.unreadable().refusal(s.fault)
 	case len(s.text()) == 0:
-		return emptyPlan, false, nil
+		return emptyPlan, nil, nil
 	case s.first.kind == kWord && is(sql[s.first.start:s.first.end], "SET"):
 		p, why := r.set(sql, mode, skip)
 		if why != nil {
-			return nil, false, why.refusal(why.at)
+			return nil, nil, why.refusal(why.at)
 		}
-		return p, false, nil
+		return p, nil, nil
 	}
-	sh := r.shapeOf(s, schema, mode)
-	if sh.plan != nil {
-		return sh.plan, false, nil
+	var sh *shape
+	if r.cache != nil {
+		sh = r.cache.get(s.buf)
 	}
-	p, why, at := sh.choose(s)
-	if why != nil {
-		return nil, true, why.refusal(at)
+	if sh == nil {
+		sh = r.analyse(string(s.text()), schema, mode)
+		if r.cache != nil {
+			r.cache.put(s.buf, sh)
+		}
 	}
-	return p, true, nil
+	return sh.plan, sh, nil
 }
 
 // unreadable says what is wrong at s.fault.

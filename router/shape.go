@@ -105,19 +105,19 @@ func equal(a, b *Plan) bool { return reflect.DeepEqual(a, b) }
 
 // choose picks or makes the plan by the keys of the statement that was read into s. The int is the place in the client's
 // text that the reason is about.
-func (sh *shape) choose(s *scan) (*Plan, *reason, int) {
+func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	switch {
 	case sh.refused != nil:
 		return nil, sh.refused, s.retrace(sh.refused.at)
 	case sh.insert != nil:
-		return sh.chooseInsert(s)
+		return sh.chooseInsert(s, value)
 	}
 	home := sh.fixed
 	for i := range sh.roots {
 		root := &sh.roots[i]
 		for _, k := range root.keys {
 			lit := s.lits[k.slot]
-			b, why := root.table.place(s, lit, k.minus)
+			b, why := root.table.place(s, lit, k.minus, value)
 			if why != nil {
 				return nil, why, lit.start
 			}
@@ -125,7 +125,7 @@ func (sh *shape) choose(s *scan) (*Plan, *reason, int) {
 				home = b
 			}
 			if b != home {
-				return sh.several(s, lit.start)
+				return sh.several(s, lit.start, value)
 			}
 		}
 	}
@@ -137,17 +137,17 @@ func (s *scan) retrace(shape int) int {
 	if shape < 0 {
 		return -1
 	}
-	t := scan{trace: true, bind: s.bind}
+	t := scan{trace: true}
 	t.read(s.sql, "", s.mode, s.skip)
 	return t.source(shape)
 }
 
-// place is the backend of the rows with this key.
-func (t *table) place(s *scan, lit literal, minus bool) (int, *reason) {
+// place is the backend of the rows with this key. value is not called for text without parameters.
+func (t *table) place(s *scan, lit literal, minus bool, value func(int) Value) (int, *reason) {
 	var k key
 	var fault keyFault
 	if lit.kind == kParam {
-		fault = k.value(s.values(lit.param), minus)
+		fault = k.value(value(int(lit.param)), minus)
 	} else {
 		fault = k.parse(s.sql[lit.start:lit.end], lit.kind, minus, s.mode)
 	}
@@ -157,12 +157,15 @@ func (t *table) place(s *scan, lit literal, minus bool) (int, *reason) {
 			return t.backends[shard], nil
 		}
 	}
-	return 0, unsupported(-1, "write a plain integer or an ASCII string",
-		"the value of the shard key %s of %s %s", t.column, t.name, keyFaults[fault])
+	do := "write a plain integer or an ASCII string"
+	if lit.kind == kParam {
+		do = "bind a plain integer or an ASCII string"
+	}
+	return 0, unsupported(-1, do, "the value of the shard key %s of %s %s", t.column, t.name, keyFaults[fault])
 }
 
 // several makes the plan of a statement whose keys are on more than one backend, seen at the literal that begins at at.
-func (sh *shape) several(s *scan, at int) (*Plan, *reason, int) {
+func (sh *shape) several(s *scan, at int, value func(int) Value) (*Plan, *reason, int) {
 	if sh.fixed >= 0 {
 		return nil, unsupported(at, "run one statement for each backend", "the rows of this shard key are not on the backend of table %s", sh.fixedOf), at
 	}
@@ -173,7 +176,7 @@ func (sh *shape) several(s *scan, at int) (*Plan, *reason, int) {
 	var backends []int
 	for _, k := range root.keys {
 		lit := s.lits[k.slot]
-		b, why := root.table.place(s, lit, k.minus)
+		b, why := root.table.place(s, lit, k.minus, value)
 		if why != nil {
 			return nil, why, lit.start
 		}
@@ -191,11 +194,11 @@ func (sh *shape) several(s *scan, at int) (*Plan, *reason, int) {
 }
 
 // chooseInsert places each row of an INSERT.
-func (sh *shape) chooseInsert(s *scan) (*Plan, *reason, int) {
+func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	in := sh.insert
 	if !in.rows {
 		lit := s.lits[in.keys[0].slot]
-		b, why := in.table.place(s, lit, in.keys[0].minus)
+		b, why := in.table.place(s, lit, in.keys[0].minus, value)
 		if why != nil {
 			return nil, why, lit.start
 		}
@@ -206,54 +209,34 @@ func (sh *shape) chooseInsert(s *scan) (*Plan, *reason, int) {
 	}
 	home := -1
 	for _, r := range s.rows {
-		lit, b, why := in.row(s, r)
+		lit, b, why := in.row(s, r, value)
 		switch {
 		case why != nil:
 			return nil, why, lit.start
 		case home < 0:
 			home = b
 		case b != home:
-			return sh.cut(s, lit.start)
+			return sh.cut(s, lit.start, value)
 		}
 	}
 	return sh.set.on(home), nil, -1
 }
 
 // row is the backend of one row, and the literal that says so.
-func (in *insert) row(s *scan, r row) (literal, int, *reason) {
-	k := in.keys[r.like]
-	lit := s.lits[r.lit+k.slot-s.likes[r.like].slot]
-	b, why := in.table.place(s, lit, k.minus)
+func (in *insert) row(s *scan, r row, value func(int) Value) (literal, int, *reason) {
+	lit := in.literal(s, r)
+	b, why := in.table.place(s, lit, in.keys[r.like].minus, value)
 	return lit, b, why
 }
 
-// deal notes for each part of a cut INSERT which parameters its text takes: those before the rows, those of its rows, and
-// those behind them.
-func (sh *shape) deal(s *scan, parts []Part) {
-	first, last := s.rows[0].start, s.rows[len(s.rows)-1].end
-	at := 0 // row
-	for _, lit := range s.lits {
-		if lit.kind != kParam {
-			continue
-		}
-		for at < len(s.rows)-1 && lit.start >= s.rows[at].end {
-			at++
-		}
-		only := -1
-		if lit.start >= first && lit.start < last {
-			_, only, _ = sh.insert.row(s, s.rows[at]) // placed before without a reason
-		}
-		for i := range parts {
-			if only < 0 || parts[i].Backend == only {
-				parts[i].Params = append(parts[i].Params, lit.param)
-			}
-		}
-	}
+// literal is the shard key of one row.
+func (in *insert) literal(s *scan, r row) literal {
+	return s.lits[r.lit+in.keys[r.like].slot-s.likes[r.like].slot]
 }
 
 // cut makes one statement for each backend: the text before the rows, its rows in their order, and the text behind them. At
 // at it was seen that there is more than one backend.
-func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
+func (sh *shape) cut(s *scan, at int, value func(int) Value) (*Plan, *reason, int) {
 	if sh.merge == MergeNone {
 		return nil, unsupported(at, "run it once for each backend", "the rows are for several backends, and %s", sh.whole), at
 	}
@@ -261,10 +244,12 @@ func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
 		return nil, unsupported(at, "write it without the comment", "the rows are for several backends, and there is an executable comment"), at
 	}
 	head, tail := s.sql[:s.rows[0].start], s.sql[s.rows[len(s.rows)-1].end:]
+	params := paramReader{lits: s.lits}
+	headParams := params.until(len(head))
 	p := sh.set.base
 	p.Merge = sh.merge
 	for _, r := range s.rows {
-		lit, b, why := sh.insert.row(s, r)
+		lit, b, why := sh.insert.row(s, r, value)
 		if why != nil {
 			return nil, why, lit.start
 		}
@@ -272,16 +257,19 @@ func (sh *shape) cut(s *scan, at int) (*Plan, *reason, int) {
 		if i < 0 {
 			i = len(p.Parts)
 			p.Parts = append(p.Parts, Part{Backend: b, SQL: slices.Clone(head)})
+			if s.params > 0 {
+				p.Parts[i].Params = append([]int{}, headParams...)
+			}
 		} else {
 			p.Parts[i].SQL = append(p.Parts[i].SQL, ',', ' ')
 		}
 		p.Parts[i].SQL = append(p.Parts[i].SQL, s.sql[r.start:r.end]...)
+		p.Parts[i].Params = append(p.Parts[i].Params, params.until(r.end)...)
 	}
+	tailParams := params.until(len(s.sql))
 	for i := range p.Parts {
 		p.Parts[i].SQL = append(p.Parts[i].SQL, tail...)
-	}
-	if s.params > 0 {
-		sh.deal(s, p.Parts)
+		p.Parts[i].Params = append(p.Parts[i].Params, tailParams...)
 	}
 	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
 	return &p, nil, -1

@@ -1,11 +1,13 @@
 package router
 
+import "slices"
+
 // Value is what a client bound to a parameter, as far as it can be a shard key.
 type Value struct {
 	Kind  ValueKind
 	Int   int64  // of ValueInt
 	Uint  uint64 // of ValueUint
-	Bytes []byte // of ValueBytes; not kept
+	Bytes []byte // of ValueBytes, in the client's character set; not kept
 }
 
 // ValueKind is the kind of a Value.
@@ -17,102 +19,182 @@ const (
 	ValueInt             // a signed integer
 	ValueUint            // an unsigned integer
 	ValueBytes           // a string or bytes
-	ValueOther           // anything that cannot be a shard key: a float, a date
+	ValueOther           // anything that cannot be a shard key: a float, a decimal number, a date
 )
 
-// Statement is a statement with parameters, to be planned for each execution. Its methods may be called concurrently.
-type Statement struct {
-	Params int // number of ? in the text
+// maxParams is how many parameters a statement may have, as with the servers, whose packets count them in two bytes.
+const maxParams = 1<<16 - 1
 
-	r      *Router
-	sql    []byte
-	schema string
-	mode   Mode
-	any    *Plan
-	fixed  bool // every execution has the plan any
+// Statement is a prepared statement: its text with "?" for values that each execution binds. Immutable and safe for
+// concurrent use.
+type Statement struct {
+	Params int   // number of parameters
+	Keys   []int // those whose values decide where the statement goes, sorted; counted from 0
+
+	any   *Plan
+	fixed bool // any is the plan of every execution
+	// The statement with the executable comments that only some servers run, and without them where there are any.
+	with, without *reading
 }
 
-// Prepare analyses a statement in which ? stands for a value that each execution binds. schema and mode are those of the
-// moment, and stay. sql is not kept. The only error is *Refusal.
+// reading is a statement as the lexer reads it, with what is known about it: a plan, or a shape to choose from.
+type reading struct {
+	scan
+	plan  *Plan
+	shape *shape
+}
+
+// Prepare analyses a statement that may have parameters; schema and mode are those of the moment and stay with it. A
+// parameter can be wherever a literal can be, also as a shard key: its value is read under the same rules. The only error is
+// *Refusal. sql is not kept.
 func (r *Router) Prepare(sql []byte, schema string, mode Mode) (*Statement, error) {
-	st := &Statement{r: r, sql: append([]byte(nil), sql...), schema: schema, mode: mode}
-	s := scans.Get().(*scan)
-	defer s.release()
-	s.bind = true
-	s.read(st.sql, schema, mode, false)
-	st.Params = s.params
-	if st.Params == 0 {
-		s.bind = false
-		plan, err := r.Plan(st.sql, schema, mode)
-		if err != nil {
-			return nil, err
+	sql = slices.Clone(sql)
+	with, why := r.reading(sql, schema, mode, false)
+	if why != nil {
+		return nil, why
+	}
+	st := &Statement{Params: with.params, Keys: with.keys(), with: with}
+	if with.uncertain > 0 {
+		if st.without, why = r.reading(sql, schema, mode, true); why != nil {
+			return nil, why
 		}
-		st.any, st.fixed = plan, true
+		if with.params != st.without.params {
+			return nil, unsupported(-1, "write it without the comment", "an executable comment that only some servers run has a parameter").refusal(-1)
+		}
+		st.Keys = append(st.Keys, st.without.keys()...)
+	}
+	slices.Sort(st.Keys)
+	st.Keys = slices.Compact(st.Keys)
+	st.any = with.any()
+	if len(st.Keys) > 0 {
 		return st, nil
 	}
-	switch {
-	case s.fault >= 0:
-		return nil, s.unreadable().refusal(s.fault)
-	case s.uncertain > 0:
-		return nil, unsupported(-1, "write it without the comment", "a statement with parameters has an executable comment that only some servers run").refusal(-1)
+	// What the statement has of shard keys is in its text: any mistake in it is one now.
+	p, err := st.Plan(nil)
+	if err != nil {
+		return nil, err
 	}
-	if s.first.kind == kWord && is(st.sql[s.first.start:s.first.end], "SET") {
-		return nil, unsupported(-1, "write the value into the text", "parameters in SET are not supported").refusal(-1)
-	}
-	sh := r.shapeOf(s, schema, mode)
-	st.any, st.fixed = sh.sample()
-	if st.any == nil {
-		return nil, sh.refused.refusal(s.retrace(sh.refused.at))
+	if len(p.Parts) <= 1 {
+		st.any = p
+		st.fixed = true
 	}
 	return st, nil
 }
 
-// Any is a plan for preparing the statement: a backend that can describe its parameters and columns. What it says of the
-// statement besides its place (verb, Write, Schemas) is true of every execution.
+// reading reads a statement for Prepare.
+func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*reading, *Refusal) {
+	x := &reading{}
+	var why *Refusal
+	x.plan, x.shape, why = r.look(&x.scan, sql, schema, mode, skip)
+	x.buf = nil
+	switch {
+	case why != nil:
+		return nil, why
+	case x.params > maxParams:
+		return nil, (&reason{errno: 1390, text: "the statement has more than 65535 parameters", do: "send fewer rows at a time"}).refusal(-1)
+	case x.params > 0 && x.plan != nil && x.plan.Verb != Route:
+		return nil, unsupported(-1, "write the value into the statement", "a parameter is not supported in this statement").refusal(x.param())
+	case x.shape != nil && x.shape.refused != nil:
+		return nil, x.shape.refused.refusal(x.retrace(x.shape.refused.at))
+	}
+	return x, nil
+}
+
+// Any is a plan that is good enough to have a server describe the statement: one of the backends that its rows may be on, or
+// AnyBackend, and the client's text. All else in it is true of every execution, except that Merge and further parts are missing.
 func (st *Statement) Any() *Plan { return st.any }
 
-// Plan plans one execution; value tells what is bound to a parameter, and is asked only for those that are shard keys. The
-// Plan is as that of Router.Plan. The only error is *Refusal.
+// Plan plans one execution; value tells what is bound to a parameter and is called for Keys only. The Plan is as that of
+// Router.Plan, and so is the error.
 func (st *Statement) Plan(value func(param int) Value) (*Plan, error) {
 	if st.fixed {
 		return st.any, nil
 	}
-	s := scans.Get().(*scan)
-	defer s.release()
-	s.bind, s.values = true, value
-	s.read(st.sql, st.schema, st.mode, false)
-	p, why, at := st.r.shapeOf(s, st.schema, st.mode).choose(s)
+	p, why := st.with.choose(value)
+	if why == nil && st.without != nil {
+		var without *Plan
+		if without, why = st.without.choose(value); why == nil {
+			why = certain(p, without, st.with.plan == nil, st.with.uncertain)
+		}
+	}
+	if why != nil {
+		return nil, why
+	}
+	return p, nil
+}
+
+func (x *reading) choose(value func(int) Value) (*Plan, *Refusal) {
+	if x.plan != nil {
+		return x.plan, nil
+	}
+	p, why, at := x.shape.choose(&x.scan, value)
 	if why != nil {
 		return nil, why.refusal(at)
 	}
 	return p, nil
 }
 
-// shapeOf looks the shape of what was read into s up, or makes it.
-func (r *Router) shapeOf(s *scan, schema string, mode Mode) *shape {
-	if r.cache != nil {
-		if sh := r.cache.get(s.buf); sh != nil {
-			return sh
+// keys are the parameters that are shard keys.
+func (x *reading) keys() (all []int) {
+	if x.shape == nil {
+		return nil
+	}
+	note := func(lit literal) {
+		if lit.kind == kParam {
+			all = append(all, int(lit.param))
 		}
 	}
-	sh := r.analyse(string(s.text()), schema, mode)
-	if r.cache != nil {
-		r.cache.put(s.buf, sh)
+	for _, root := range x.shape.roots {
+		for _, k := range root.keys {
+			note(x.lits[k.slot])
+		}
 	}
-	return sh
+	in := x.shape.insert
+	switch {
+	case in == nil:
+	case !in.rows:
+		note(x.lits[in.keys[0].slot])
+	case len(in.keys) == len(x.likes):
+		for _, r := range x.rows {
+			note(in.literal(&x.scan, r))
+		}
+	}
+	return all
 }
 
-// sample is a plan of the shape for some values, nil if there is none; fixed tells that it is the plan for all.
-func (sh *shape) sample() (p *Plan, fixed bool) {
-	switch {
-	case sh.plan != nil:
-		return sh.plan, true
-	case sh.refused != nil:
-		return nil, true
+// any is a plan on one backend that knows the statement's tables.
+func (x *reading) any() *Plan {
+	switch sh := x.shape; {
+	case x.plan != nil:
+		return x.plan
 	case sh.insert != nil:
-		return sh.set.on(sh.insert.table.first()), false
-	case sh.fixed >= 0 || len(sh.roots) == 0:
-		return sh.set.on(sh.fixed), len(sh.roots) == 0
+		return sh.set.on(sh.insert.table.first())
+	case sh.fixed < 0 && len(sh.roots) > 0:
+		return sh.set.on(sh.roots[0].table.first())
+	default:
+		return sh.set.on(sh.fixed)
 	}
-	return sh.set.on(sh.roots[0].table.first()), false
+}
+
+// param is the place of the first parameter, -1 if there is none.
+func (s *scan) param() int {
+	i := slices.IndexFunc(s.lits, func(l literal) bool { return l.kind == kParam })
+	if i < 0 {
+		return -1
+	}
+	return s.lits[i].start
+}
+
+// paramReader goes through the parameters of a statement.
+type paramReader struct{ lits []literal }
+
+// until returns the parameters that come next and begin before end.
+func (r *paramReader) until(end int) (all []int) {
+	for len(r.lits) > 0 && r.lits[0].start < end {
+		if r.lits[0].kind == kParam {
+			all = append(all, int(r.lits[0].param))
+		}
+		r.lits = r.lits[1:]
+	}
+	return all
 }

@@ -2,208 +2,229 @@ package router
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/xaproxy/xaproxy/config"
 )
 
-// shop has a sharded table over three backends and an unsharded one.
-func shop(t testing.TB) *Router {
+// prepared prints what Prepare makes of the first line, and what becomes of its executions: the lines "bind VALUE, ..." behind
+// it. Each is compared with its twin.
+func prepared(t *testing.T, r *Router, text, schema string, mode Mode) string {
 	t.Helper()
-	r, err := New(&config.Config{
-		Backends: []config.Backend{{Name: "a"}, {Name: "b"}, {Name: "c"}},
-		Schemas:  []config.Schema{{Name: "shop", Backend: "a"}},
-		Tables: []config.Table{
-			{Schema: "shop", Name: "orders", Column: "id", Function: "modulo", Backends: []string{"a", "b", "c"}},
-			{Schema: "shop", Name: "names", Column: "name", Function: "hash", Backends: []string{"a", "b", "c"}},
-		},
-	})
+	sql, binds, _ := strings.Cut(text, "\nbind")
+	st, err := r.Prepare([]byte(sql), schema, mode)
 	if err != nil {
-		t.Fatal(err)
+		return describe(r.catalog, sql)(nil, err)
 	}
-	return r
+	var b strings.Builder
+	fmt.Fprintf(&b, "params %d keys %v any: %s", st.Params, st.Keys, describe(r.catalog, sql)(st.Any(), nil))
+	if binds == "" {
+		return b.String()
+	}
+	for bind := range strings.SplitSeq(binds, "\nbind") {
+		var values []Value
+		for lit := range strings.SplitSeq(bind, ", ") {
+			values = append(values, bound(t, strings.TrimSpace(lit)))
+		}
+		p, err := st.Plan(func(i int) Value { return values[i] })
+		fmt.Fprintf(&b, "%s: %s", strings.TrimSpace(bind), describe(r.catalog, sql)(p, err))
+		twins(t, r, st, sql, schema, mode, values)
+	}
+	return b.String()
 }
 
-func i64(n int64) Value   { return Value{Kind: ValueInt, Int: n} }
-func u64(n uint64) Value  { return Value{Kind: ValueUint, Uint: n} }
-func text(s string) Value { return Value{Kind: ValueBytes, Bytes: []byte(s)} }
+// bound reads a value as the golden files have it: a literal, or u and an unsigned integer.
+func bound(t *testing.T, lit string) Value {
+	t.Helper()
+	if n, err := strconv.ParseInt(lit, 10, 64); err == nil {
+		return Value{Kind: ValueInt, Int: n}
+	}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(lit, "u"), 10, 64); err == nil {
+		return Value{Kind: ValueUint, Uint: n}
+	}
+	switch {
+	case lit == "NULL":
+		return Value{}
+	case lit[0] == '\'':
+		return Value{Kind: ValueBytes, Bytes: []byte(lit[1 : len(lit)-1])}
+	case lit == "1e3":
+		return Value{Kind: ValueOther}
+	}
+	t.Fatalf("what is %q?", lit)
+	return Value{}
+}
 
-// literal writes a value as a client would.
-func (v Value) literal() string {
+// literal writes a value as a client would, after a space that keeps it apart from a minus sign.
+func (v Value) literal(mode Mode) string {
 	switch v.Kind {
 	case ValueInt:
-		return fmt.Sprint(v.Int)
+		return " " + strconv.FormatInt(v.Int, 10)
 	case ValueUint:
-		return fmt.Sprint(v.Uint)
+		return " " + strconv.FormatUint(v.Uint, 10)
 	case ValueBytes:
-		return "'" + strings.ReplaceAll(strings.ReplaceAll(string(v.Bytes), `\`, `\\`), "'", "''") + "'"
+		s := strings.ReplaceAll(string(v.Bytes), "'", "''")
+		if mode&NoBackslashEscapes == 0 {
+			s = strings.ReplaceAll(s, `\`, `\\`)
+		}
+		return "'" + s + "'"
 	case ValueNull:
 		return "NULL"
 	}
 	return "1e3"
 }
 
-var (
-	prepareTexts = []string{
-		"SELECT * FROM orders WHERE id = ?",
-		"SELECT * FROM orders WHERE id IN (?, 4, ?) ",
-		"SELECT * FROM orders o JOIN names n ON n.x = o.x WHERE o.id = ? AND n.name = ?",
-		"SELECT ? FROM single WHERE x = ? LIMIT 3",
-		"UPDATE orders SET v = v + ? WHERE id = ? AND w LIKE ?",
-		"DELETE FROM orders WHERE (id = ? OR id = ?)",
-		"INSERT INTO orders (id, v) VALUES (?, ?)",
-		"INSERT INTO orders (v, id) VALUES (?, ?), (7, ?), (?, 11) ON DUPLICATE KEY UPDATE v = ?",
-		"INSERT INTO orders SET v = ?, id = ?",
-		"INSERT INTO names (name, v) VALUES (?, ?), (?, ?)",
-		"SELECT * FROM names WHERE name = ?",
-		"SELECT ?",
-		"SELECT * FROM orders WHERE id = -?",
-		"SELECT '?', `?`, \"?\" FROM orders WHERE id = ? -- ?",
-	}
-	prepareValues = []Value{
-		i64(0), i64(1), i64(5), i64(-5), i64(-9223372036854775808), u64(18446744073709551615), u64(7), text("7"), text("-7"),
-		text("Anna"), text("anna  "), text("O'Neill"), text(`back\slash`), text(""), text("7x"), text("ä"),
-		{Kind: ValueNull},
-		{Kind: ValueOther},
-	}
-)
-
-// TestBoundLikeWritten plans executions and, as their twin, the text with the values written in place.
-func TestBoundLikeWritten(t *testing.T) {
-	r := shop(t)
-	planned := 0
-	for _, q := range prepareTexts {
-		st, err := r.Prepare([]byte(q), "shop", 0)
-		if err != nil {
-			t.Fatalf("%s: %v", q, err)
-		}
-		for first := range prepareValues {
-			value := func(i int) Value { return prepareValues[(first+i*5)%len(prepareValues)] }
-			planned += compare(t, r, st, q, value)
-		}
-	}
-	if planned < 100 {
-		t.Errorf("only %d executions had a plan: the values are of no use", planned)
-	}
-}
-
-// compare reports a difference between an execution and its twin. It returns 1 if they have a plan.
-func compare(t *testing.T, r *Router, st *Statement, q string, value func(int) Value) int {
-	t.Helper()
-	twin, params := write(q, value)
-	if params != st.Params {
-		t.Fatalf("%s: %d parameters, want %d", q, st.Params, params)
-	}
-	got, err := st.Plan(value)
-	want, wantErr := r.Plan([]byte(twin), "shop", 0)
-	if (err == nil) != (wantErr == nil) {
-		if strings.Contains(twin, "-") || strings.Contains(twin, "NULL") {
-			return 0 // a minus sign before a literal, and NULL, belong to the text's syntax
-		}
-		t.Errorf("%s\n  bound:   %v %v\n  written: %v %v (%s)", q, got, err, want, wantErr, twin)
-		return 0
-	}
-	if err != nil {
-		return 0
-	}
-	if got.Verb != want.Verb || got.Write != want.Write || got.Merge != want.Merge || len(got.Parts) != len(want.Parts) {
-		t.Errorf("%s: bound %+v, written %+v", twin, got, want)
-		return 0
-	}
-	for i, p := range got.Parts {
-		sql := p.SQL
-		if sql != nil { // the part's own parameters, written in place, make the twin's part
-			s, n := write(string(sql), func(j int) Value { return value(p.Params[j]) })
-			if n != len(p.Params) {
-				t.Errorf("%s: part %q takes %v", q, sql, p.Params)
-			}
-			sql = []byte(s)
-		}
-		if p.Backend != want.Parts[i].Backend || string(sql) != string(want.Parts[i].SQL) {
-			t.Errorf("%s: part %d: bound to %d %q, written to %d %q", q, i, p.Backend, sql, want.Parts[i].Backend, want.Parts[i].SQL)
-		}
-	}
-	return 1
-}
-
-// write replaces the parameters of a text, found by other means than the lexer's, with literals.
-func write(q string, value func(int) Value) (string, int) {
+// written is the text with the values in the places of its parameters, which are taken from params in their order.
+func written(sql string, mode Mode, values []Value, params []int) string {
+	l := lexer{src: []byte(sql), mode: mode}
 	var b strings.Builder
-	n, quote := 0, rune(0)
-	for i, c := range q {
-		switch {
-		case quote == 0 && strings.HasPrefix(q[i:], "-- "):
-			return b.String() + q[i:], n
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && strings.ContainsRune("'\"`", c):
-			quote = c
-		case quote == 0 && c == '?':
-			b.WriteString(value(n).literal())
+	for n := 0; ; {
+		switch k := l.next(); k.kind {
+		case kEnd:
+			return b.String()
+		case kParam:
+			if params != nil {
+				b.WriteString(values[params[n]].literal(mode))
+			} else {
+				b.WriteString(values[n].literal(mode))
+			}
 			n++
-			continue
+		default:
+			b.WriteString(sql[k.start:k.end])
 		}
-		b.WriteRune(c)
 	}
-	return b.String(), n
 }
 
-func TestPrepareRefuses(t *testing.T) {
-	r := shop(t)
-	for _, q := range []string{
-		"SET x = ?", "SELECT ? FROM orders", "SELECT 1; SELECT ?", "SELECT 'a", "UPDATE orders SET id = ? WHERE id = ?", "INSERT INTO orders VALUES (?)",
+// twins compares an execution with the plan of the text that has the values written in place: when both are planned they say
+// the same, and the parts of the one with their values in place are those of the other. It returns whether they were planned.
+func twins(t *testing.T, r *Router, st *Statement, sql, schema string, mode Mode, values []Value) bool {
+	t.Helper()
+	text := written(sql, mode, values, nil)
+	asked := []int{}
+	got, err1 := st.Plan(func(i int) Value {
+		asked = append(asked, i)
+		return values[i]
+	})
+	want, err2 := r.Plan([]byte(text), schema, mode)
+	for _, i := range asked {
+		if !slices.Contains(st.Keys, i) {
+			t.Errorf("%s: parameter %d was asked for, the keys are %v", sql, i, st.Keys)
+		}
+	}
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	mine := *got
+	mine.Parts = nil
+	for _, part := range got.Parts {
+		if part.SQL != nil {
+			part.SQL = []byte(written(string(part.SQL), mode, values, part.Params))
+		}
+		part.Params = nil
+		mine.Parts = append(mine.Parts, part)
+	}
+	if !reflect.DeepEqual(&mine, want) {
+		t.Errorf("%s\n  bound   %+v\n  written %+v", text, &mine, want)
+	}
+	return true
+}
+
+// TestBoundLikeWritten: an execution goes where the text with the values in place goes, and is refused when that is.
+func TestBoundLikeWritten(t *testing.T) {
+	r := newRouter(t, parseConfig(t, testConfig))
+	values := []Value{{Kind: ValueNull}, {Kind: ValueOther}}
+	for _, n := range []int64{0, 1, 5, -5, 1<<63 - 1, -1 << 63} {
+		values = append(values, Value{Kind: ValueInt, Int: n})
+	}
+	for _, n := range []uint64{0, 7, 1 << 63, 1<<64 - 1} {
+		values = append(values, Value{Kind: ValueUint, Uint: n})
+	}
+	for _, s := range []string{"7", "-7", "07", "Anna", "anna  ", "O'Neill", `back\slash`, "", "7x", "ä", strings.Repeat("x", 300)} {
+		values = append(values, Value{Kind: ValueBytes, Bytes: []byte(s)})
+	}
+	planned, refused := 0, 0
+	for _, sql := range []string{
+		"SELECT * FROM orders WHERE customer = ?",
+		"SELECT * FROM orders WHERE customer = -?",
+		"SELECT * FROM events WHERE id IN (?, 4, ?)",
+		"SELECT * FROM orders o JOIN items i ON i.x = o.x WHERE o.customer = ? AND i.customer = ?",
+		"UPDATE orders SET v = v + ? WHERE customer = ? AND w LIKE ?",
+		"INSERT INTO orders (v, customer) VALUES (?, ?), (7, ?), (?, 11) ON DUPLICATE KEY UPDATE v = ?",
+		"INSERT INTO orders SET v = ?, customer = ?",
+		"INSERT /* ? */ INTO events (id, v) VALUES (?, '?'), (?, ?), (3, 3)",
 	} {
-		if st, err := r.Prepare([]byte(q), "shop", 0); err == nil {
-			t.Errorf("%s: prepared as %+v", q, st.Any())
+		st, err := r.Prepare([]byte(sql), "shop", 0)
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		for first := range values {
+			var bind []Value
+			for i := range st.Params {
+				bind = append(bind, values[(first+5*i)%len(values)])
+			}
+			if twins(t, r, st, sql, "shop", 0, bind) {
+				planned++
+				continue
+			}
+			refused++
+			_, err1 := st.Plan(func(i int) Value { return bind[i] })
+			_, err2 := r.Plan([]byte(written(sql, 0, bind, nil)), "shop", 0)
+			if (err1 == nil) != (err2 == nil) {
+				t.Errorf("%s %v: bound %v, written %v", sql, bind, err1, err2)
+			}
 		}
 	}
-	if st, err := r.Prepare([]byte("COMMIT"), "shop", 0); err != nil || st.Any().Verb != Commit || st.Params != 0 {
-		t.Errorf("COMMIT: %v", err)
-	}
-	if _, err := r.Plan([]byte("SELECT * FROM orders WHERE id = ?"), "shop", 0); err == nil {
-		t.Error("a ? in the text protocol is taken for a shard key")
+	if planned < 60 || refused < 60 {
+		t.Errorf("%d executions were planned and %d refused: the values are of no use", planned, refused)
 	}
 }
 
+// FuzzPrepare: no text makes Prepare panic, and executions go where the text with the values in place goes.
 func FuzzPrepare(f *testing.F) {
-	for _, q := range prepareTexts {
-		f.Add(q, int64(5), "7")
+	for _, sql := range seeds(f) {
+		f.Add([]byte(sql), byte(0), uint64(5), "7")
 	}
-	r := shop(f)
-	f.Fuzz(func(t *testing.T, q string, n int64, s string) {
-		st, err := r.Prepare([]byte(q), "shop", 0)
+	r := newRouter(f, parseConfig(f, testConfig))
+	f.Fuzz(func(t *testing.T, sql []byte, how byte, n uint64, s string) {
+		mode := Mode(how & 3)
+		sql = parameters(sql, mode, how>>2)
+		st, err := r.Prepare(sql, "shop", mode)
 		if err != nil {
+			check(t, nil, err, sql)
 			return
 		}
-		value := func(i int) Value {
-			if i%2 == 0 {
-				return i64(n)
-			}
-			return text(s)
+		check(t, st.Any(), nil, sql)
+		values := make([]Value, st.Params)
+		for i := range values {
+			values[i] = [...]Value{{Kind: ValueUint, Uint: n + uint64(i)}, {Kind: ValueBytes, Bytes: []byte(s)}, {Kind: ValueInt, Int: int64(n >> 1)}}[(i+int(how>>2))%3]
 		}
-		if p, err := st.Plan(value); err == nil {
-			for _, part := range p.Parts {
-				for _, i := range part.Params {
-					if i < 0 || i >= st.Params {
-						t.Errorf("part takes parameter %d of %d", i, st.Params)
-					}
-				}
-			}
-		}
+		twins(t, r, st, string(sql), "shop", mode, values)
 	})
 }
 
-func BenchmarkBoundPointSelect(b *testing.B) {
-	st, err := shop(b).Prepare([]byte("SELECT * FROM orders WHERE id = ?"), "shop", 0)
-	if err != nil {
-		b.Fatal(err)
+// parameters is the text with some of its literals replaced by parameters.
+func parameters(sql []byte, mode Mode, which byte) (out []byte) {
+	l := lexer{src: sql, mode: mode}
+	for n := byte(0); ; n++ {
+		switch t := l.next(); {
+		case t.kind == kEnd:
+			return out
+		case (t.kind == kInt || t.kind == kString) && (n^which)&1 == 0:
+			out = append(out, " ? "...)
+		default:
+			out = append(out, sql[t.start:t.end]...)
+		}
 	}
-	value := func(int) Value { return i64(12345) }
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := st.Plan(value); err != nil {
-			b.Fatal(err)
+}
+
+// TestManyParameters: more parameters than the protocol can count are refused.
+func TestManyParameters(t *testing.T) {
+	r := newRouter(t, parseConfig(t, testConfig))
+	for n, fits := range map[int]bool{maxParams: true, maxParams + 1: false} {
+		sql := "INSERT INTO audit (a) VALUES (?)" + strings.Repeat(", (?)", n-1)
+		if _, err := r.Prepare([]byte(sql), "shop", 0); (err == nil) != fits {
+			t.Errorf("%d: %v", n, err)
 		}
 	}
 }
