@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ type session struct {
 	cursor     *cursor              // that the present execution has opened
 	pins       map[int]*pin         // by backend
 
-	tracked []byte // changes of the session's state that the next OK of the proxy's own tells the client
+	request request // of the present COM_QUERY
+	tracked []byte  // changes of the session's state that the next OK of the proxy's own tells the client
 
 	more   bool // another statement of the same packet follows
 	failed bool // the present statement was answered with an error
@@ -156,7 +158,7 @@ func (s *session) query(arg []byte) error {
 	if err != nil {
 		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
 	}
-	if !s.conn.Caps().Has(wire.MultiStatements) {
+	if !s.conn.Caps().Has(wire.MultiStatements) || bytes.IndexByte(sql, ';') < 0 {
 		return s.statement(attrs, sql)
 	}
 	statements := router.Split(sql, s.mode)

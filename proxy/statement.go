@@ -15,7 +15,8 @@ func (s *session) statement(attrs, sql []byte) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.carryOut(plan, &request{sql: sql, attrs: attrs})
+	s.request = request{sql: sql, attrs: attrs}
+	return s.carryOut(plan, &s.request)
 }
 
 // forbidden says why the user may not run a statement.
