@@ -108,6 +108,9 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 	case router.ScopeTransaction:
 		// Isolation level and access mode are two variables under one statement.
 		v.name, v.sql = "transaction "+strings.ToLower(firstWord(a.Expr)), "SET SESSION TRANSACTION "+a.Expr
+	case router.ScopeUser:
+		v.name = "@" + a.Name
+		v.sql = "SET " + v.place() + " = " + a.Expr
 	default:
 		if why, refused := refusedVariables[a.Name]; refused {
 			return wire.NewError(wire.CodeNotSupported, "variable '%s' at position %d cannot be set through xaproxy: %s", a.Name, a.Pos, why)
@@ -116,7 +119,7 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 			return wire.NewError(wire.CodeNotSupported,
 				"character set %s at position %d can hide quotes inside its characters and is not supported; use utf8mb4", a.Expr, a.Pos)
 		}
-		v.sql = "SET SESSION " + backend.Quote(a.Name) + " = " + a.Expr
+		v.sql = "SET " + v.place() + " = " + a.Expr
 	}
 	s.note(v)
 	return nil
@@ -218,7 +221,7 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 	if v.name == "names" || strings.HasPrefix(v.name, "transaction ") {
 		return v, nil // their words are literals already
 	}
-	rows, err := conn.Query("SELECT @@SESSION." + backend.Quote(v.name))
+	rows, err := conn.Query("SELECT " + v.value())
 	if err != nil {
 		return v, err
 	}
@@ -230,8 +233,23 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 	if !ok {
 		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)
 	}
-	v.sql = "SET SESSION " + backend.Quote(v.name) + " = " + literal
+	v.sql = "SET " + v.place() + " = " + literal
 	return v, nil
+}
+
+// place is the variable as SET names it, value as an expression.
+func (v variable) place() string {
+	if user, ok := strings.CutPrefix(v.name, "@"); ok {
+		return "@" + backend.Quote(user)
+	}
+	return "SESSION " + backend.Quote(v.name)
+}
+
+func (v variable) value() string {
+	if user, ok := strings.CutPrefix(v.name, "@"); ok {
+		return "@" + backend.Quote(user)
+	}
+	return "@@SESSION." + backend.Quote(v.name)
 }
 
 // quoteValue writes a variable's value as a literal that means the same under every sql_mode.
@@ -239,6 +257,8 @@ func quoteValue(value []byte, t wire.Type) (string, bool) {
 	switch {
 	case value == nil:
 		return "NULL", true
+	case t == wire.TypeDouble && !strings.ContainsAny(string(value), "eE"):
+		return string(value) + "e0", true // without an exponent it would be a DECIMAL
 	case numeric(t):
 		return string(value), true
 	case strings.ContainsRune(string(value), '\\'):
