@@ -102,7 +102,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
 	s.wire = &wire.Server{
-		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired, Accounts: s,
+		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
 		Offer: wire.QueryAttributes, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
 	}
 	return s, nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -148,7 +147,7 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 		Servers: servers, Decisions: s.decisions, InFlight: s.coordinator, Interval: s.cfg.Decision.RecoveryInterval.Std(),
 		Timeout: adminTimeout, Logger: s.log, Fenced: s.halt,
 	})
-	t, err := s.tls()
+	t, err := serverTLS(s.cfg.Server, s.log)
 	if err != nil {
 		return err
 	}
@@ -249,18 +248,6 @@ func (s *service) recheck(ctx context.Context, i int) {
 			s.log.Error().Err(unsafe).Msg("backend is not safe to use; its statements are refused")
 		}
 	}
-}
-
-// tls loads the certificate that clients are shown.
-func (s *service) tls() (*tls.Config, error) {
-	if s.cfg.Server.TLSCert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(s.cfg.Server.TLSCert, s.cfg.Server.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("server.tls_cert: %w", err)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
 }
 
 // status answers the control socket.
