@@ -57,7 +57,7 @@ func (c *Conn) SendQuery(attrs []byte, sql ...[]byte) error {
 	for _, part := range sql {
 		n += len(part)
 	}
-	c.seq = 0
+	c.restart()
 	c.begin(n)
 	c.scratch = append(c.scratch[:0], byte(ComQuery))
 	c.put(c.scratch)

@@ -14,7 +14,7 @@ const (
 	LongFlag                                          // two-byte column flags
 	ConnectWithDB                                     // the login names a schema
 	NoSchema                                          // obsolete
-	Compress                                          // compressed protocol (not spoken here)
+	Compress                                          // compressed protocol, zlib
 	ODBC                                              // no effect since 3.22
 	LocalFiles                                        // the client serves LOAD DATA LOCAL
 	IgnoreSpace                                       // the parser ignores spaces before "("
@@ -35,7 +35,7 @@ const (
 	SessionTrack                                      // session state changes in OK
 	DeprecateEOF                                      // OK packets with header 0xFE instead of EOF packets
 	OptionalResultsetMetadata                         // result sets without column definitions
-	ZstdCompression                                   // zstd compressed protocol (not spoken here)
+	ZstdCompression                                   // compressed protocol, zstd
 	QueryAttributes                                   // attributes before the text of COM_QUERY
 	MultiFactorAuthentication                         // more than one factor
 	CapabilityExtension                               // reserved by MySQL

@@ -42,6 +42,7 @@ type Conn struct {
 	full bool   // the last read filled the buffer: the next may use a larger one
 	big  []byte // the last packet, when it was larger than the read buffer
 	lent loans
+	z    *compressed // nc, once compression has begun
 
 	// Writing.
 	wbuf  []byte // complete bytes that wait for Flush
@@ -63,7 +64,12 @@ func NewConn(nc net.Conn, maxPacket int) *Conn {
 }
 
 // NetConn returns the connection underneath: a *tls.Conn once TLS has begun.
-func (c *Conn) NetConn() net.Conn { return plain(c.nc) }
+func (c *Conn) NetConn() net.Conn {
+	if c.z != nil {
+		return plain(c.z.Conn)
+	}
+	return plain(c.nc)
+}
 
 // Caps returns the negotiated capabilities: none before the handshake.
 func (c *Conn) Caps() Capability { return c.caps }
@@ -75,7 +81,7 @@ func (c *Conn) Seq() byte { return c.seq }
 func (c *Conn) SetSeq(seq byte) { c.seq = seq }
 
 // Buffered reports whether bytes have been received and not read yet.
-func (c *Conn) Buffered() bool { return c.r < c.w }
+func (c *Conn) Buffered() bool { return c.r < c.w || c.z != nil && c.z.buffered() }
 
 // SetDeadline sets the deadline of all reads and writes, as net.Conn does.
 func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
@@ -114,7 +120,7 @@ func (c *Conn) ReadPacket() ([]byte, error) {
 // While it waits, the connection holds no more than small buffers; larger ones are lent from pools.
 func (c *Conn) ReadCommand() (Command, []byte, error) {
 	c.giveBack()
-	c.seq = 0
+	c.restart()
 	p, err := c.ReadPacket()
 	if err != nil {
 		return 0, nil, err
@@ -123,6 +129,26 @@ func (c *Conn) ReadCommand() (Command, []byte, error) {
 		return 0, nil, NewError(CodeMalformed, "malformed packet: a command packet is empty")
 	}
 	return Command(p[0]), p[1:], nil
+}
+
+// restart begins a new exchange.
+func (c *Conn) restart() {
+	c.seq = 0
+	if c.z != nil {
+		c.z.seq = 0
+	}
+}
+
+// inOrder checks the sequence id of the peer's next packet. In compressed packets those of the packets inside do not count:
+// MySQL sets them to the id of the compressed one whenever it flushes.
+func (c *Conn) inOrder(seq byte) error {
+	if seq != c.seq {
+		if c.z == nil {
+			return fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, seq, c.seq)
+		}
+		c.seq = seq
+	}
+	return nil
 }
 
 // readHeader consumes a packet header and returns the length of what follows.
@@ -140,8 +166,8 @@ func (c *Conn) readHeader() (int, error) {
 		return 0, fmt.Errorf("read packet header: %w", err)
 	}
 	h := c.rbuf[c.r : c.r+headerSize]
-	if h[3] != c.seq {
-		return 0, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, h[3], c.seq)
+	if err := c.inOrder(h[3]); err != nil {
+		return 0, err
 	}
 	c.seq++
 	c.r += headerSize
@@ -282,7 +308,7 @@ func (c *Conn) SendCommand(cmd Command, arg ...[]byte) error {
 	for _, a := range arg {
 		n += len(a)
 	}
-	c.seq = 0
+	c.restart()
 	c.begin(n)
 	c.scratch = append(c.scratch[:0], byte(cmd))
 	c.put(c.scratch)

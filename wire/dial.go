@@ -117,12 +117,13 @@ func (d *Dialer) login(ctx context.Context, nc net.Conn, local bool) (*Conn, *Gr
 		return nil, nil, err
 	}
 	c.status, g.Status = o.Status, o.Status
+	c.startCompression()
 	return c, g, nil
 }
 
 // packet prepares the login packet; the proof is still missing.
 func (d *Dialer) packet(g *Greeting) *loginPacket {
-	want := (usualCaps&^d.Omit | d.Caps) &^ SSL &^ ConnectWithDB &^ ConnectAttrs &^ Compress &^ ZstdCompression
+	want := (usualCaps&^d.Omit | d.Caps) &^ SSL &^ ConnectWithDB &^ ConnectAttrs
 	if d.Schema != "" {
 		want |= ConnectWithDB
 	}
@@ -132,6 +133,10 @@ func (d *Dialer) packet(g *Greeting) *loginPacket {
 	l := &loginPacket{
 		caps: want & g.Caps, maxPacket: maxChunk + 1, collation: byte(d.Collation), user: d.User,
 		schema: d.Schema, plugin: g.Plugin, attrs: d.Attrs,
+	}
+	if l.caps.Has(ZstdCompression) {
+		l.caps &^= Compress
+		l.zstdLevel = zstdLevel
 	}
 	if l.collation == 0 {
 		l.collation = defaultCollation

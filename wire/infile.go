@@ -90,8 +90,8 @@ func (u *upload) scan(b []byte) (n int, err error) {
 		if u.done || u.skip > 0 || len(p) < headerSize {
 			return n, nil
 		}
-		if p[3] != u.client.seq {
-			return n, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, p[3], u.client.seq)
+		if err := u.client.inOrder(p[3]); err != nil {
+			return n, err
 		}
 		p[3] = u.backend.seq
 		u.client.seq++

@@ -16,6 +16,7 @@ type loginPacket struct {
 	schema    string
 	plugin    string
 	attrs     map[string]string
+	zstdLevel byte // what the client wants of the server; this one has its own
 }
 
 // parseLogin reads a HandshakeResponse41 or an SSLRequest. The 4.0 form (without Protocol41) is refused.
@@ -50,6 +51,9 @@ func parseLogin(p []byte) (*loginPacket, error) {
 	}
 	if l.caps.Has(ConnectAttrs) && len(c.rest) > 0 {
 		l.attrs = readAttrs(&c)
+	}
+	if l.caps.Has(ZstdCompression) && len(c.rest) > 0 {
+		l.zstdLevel = c.uint8()
 	}
 	if c.bad {
 		return nil, malformed("login")
@@ -104,6 +108,9 @@ func (l *loginPacket) append(dst []byte) []byte {
 	}
 	if l.caps.Has(ConnectAttrs) {
 		dst = appendAttrs(dst, l.attrs)
+	}
+	if l.caps.Has(ZstdCompression) {
+		dst = append(dst, l.zstdLevel)
 	}
 	return dst
 }

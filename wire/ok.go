@@ -121,13 +121,14 @@ func appendOK[S ~string | ~[]byte](dst []byte, o *OK, info S, state []byte, caps
 	return dst
 }
 
-// WriteOK writes an OK packet and flushes.
+// WriteOK writes an OK packet and flushes. The one that ends a login also begins compression, if that was negotiated.
 func (c *Conn) WriteOK(o OK) error {
 	c.scratch = o.Append(c.scratch[:0], c.caps)
-	if err := c.WritePacket(c.scratch); err != nil {
+	if err := c.send(c.scratch); err != nil {
 		return err
 	}
-	return c.Flush()
+	c.startCompression()
+	return nil
 }
 
 // WriteEOF writes the packet that answers COM_SET_OPTION and ends column definitions and rows, an EOF or an OK in its place

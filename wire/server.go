@@ -30,7 +30,8 @@ const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | 
 
 // serverOptions are offered when Server.Offer has them. With QueryAttributes the argument of every COM_QUERY of a client that
 // has it too goes through SplitQueryAttributes, and of every COM_STMT_EXECUTE through PlainExecute.
-const serverOptions = QueryAttributes
+// A client that has Compress or ZstdCompression speaks the compressed protocol after its login.
+const serverOptions = QueryAttributes | Compress | ZstdCompression
 
 // Server makes sessions out of connections that clients open. Its fields must not change once Accept has been called;
 // Accept may be called by many goroutines at once.

@@ -115,8 +115,9 @@ func (s *stream) scan(b []byte) (n int, next step, err error) {
 			return n, stepDone, nil
 		case len(p) < headerSize:
 			return n, stepRead, nil
-		case p[3] != s.backend.seq:
-			return n, 0, fmt.Errorf("%w: got sequence id %d, expected %d", ErrSequence, p[3], s.backend.seq)
+		}
+		if err := s.backend.inOrder(p[3]); err != nil {
+			return n, 0, err
 		}
 		length := chunkLength(p)
 		if s.continued {
