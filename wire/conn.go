@@ -322,8 +322,8 @@ func (c *Conn) SendCommand(cmd Command, arg ...[]byte) error {
 func (c *Conn) Flush() error {
 	if c.werr == nil && len(c.wbuf) > 0 {
 		c.write(c.wbuf)
-		c.wbuf = c.wbuf[:0]
 	}
+	c.wbuf = c.wbuf[:0] // after an error, too: nothing of it will ever be sent
 	return c.werr
 }
 

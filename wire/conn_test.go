@@ -169,3 +169,17 @@ func TestSendCommand(t *testing.T) {
 type scriptConn struct{ cutConn }
 
 func (*scriptConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// TestLargePacketToClosedPeer: the peer is gone before the second piece of a packet. That is an error like any other.
+func TestLargePacketToClosedPeer(t *testing.T) {
+	near, far := net.Pipe()
+	if err := far.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := NewConn(near, 0)
+	for range 2 {
+		if err := c.SendCommand(ComQuery, make([]byte, maxChunk+10)); err == nil {
+			t.Fatal("a packet went to a closed peer")
+		}
+	}
+}
