@@ -64,8 +64,9 @@ func (u *changeUser) append(dst []byte, caps Capability) []byte {
 // login is the session's present one and is left as it is. As after Accept the final OK is still to be sent: the caller
 // checks schema and limits, makes the session as new and calls WriteOK, or calls WriteErr and closes the connection.
 //
-// A client that knows plugins is always asked to authenticate again with a fresh salt, as servers do; what it sent along
-// is not looked at. Older ones prove themselves with the salt of the greeting.
+// A client that knows plugins is always asked to authenticate again, as servers do; what it sent along is not looked at. The
+// salt is fresh for caching_sha2_password. For mysql_native_password it is the last one of this connection, as on MariaDB:
+// that is what its client library uses here, whatever salt it is sent. So do clients before plugins.
 //
 // After an error the caller closes the connection, as MySQL does: whoever guesses passwords has to connect again for
 // each. The client has been told where it can understand it (1043, 1045, 1251); an *Error in the error is what it was
@@ -87,5 +88,6 @@ func (s *Server) ChangeUser(c *Conn, login *Login, arg []byte) (*Login, error) {
 	if err := a.run(); err != nil {
 		return nil, err
 	}
+	next.salt = a.salt
 	return &next, nil
 }

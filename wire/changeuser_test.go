@@ -35,7 +35,8 @@ func changeUserScript(c *Conn, u *changeUser, password string) (asked []byte, er
 }
 
 // TestChangeUser goes from every kind of account to every other, in clear and where nobody can listen: the client is asked
-// with a salt of its own each time, the new login is the client's, and a wrong password is 1045.
+// with a salt of its own each time, or for mysql_native_password with the last one that it was sent, the new login is the
+// client's, and a wrong password is 1045.
 func TestChangeUser(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		s := &Server{Accounts: testAccounts(t)}
@@ -51,7 +52,7 @@ func TestChangeUser(t *testing.T) {
 		}
 		defer c.Close()
 		first := (<-results).login
-		salts := map[string]bool{string(g.salt): true}
+		last, salts := string(g.salt), map[string]bool{string(g.salt): true}
 		for _, user := range []string{"empty", "plain", "native", "sha2", "sha2", "empty", "plain"} {
 			for _, plugin := range []string{cachingSHA2, nativePassword, "dialog", ""} {
 				password := testPassword
@@ -64,10 +65,11 @@ func TestChangeUser(t *testing.T) {
 				}
 				want := testAccounts(t)[user].plugin(plugin)
 				named, salt, err := parseSwitchRequest(asked)
-				if err != nil || named != want || salts[string(salt)] {
+				fresh := !salts[string(salt)]
+				if err != nil || named != want || fresh != (want != nativePassword) || !fresh && string(salt) != last {
 					t.Errorf("%s/%s/%q: asked with %q (%v)", network, user, plugin, asked, err)
 				}
-				salts[string(salt)] = true
+				last, salts[string(salt)] = string(salt), true
 				a := <-results
 				if a.err != nil {
 					t.Fatal(a.err)
@@ -89,6 +91,21 @@ func TestChangeUser(t *testing.T) {
 		if a := <-results; !errors.As(a.err, &told) || told.Errno != 1045 {
 			t.Errorf("%s: the server's error: %v", network, a.err)
 		}
+	}
+}
+
+// TestChangeUserAfterSwitch: the last salt may be that of a switch in the login.
+func TestChangeUserAfterSwitch(t *testing.T) {
+	addr, results := serve(t, "tcp", "127.0.0.1:0", &Server{Accounts: testAccounts(t)})
+	c, g, err := (&Dialer{Addr: addr, User: "native", Password: testPassword, Timeout: time.Minute}).Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	salt := (<-results).login.salt
+	asked, err := changeUserScript(c, &changeUser{user: "plain", plugin: nativePassword}, testPassword)
+	if err != nil || bytes.Equal(salt, g.salt) || !bytes.Equal(asked, switchRequest(nil, nativePassword, salt)) {
+		t.Errorf("asked with %q, login %q, greeting %q, %v", asked, salt, g.salt, err)
 	}
 }
 

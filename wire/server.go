@@ -67,7 +67,7 @@ type Login struct {
 	// verified, is up to tls.Config.ClientAuth.
 	ClientCert bool
 
-	salt   []byte // of the greeting
+	salt   []byte // the last one that the client was sent
 	secure bool   // nobody can listen: TLS or a unix socket
 }
 
@@ -137,6 +137,7 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 	if err := a.run(); err != nil {
 		return nil, err
 	}
+	l.salt = a.salt
 	return l, nil
 }
 
@@ -230,7 +231,7 @@ type serverAuth struct {
 	proof  []byte
 	salt   []byte
 	secure bool // nobody can listen: TLS or a unix socket
-	again  bool // whatever the client has sent is out of date: ask for a proof with a new salt
+	again  bool // COM_CHANGE_USER: ask for a proof whatever the client has sent along
 }
 
 // run asks the client until its password is known to be right or wrong. Unknown users go through the same steps.
@@ -263,7 +264,10 @@ func (a *serverAuth) change(plugin string) error {
 		return a.conn.refuse(NewError(CodeAuthProtocol,
 			"the account needs authentication plugin %s, which the client does not support: use a newer client", plugin))
 	}
-	a.plugin, a.salt = plugin, newSalt()
+	if !a.again || plugin != nativePassword {
+		a.salt = newSalt()
+	}
+	a.plugin = plugin
 	if err := a.conn.send(switchRequest(nil, plugin, a.salt)); err != nil {
 		return err
 	}
