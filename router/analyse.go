@@ -9,26 +9,35 @@ import (
 // finding is what the analysis of a statement collects.
 type finding struct {
 	write, commit, previous bool
-	schemas                 map[string]bool
+	schemas, variables      map[string]bool
 	home                    int    // backend of the unsharded tables, -1: none yet
-	homeOf                  string // a table that lives there
+	homeOf                  string // what lives there
+	leaves                  Pin
+	unpin                   bool
+	temporary               []string
+	drops                   bool
 }
 
-func newFinding() finding { return finding{schemas: map[string]bool{}, home: -1} }
+func newFinding() finding {
+	return finding{schemas: map[string]bool{}, variables: map[string]bool{}, home: -1}
+}
 
-// settle puts an unsharded table on its backend. All of a statement must be on one.
-func (f *finding) settle(c *catalog, backend int, table string, at int) *reason {
+// settle puts what is only there, such as an unsharded table, on its backend. All of a statement must be on one.
+func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 	if f.home >= 0 && f.home != backend {
-		return unsupported(at, "run one statement for each backend", "table %s is on backend %s and table %s is on backend %s: joins across backends are not supported yet",
-			f.homeOf, c.backends[f.home], table, c.backends[backend])
+		return unsupported(at, "run one statement for each backend", "%s is on backend %s and %s is on backend %s: joins across backends are not supported yet",
+			f.homeOf, c.backends[f.home], what, c.backends[backend])
 	}
-	f.home, f.homeOf = backend, table
+	f.home, f.homeOf = backend, what
 	return nil
 }
 
 // plan is the plan on one backend without its parts.
 func (f *finding) plan() Plan {
-	return Plan{Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Schemas: slices.Sorted(maps.Keys(f.schemas))}
+	return Plan{
+		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Pin: f.leaves, Unpin: f.unpin,
+		Temporary: f.temporary, Drops: f.drops, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
+	}
 }
 
 // shape is the result for a statement whose backend is known, or AnyBackend.
@@ -47,16 +56,14 @@ func (r *Router) analyse(text, schema string, mode Mode) *shape {
 
 const (
 	oneServer  = "it concerns one server"
-	byName     = "statements prepared by name are " + sessionState
 	accounting = "accounts are those of the configuration"
 )
 
 // refusedVerbs are statements that are refused whatever they say, with the reason.
 var refusedVerbs = map[string]string{
-	"LOCK": "table locks are " + sessionState, "UNLOCK": "table locks are " + sessionState, "HANDLER": "an open handler is " + sessionState,
-	"PREPARE": byName, "EXECUTE": byName, "DEALLOCATE": byName, "GET": "diagnostics go to user variables, " + sessionState,
-	"XA": "xaproxy itself makes the transactions of BEGIN and COMMIT atomic across backends", "CALL": "a procedure may touch any table", "LOAD": "its rows cannot be placed", "IMPORT": oneServer,
-	"FLUSH": oneServer, "KILL": "connections are numbered by each backend", "RESET": oneServer, "PURGE": oneServer,
+	"GET": "diagnostics are " + sessionState, "IMPORT": oneServer,
+	"XA":    "xaproxy itself makes the transactions of BEGIN and COMMIT atomic across backends",
+	"FLUSH": oneServer, "RESET": oneServer, "PURGE": oneServer,
 	"CHANGE": oneServer, "STOP": oneServer, "SHUTDOWN": oneServer, "RESTART": oneServer,
 	"INSTALL": oneServer, "UNINSTALL": oneServer, "BINLOG": oneServer, "CLONE": oneServer,
 	"BACKUP": oneServer, "CACHE": oneServer,
@@ -66,16 +73,22 @@ var refusedVerbs = map[string]string{
 
 func (st *stmt) analyse() (*shape, *reason) {
 	switch st.word(0) {
-	case "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "USE":
+	case "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "USE", "EXECUTE", "DEALLOCATE":
 		p, why := st.control()
 		if why != nil {
 			return nil, why
 		}
 		return &shape{plan: p}, nil
 	}
+	if st.words(0, "DROP", "PREPARE") {
+		p, why := st.named(2, Deallocate)
+		if why != nil {
+			return nil, why
+		}
+		return &shape{plan: p}, nil
+	}
 	f := newFinding()
-	var why *reason
-	if f.previous, why = st.session(); why != nil {
+	if why := st.session(&f); why != nil {
 		return nil, why
 	}
 	verb := st.word(0)
@@ -86,6 +99,14 @@ func (st *stmt) analyse() (*shape, *reason) {
 		return st.show(f)
 	case "DESCRIBE", "DESC", "EXPLAIN":
 		return st.explain(f)
+	case "CALL":
+		return st.call(f)
+	case "LOCK":
+		return st.lock(f)
+	case "UNLOCK":
+		return st.unlock(f)
+	case "HANDLER":
+		return st.handler(f)
 	case "HELP":
 		return f.shape(st.r, AnyBackend), nil
 	case "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE", "CHECK", "REPAIR", "CHECKSUM":
@@ -145,9 +166,44 @@ func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 		return nil, refuse("it may mean table " + name + " of another backend")
 	}
 	if home < 0 && f.commit {
-		return nil, &reason{errno: 1046, text: "no database selected", do: "USE a schema", at: st.at(0)}
+		return nil, noSchema(st.at(0))
 	}
 	return f.shape(st.r, home), nil
+}
+
+// call plans CALL: to the backend of the procedure's schema if that holds all of the schema, because the procedure may use any
+// table there.
+func (st *stmt) call(f finding) (*shape, *reason) {
+	c := st.r.catalog
+	o, next, ok := st.object(1)
+	if !ok || next < len(st.toks) && !st.op(next, "(") {
+		return nil, st.wrong(next)
+	}
+	in := strings.ToLower(o.schema)
+	if in == "" {
+		in = strings.ToLower(st.schema)
+	}
+	home := c.whole(in)
+	switch {
+	case in == "":
+		return nil, noSchema(o.at)
+	case systemSchemas[in]:
+		return nil, unsupported(o.at, "run it on the backend itself if it is needed", "CALL of a procedure of a system schema is not supported: %s", oneServer)
+	case c.schemas[in] == nil:
+		return nil, c.unknown(in, o.at)
+	case len(c.backends) == 1:
+		home = 0
+	case home < 0:
+		return nil, unsupported(o.at, "send its statements one by one", "CALL is not supported in schema %s, which is on several backends: a procedure may use any table", in)
+	}
+	if why := f.settle(c, home, "procedure "+in+"."+o.name, o.at); why != nil {
+		return nil, why
+	}
+	f.write, f.schemas[in] = true, true
+	if st.has("SELECT") >= 0 {
+		return st.mentioning(f)
+	}
+	return f.shape(st.r, f.home), nil
 }
 
 // qualifiers are the identifiers with a point behind them.
@@ -179,7 +235,14 @@ func (st *stmt) elsewhere(backend int) string {
 		if t.name == "" {
 			continue
 		}
-		for _, s := range st.r.catalog.schemas {
+		for in, s := range st.r.catalog.schemas {
+			name := in + "." + strings.ToLower(t.name)
+			if at, hidden := st.r.catalog.temporary[name]; hidden {
+				if at != backend {
+					return name
+				}
+				continue
+			}
 			if have := s.tables[strings.ToLower(t.name)]; have != nil && (have.sharded() || have.backend != backend) {
 				return have.name
 			}

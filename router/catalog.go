@@ -11,8 +11,9 @@ import (
 // catalog is the configuration as a statement's names see it. Names are lower case: schemas and tables whose names differ
 // only in case are one.
 type catalog struct {
-	backends []string
-	schemas  map[string]*schema
+	backends  []string
+	schemas   map[string]*schema
+	temporary map[string]int // backends of the session's temporary tables, schema.table, which hide others
 }
 
 // schema is a schema that the configuration names in [[schemas]] or [[tables]].
@@ -115,9 +116,10 @@ func (t *table) fill(from *config.Table, backend func(name, of string) (int, err
 
 // place is where a table is.
 type place struct {
-	system  bool   // in a system schema
-	backend int    // of an unsharded table
-	table   *table // a sharded one
+	system    bool   // in a system schema
+	temporary bool   // one of the session's
+	backend   int    // of an unsharded table
+	table     *table // a sharded one
 }
 
 // resolve finds a table; both names are as the statement has them, in may be empty when the statement has no qualifier.
@@ -126,7 +128,7 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 		in = current
 	}
 	if in == "" {
-		return place{}, "", &reason{errno: 1046, text: "no database selected", do: "qualify the table with its schema or USE one", at: at}
+		return place{}, "", noSchema(at)
 	}
 	in, name = strings.ToLower(in), strings.ToLower(name)
 	if systemSchemas[in] {
@@ -135,6 +137,9 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 	s := c.schemas[in]
 	if s == nil {
 		return place{}, in, c.unknown(in, at)
+	}
+	if at, hidden := c.temporary[in+"."+name]; hidden {
+		return place{temporary: true, backend: at}, in, nil
 	}
 	t := s.tables[name]
 	switch {
@@ -149,6 +154,11 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 		errno: 1146, text: fmt.Sprintf("table '%s.%s' doesn't exist for xaproxy", in, name),
 		do: "add a [[tables]] entry for it, or a [[schemas]] entry for its schema", at: at,
 	}
+}
+
+// noSchema is the reason to refuse a name without a schema.
+func noSchema(at int) *reason {
+	return &reason{errno: 1046, text: "no database selected", do: "qualify the table with its schema or USE one", at: at}
 }
 
 func (c *catalog) unknown(schema string, at int) *reason {

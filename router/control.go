@@ -1,6 +1,9 @@
 package router
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // control reads the statements that begin, end or mark transactions, and USE.
 // https://dev.mysql.com/doc/refman/8.4/en/commit.html, https://mariadb.com/kb/en/transactions/
@@ -38,8 +41,33 @@ func (st *stmt) control() (*Plan, *reason) {
 			return st.named(2, Release)
 		}
 		return nil, st.wrong(1)
+	case "EXECUTE":
+		return st.execute()
+	case "DEALLOCATE":
+		if st.word(1) == "PREPARE" {
+			return st.named(2, Deallocate)
+		}
+		return nil, st.wrong(1)
 	}
 	return st.use()
+}
+
+// kill reads KILL [HARD | SOFT] [CONNECTION | QUERY] number. It works on the client's text, because the number is wanted.
+func (st *stmt) kill() (*Plan, *reason) {
+	p := &Plan{Verb: Kill}
+	i := 1
+	if w := st.word(i); w == "HARD" || w == "SOFT" {
+		i++
+	}
+	if w := st.word(i); w == "CONNECTION" || w == "QUERY" {
+		p.Query = w == "QUERY"
+		i++
+	}
+	var ok bool
+	if p.ID, ok = st.number(i); ok {
+		return st.done(i+1, p)
+	}
+	return nil, unsupported(st.at(i), "write KILL number or KILL QUERY number", "KILL takes the number of a connection")
 }
 
 // wrong is the answer to an unexpected i-th token.
@@ -140,4 +168,13 @@ func (st *stmt) use() (*Plan, *reason) {
 	}
 	p.Schemas = []string{name}
 	return p, nil
+}
+
+// number is the value of the i-th token of a client's text, ok if that is an integer.
+func (st *stmt) number(i int) (n uint64, ok bool) {
+	if i >= len(st.toks) || st.toks[i].kind != kInt {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(st.text[st.toks[i].start:st.toks[i].end], 10, 64)
+	return n, err == nil
 }

@@ -12,10 +12,13 @@ import (
 func (st *stmt) define(f finding) (*shape, *reason) {
 	f.write, f.commit = true, true
 	verb := st.word(0)
-	if i := st.has("TEMPORARY"); i >= 0 && i <= 4 && (verb == "CREATE" || verb == "DROP") {
-		return nil, unsupported(st.at(i), "use a plain table", "temporary tables are not supported yet: they are %s", sessionState)
-	}
 	i, what := st.what()
+	if t := st.has("TEMPORARY"); t >= 0 && t < i && (verb == "CREATE" || verb == "DROP") {
+		if what != "TABLE" && what != "TABLES" {
+			return nil, unsupported(st.at(t), "use a plain one", "a temporary %s is not supported", strings.ToLower(what))
+		}
+		return st.temporaryTables(f, i)
+	}
 	switch what {
 	case "TABLE", "TABLES":
 		names, why := st.tables(verb, i+1)
@@ -38,7 +41,12 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 		}
 		return nil, st.wrong(i)
 	case "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE":
-		return st.loose(f, i)
+		if what == "PROCEDURE" || what == "FUNCTION" || what == "EVENT" {
+			st = st.inside(i)
+		}
+		body := newFinding() // what it says of variables and locks happens when it runs
+		body.write, body.commit = true, true
+		return st.loose(body, i)
 	case "DATABASE", "SCHEMA":
 		return nil, unsupported(st.at(i), "run it on the backends themselves and name it in the configuration", "%s %s is not supported yet", verb, what)
 	case "USER", "ROLE":
@@ -59,6 +67,24 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 		return nil, st.wrong(1)
 	}
 	return nil, unsupported(st.at(i), "run it on the backend itself if it is needed", "%s %s is not supported: it concerns one server", verb, what)
+}
+
+// inside is the statement as if the schema of the routine or event that it is about were the current one, which it is for its
+// body; i is the word before its name.
+func (st *stmt) inside(i int) *stmt {
+	i++
+	for _, w := range []string{"IF", "NOT", "EXISTS"} {
+		if st.word(i) == w {
+			i++
+		}
+	}
+	o, _, ok := st.object(i)
+	if !ok || st.r.catalog.schemas[strings.ToLower(o.schema)] == nil {
+		return st
+	}
+	in := *st
+	in.schema = o.schema
+	return &in
 }
 
 // objects are what CREATE, ALTER and the others are about; the first of them in a statement counts.
@@ -135,7 +161,7 @@ var mentions = []string{"SELECT", "LIKE", "REFERENCES", "TO", "AS", "RENAME", "E
 func (st *stmt) defined(f finding, names []object) (*shape, *reason) {
 	c := st.r.catalog
 	for _, o := range names {
-		p, schema, why := c.resolve(o.schema, o.name, st.schema, o.at)
+		p, schema, why := st.existing(o)
 		if why != nil {
 			return nil, why
 		}
@@ -146,14 +172,34 @@ func (st *stmt) defined(f finding, names []object) (*shape, *reason) {
 		case p.table != nil:
 			return nil, unsupported(o.at, "run it on the shards themselves", "%s of the sharded table %s is not supported yet", st.word(0), p.table.name)
 		}
-		if why := f.settle(c, p.backend, schema+"."+strings.ToLower(o.name), o.at); why != nil {
+		name := schema + "." + strings.ToLower(o.name)
+		if why := f.settle(c, p.backend, "table "+name, o.at); why != nil {
 			return nil, why
+		}
+		if p.temporary && st.word(0) == "DROP" {
+			f.temporary, f.drops = append(f.temporary, name), true
 		}
 	}
 	if st.from(2).has(mentions...) >= 0 {
 		return st.mentioning(f)
 	}
 	return f.shape(st.r, f.home), nil
+}
+
+// existing finds a table that the statement is about: CREATE TABLE makes a new one even if a temporary one has its name.
+func (st *stmt) existing(o object) (place, string, *reason) {
+	c := st.r.catalog
+	if _, what := st.what(); st.word(0) == "CREATE" && what == "TABLE" {
+		c = st.r.base.catalog
+	}
+	p, schema, why := c.resolve(o.schema, o.name, st.schema, o.at)
+	if why != nil {
+		return p, schema, why
+	}
+	if i := st.has("RENAME"); p.temporary && i >= 0 && st.word(i+1) != "COLUMN" && st.word(i+1) != "INDEX" && st.word(i+1) != "KEY" {
+		return p, schema, unsupported(o.at, "create another one", "renaming a temporary table is not supported")
+	}
+	return p, schema, nil
 }
 
 // mentioning checks that no other table of the statement can be elsewhere.

@@ -14,9 +14,9 @@ var builtin = set(`
 	current_time current_timestamp current_user curtime database date date_add date_format date_sub datediff day dayname
 	dayofmonth dayofweek dayofyear decode default degrees dense_rank des_decrypt des_encrypt elt encode encrypt exp
 	export_set extract extractvalue field find_in_set first_value floor format format_bytes format_pico_time found_rows
-	from_base64 from_days from_unixtime from_vector geomcollection geometrycollection get_format greatest group_concat
+	from_base64 from_days from_unixtime from_vector geomcollection geometrycollection get_format get_lock greatest group_concat
 	grouping gtid_subset gtid_subtract hex hour icu_version if ifnull in inet6_aton inet6_ntoa inet_aton inet_ntoa insert
-	instr interval is_ipv4 is_ipv4_compat is_ipv4_mapped is_ipv6 is_uuid isnull json_array json_array_append
+	instr interval is_free_lock is_ipv4 is_ipv4_compat is_ipv4_mapped is_ipv6 is_used_lock is_uuid isnull json_array json_array_append
 	json_array_insert json_array_intersect json_arrayagg json_compact json_contains json_contains_path json_depth
 	json_detailed json_equals json_exists json_extract json_insert json_key_value json_keys json_length json_loose
 	json_merge json_merge_patch json_merge_preserve json_normalize json_object json_object_filter_keys
@@ -29,7 +29,7 @@ var builtin = set(`
 	multipolygon name_const natural_sort_key now nth_value ntile nullif nvl nvl2 oct octet_length old_password ord
 	password percent_rank percentile_cont percentile_disc period_add period_diff pi point polygon position pow power
 	ps_current_thread_id ps_thread_id quarter quote radians rand random_bytes rank regexp_instr regexp_like regexp_replace
-	regexp_substr repeat replace reverse right roles_graphml round row_count row_number rpad rtrim schema sec_to_time
+	regexp_substr release_all_locks release_lock repeat replace reverse right roles_graphml round row_count row_number rpad rtrim schema sec_to_time
 	second session_user sformat sha sha1 sha2 sign sin sleep soundex source_pos_wait space sqrt st_area st_asbinary
 	st_asgeojson st_astext st_aswkb st_aswkt st_boundary st_buffer st_buffer_strategy st_centroid st_collect st_contains
 	st_convexhull st_crosses st_difference st_dimension st_disjoint st_distance st_distance_sphere st_endpoint st_envelope

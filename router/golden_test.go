@@ -16,6 +16,7 @@ import (
 //	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ..."
 //	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
+//	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
 //	lex [ansi] [noescape]   the tokens
 //	split                   the statements
 //
@@ -56,6 +57,27 @@ func TestGolden(t *testing.T) {
 					}
 					b.WriteString(got)
 				}
+				return b.String()
+			case "session":
+				var schema string
+				d.MaybeScanArgs(t, "schema", &schema)
+				var b strings.Builder
+				now, nowSlow := r, slow
+				for i, sql := range strings.Split(d.Input, "\n---\n") {
+					if i > 0 {
+						b.WriteString("---\n")
+					}
+					p, err := now.Plan([]byte(sql), schema, mode)
+					got := describe(r.catalog, sql)(p, err)
+					if uncached := describe(r.catalog, sql)(nowSlow.Plan([]byte(sql), schema, mode)); got != uncached {
+						d.Fatalf(t, "two plans of %q:\n%s%s", sql, got, uncached)
+					}
+					b.WriteString(got)
+					if err == nil {
+						now, nowSlow = now.After(p), nowSlow.After(p)
+					}
+				}
+				fmt.Fprintf(&b, "temporary tables on: %s\n", temporary(now))
 				return b.String()
 			case "prepare":
 				var schema string
@@ -132,6 +154,10 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			}
 			return fmt.Sprintf("%v\n", e)
 		}
+		creates, drops := p.Temporary, []string(nil)
+		if p.Drops {
+			creates, drops = drops, creates
+		}
 		var b strings.Builder
 		b.WriteString(p.Verb.String())
 		if p.Name != "" {
@@ -150,10 +176,32 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.NoChain, "no-chain"},
 			{p.Disconnect, "release"},
 			{p.NoDisconnect, "no-release"},
+			{p.Query, "query"},
+			{p.Local, "local"},
 		} {
 			if flag.on {
 				b.WriteString(" " + flag.name)
 			}
+		}
+		switch {
+		case p.Unpin:
+			fmt.Fprintf(&b, " unpin=%q", p.Pin)
+		case p.Pin != PinNone:
+			fmt.Fprintf(&b, " pin=%q", p.Pin)
+		}
+		for _, list := range []struct {
+			name string
+			of   []string
+		}{{"drops", drops}, {"temporary", creates}, {"variables", p.Variables}, {"using", p.Using}} {
+			if len(list.of) > 0 {
+				fmt.Fprintf(&b, " %s=%s", list.name, strings.Join(list.of, ","))
+			}
+		}
+		if p.Verb == Kill {
+			fmt.Fprintf(&b, " %d", p.ID)
+		}
+		if p.Verb == PrepareSQL {
+			fmt.Fprintf(&b, " text=%q var=%q", p.Text, p.Var)
 		}
 		if p.Merge != MergeNone {
 			fmt.Fprintf(&b, " merge=%v", p.Merge)
@@ -175,6 +223,10 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 				fmt.Fprintf(&b, ": %s", part.SQL)
 			}
 		}
+		if l := p.Load; l != nil {
+			fmt.Fprintf(&b, "\n  field %d is the key; fields end with %q, enclosed by %q, escaped by %q; lines start with %q, end with %q; skip %d",
+				l.KeyColumn, l.FieldsTerminated, l.Enclosed, l.Escaped, l.LinesStarting, l.LinesTerminated, l.Ignore)
+		}
 		for _, s := range p.Sets {
 			fmt.Fprintf(&b, "\n  %v %s = %s", s.Scope, s.Name, s.Expr)
 			if s.Collate != "" {
@@ -184,6 +236,20 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		b.WriteByte('\n')
 		return b.String()
 	}
+}
+
+// temporary lists the backends on which the session has temporary tables.
+func temporary(r *Router) string {
+	on := []string{}
+	for i, name := range r.catalog.backends {
+		if r.HasTemporary(i) {
+			on = append(on, name)
+		}
+	}
+	if len(on) == 0 {
+		return "none"
+	}
+	return strings.Join(on, ", ")
 }
 
 func cutTo(s string, n int) string { return s[:min(n, len(s))] }

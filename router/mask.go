@@ -38,7 +38,7 @@ type origin struct{ shape, source int }
 // scan is one pass over a statement. The zero value is ready; a scan is used for one statement at a time.
 type scan struct {
 	lexer
-	// buf is the cache key: mode, schema, NUL and the shape, which begins at base.
+	// buf is the cache key: mode, hidden, NUL, schema, NUL and the shape, which begins at base.
 	buf  []byte
 	base int
 	// lits are all literals of the statement. The shape has as many placeholders ("slots"), except that rows which look like
@@ -57,6 +57,7 @@ type scan struct {
 	trace    bool // fill origins
 	origins  []origin
 	sql      []byte
+	hidden   string // Router.hidden
 	position rowState
 	depth    int
 	mark     int // len(buf) before the comma or bracket of the row being read
@@ -85,7 +86,7 @@ func (s *scan) release() {
 	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
 		return
 	}
-	s.sql, s.src = nil, nil
+	s.sql, s.src, s.hidden = nil, nil, ""
 	scans.Put(s)
 }
 
@@ -97,6 +98,8 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	s.lexer = lexer{src: sql, mode: mode, skip: skip}
 	s.sql = sql
 	s.buf = append(s.buf[:0], byte(mode))
+	s.buf = append(s.buf, s.hidden...)
+	s.buf = append(s.buf, 0)
 	s.buf = append(s.buf, schema...)
 	s.buf = append(s.buf, 0)
 	s.base = len(s.buf)

@@ -85,6 +85,8 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		}
 		starts[i] = b.Len()
 		switch {
+		case t.kind == kUserVar:
+			b.WriteString(" NULL ")
 		case t.kind == kInt, t.kind == kParam:
 			fmt.Fprintf(&b, " %d ", marker+t.slot)
 		case t.kind == kDecimal:
@@ -141,10 +143,17 @@ var afterVerb = map[string]bool{
 	"SQL_SMALL_RESULT": true, "SQL_BIG_RESULT": true, "SQL_BUFFER_RESULT": true,
 }
 
-// omitted is the number of tokens from i on that the parser is not shown: locking clauses, index hints, WITH ROLLUP,
-// the quantifier of a comparison, and advice to the server.
+// omitted is the number of tokens from i on that the parser is not shown: assignments to user variables, locking clauses,
+// index hints, WITH ROLLUP, the quantifier of a comparison, and advice to the server.
 func (st *stmt) omitted(i int) int {
+	if st.toks[i].kind == kUserVar && st.op(i+1, ":=") {
+		return 2
+	}
 	switch st.word(i) {
+	case "INTO":
+		if names, next := st.variableList(i + 1); names != nil {
+			return next - i
+		}
 	case "FOR":
 		if w := st.word(i + 1); w == "UPDATE" || w == "SHARE" {
 			return st.locking(i+2) - i

@@ -20,9 +20,16 @@ const (
 	Release                // RELEASE SAVEPOINT Name
 	Set                    // SET of session variables: Sets
 	Use                    // USE Name
+	PrepareSQL             // PREPARE Name FROM Text, or FROM the user variable Var
+	ExecuteSQL             // EXECUTE Name USING the user variables Using
+	Deallocate             // DEALLOCATE PREPARE Name
+	Kill                   // KILL [QUERY] ID
 )
 
-var verbNames = [...]string{"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use"}
+var verbNames = [...]string{
+	"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use", "prepare",
+	"execute", "deallocate", "kill",
+}
 
 func (v Verb) String() string {
 	if int(v) < len(verbNames) {
@@ -53,7 +60,8 @@ func (m Merge) String() string {
 // Plan is what to do with one statement. A Plan is shared between sessions and must not be changed.
 type Plan struct {
 	Verb Verb
-	// Name is the savepoint of Savepoint, RollbackTo and Release, or the schema of Use; unquoted.
+	// Name is the savepoint of Savepoint, RollbackTo and Release, the schema of Use, or the statement of PrepareSQL, ExecuteSQL
+	// and Deallocate; unquoted.
 	Name string
 	// ReadOnly and Snapshot are of START TRANSACTION READ ONLY and WITH CONSISTENT SNAPSHOT.
 	ReadOnly, Snapshot bool
@@ -65,12 +73,36 @@ type Plan struct {
 	// ImplicitCommit is true for statements before which MySQL commits the open transaction.
 	ImplicitCommit bool
 	// LastConn is true for a statement whose answer depends on the session's previous statement (LAST_INSERT_ID(),
-	// ROW_COUNT(), SHOW WARNINGS, ...): it must run on the backend connection that ran that one.
+	// ROW_COUNT(), SHOW WARNINGS, ...): it must run on the backend connection that ran that one, if that is on the part's
+	// backend. Of Set: the expressions must be evaluated there.
 	LastConn bool
+	// Pin is what the statement leaves on its connections; with Unpin it gives that up instead. UNLOCK TABLES and
+	// RELEASE_ALL_LOCKS() do; UNLOCK TABLES has AnyBackend, is for the connections that hold table locks, and if there are any
+	// commits first.
+	Pin   Pin
+	Unpin bool
+	// Temporary are the temporary tables, as schema.table in lower case, that the statement creates or, with Drops, drops.
+	Temporary []string
+	Drops     bool
+	// Variables are the user variables that the statement names, without @ in lower case, sorted: they must have their values
+	// on its connections. With PinUserVariable some of them have new values there afterwards.
+	Variables []string
+	// Text is the statement of PREPARE ... FROM 'text', unescaped; Var is the variable of PREPARE ... FROM @var, Using are those
+	// of EXECUTE; named as in Variables, in the statement's order.
+	Text  []byte
+	Var   string
+	Using []string
+	// ID is the connection of Kill; Query that only its statement is meant.
+	ID    uint64
+	Query bool
+	// Local is true for the only statements during which a backend may ask for a file of the client: LOAD DATA LOCAL. With Load
+	// the file must be split between the parts.
+	Local bool
+	Load  *Load
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge
-	// Sets are the assignments of Set, at least one, in the statement's order.
+	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.
 	Sets []Assignment
 	// Schemas are the schemas that the statement names, by itself or through the current schema: lower case, sorted,
 	// system schemas included.
@@ -88,17 +120,17 @@ type Part struct {
 // Scope is what an Assignment changes.
 type Scope uint8
 
-// The scopes. Plan refuses statements of the last three, so a session sees only the first three.
+// The scopes. Plan refuses statements of the last two.
 const (
 	ScopeSession     Scope = iota // a session variable
 	ScopeNames                    // SET NAMES, SET CHARACTER SET
 	ScopeTransaction              // SET [SESSION] TRANSACTION
+	ScopeUser                     // a user variable
 	ScopeGlobal                   // SET GLOBAL
 	ScopePersist                  // SET PERSIST, SET PERSIST_ONLY
-	ScopeUser                     // a user variable
 )
 
-var scopeNames = [...]string{"session", "names", "transaction", "global", "persist", "user"}
+var scopeNames = [...]string{"session", "names", "transaction", "user", "global", "persist"}
 
 func (s Scope) String() string {
 	if int(s) < len(scopeNames) {
@@ -110,10 +142,11 @@ func (s Scope) String() string {
 // Assignment is one "name = expression" of a SET statement.
 type Assignment struct {
 	Scope Scope
-	// Name is the variable in lower case. For ScopeNames it is "names" or "character set", for ScopeTransaction
+	// Name is the variable in lower case, a user variable without @ and quotes. For ScopeNames it is "names" or "character set", for ScopeTransaction
 	// "transaction" (the next one only) or "session transaction".
 	Name string
-	// Expr is the right-hand side as the client wrote it, comments inside included; for ScopeNames the character set in
+	// Expr is the right-hand side as the client wrote it, comments inside included. If it is a user variable, character_set_client
+	// may become a character set that this package cannot read: the session must look at its value. For ScopeNames the character set in
 	// lower case without quotes ("default" for DEFAULT), for ScopeTransaction the characteristics as written.
 	Expr string
 	// Collate is the collation of SET NAMES x COLLATE y, in lower case without quotes.

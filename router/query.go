@@ -53,8 +53,10 @@ func (st *stmt) locks() bool {
 			if st.word(i+1) == "IN" {
 				return true
 			}
-		case "INTO":
-			return true
+		case "INTO": // a file
+			if i+1 == len(st.toks) || st.toks[i+1].kind != kUserVar {
+				return true
+			}
 		}
 	}
 	return false
@@ -138,6 +140,8 @@ func (v *resolver) merging() (Merge, string) {
 		return MergeNone, "it depends on the statement before it"
 	case v.foreign != "":
 		return MergeNone, "function " + v.foreign + " is not built in"
+	case v.leaves != PinNone:
+		return MergeNone, "it leaves state (" + v.leaves.String() + ") on one connection"
 	case v.aggregate:
 		return MergeNone, "aggregate functions are not supported across backends yet"
 	case v.subquery:
@@ -164,6 +168,8 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 		sh.merge, sh.whole = MergeNone, "RETURNING is not supported across backends yet"
 	case v.previous:
 		sh.merge, sh.whole = MergeNone, "it depends on the statement before it"
+	case v.leaves != PinNone:
+		sh.merge, sh.whole = MergeNone, "it leaves state ("+v.leaves.String()+") on one connection"
 	case v.foreign != "":
 		sh.merge, sh.whole = MergeNone, "function "+v.foreign+" is not built in"
 	}

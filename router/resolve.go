@@ -293,7 +293,7 @@ func (v *resolver) table(in, name string) (place, string) {
 	case p.system:
 		v.system = true
 	case p.table == nil:
-		if why := v.settle(v.st.r.catalog, p.backend, schema+"."+name, at); why != nil {
+		if why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at); why != nil {
 			v.refuse(why)
 		}
 	}

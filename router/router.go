@@ -10,7 +10,9 @@ import (
 type Router struct {
 	catalog *catalog
 	cache   *cache // nil: analyse every statement
-	plans   planSets
+	plans   *planSets
+	base    *Router // that New returned
+	hidden  string  // the temporary tables of catalog, as a part of cache keys
 }
 
 // New returns a Router for a valid configuration. The configuration is not kept.
@@ -19,7 +21,9 @@ func New(cfg *config.Config) (*Router, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build router: %w", err)
 	}
-	return &Router{catalog: c, cache: newCache()}, nil
+	r := &Router{catalog: c, cache: newCache(), plans: &planSets{}}
+	r.base = r
+	return r, nil
 }
 
 var emptyPlan = &Plan{Verb: Empty}
@@ -37,7 +41,7 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 		uncertain := s.uncertain
 		var without *Plan
 		if without, _, why = r.plan(s, sql, schema, mode, true); why == nil {
-			why = certain(p, without, sharded, uncertain)
+			p, why = certain(p, without, sharded, uncertain)
 		}
 	}
 	if why != nil {
@@ -46,16 +50,18 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 	return p, nil
 }
 
-// certain checks that a statement with executable comments that only some servers run has one plan, whether they run or not.
-// Of several in a statement about a sharded table some may run and others not, in ways that are not tried here.
-func certain(with, without *Plan, sharded bool, uncertain int) *Refusal {
+// certain is the one plan of a statement with executable comments that only some servers run, whether they run or not. Of
+// several in a statement about a sharded table some may run and others not, in ways that are not tried here.
+func certain(with, without *Plan, sharded bool, uncertain int) (*Plan, *Refusal) {
 	switch {
 	case sharded && uncertain > 1:
-	case without.Verb == Empty && with.Verb == Route, equal(with, without):
-		return nil
+	case without.Verb == Empty && with.Verb == Route && with.Pin == PinNone, equal(with, without):
+		return with, nil
+	case without.Verb == Empty && with.Verb == Set && ignorable(with.Sets):
+		return &Plan{Verb: Set}, nil
 	}
 	u := unsupported(-1, "write it without the comment, or with a version up to 50699", "an executable comment that only some servers run changes where the statement goes")
-	return u.refusal(-1)
+	return nil, u.refusal(-1)
 }
 
 // plan reads a statement without parameters into s and plans it. sharded tells that the shard keys in it were looked at.
@@ -78,19 +84,21 @@ func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 
 // look reads a statement into s and returns its plan, or its shape if the plan depends on the shard keys in it.
 func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *shape, *Refusal) {
-	s.trace = false
+	s.trace, s.hidden = false, r.hidden
 	s.read(sql, schema, mode, skip)
 	switch {
 	case s.fault >= 0:
 		return nil, nil, s.unreadable().refusal(s.fault)
 	case len(s.text()) == 0:
 		return emptyPlan, nil, nil
-	case s.first.kind == kWord && is(sql[s.first.start:s.first.end], "SET"):
-		p, why := r.set(sql, mode, skip)
-		if why != nil {
-			return nil, nil, why.refusal(why.at)
+	case s.first.kind == kWord:
+		if read := verbatim(sql[s.first.start:s.first.end]); read != nil {
+			p, why := read(r.plainStmt(sql, schema, mode, skip))
+			if why != nil {
+				return nil, nil, why.refusal(why.at)
+			}
+			return p, nil, nil
 		}
-		return p, nil, nil
 	}
 	var sh *shape
 	if r.cache != nil {
@@ -103,6 +111,28 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		}
 	}
 	return sh.plan, sh, nil
+}
+
+// verbatim is the reader of a statement that begins with the word, if its plan has values of its text in it; else nil.
+func verbatim(word []byte) func(*stmt) (*Plan, *reason) {
+	switch len(word) {
+	case 3:
+		if is(word, "SET") {
+			return (*stmt).set
+		}
+	case 4:
+		if is(word, "KILL") {
+			return (*stmt).kill
+		}
+		if is(word, "LOAD") {
+			return (*stmt).load
+		}
+	case 7:
+		if is(word, "PREPARE") {
+			return (*stmt).prepareText
+		}
+	}
+	return nil
 }
 
 // unreadable says what is wrong at s.fault.

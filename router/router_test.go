@@ -104,6 +104,9 @@ func check(t *testing.T, p *Plan, err error, sql []byte) {
 	}
 	switch p.Verb {
 	case Route:
+		if p.Load != nil && !p.Local || p.Unpin && p.Pin == PinNone || p.Drops && len(p.Temporary) == 0 || len(p.Temporary) > 0 && len(p.Parts) != 1 {
+			t.Fatalf("%+v", p)
+		}
 		if len(p.Parts) == 0 || (len(p.Parts) == 1) != (p.Merge == MergeNone) {
 			t.Fatalf("%d parts with merge %v", len(p.Parts), p.Merge)
 		}
@@ -112,9 +115,13 @@ func check(t *testing.T, p *Plan, err error, sql []byte) {
 				t.Fatalf("parts %v", p.Parts)
 			}
 		}
+	case PrepareSQL, ExecuteSQL, Deallocate:
+		if p.Name == "" || len(p.Parts) > 0 || p.Verb == PrepareSQL && (p.Text == nil) == (p.Var == "") {
+			t.Fatalf("%+v", p)
+		}
 	case Set:
 		for _, a := range p.Sets {
-			if a.Expr == "" || a.Name == "" || a.Scope > ScopeTransaction {
+			if a.Expr == "" || a.Name == "" || a.Scope > ScopeUser {
 				t.Fatalf("assignment %+v of %q", a, sql)
 			}
 		}

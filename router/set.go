@@ -1,17 +1,17 @@
 package router
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // set reads SET. It works on the client's text, not on the shape, because the values are wanted.
 // https://dev.mysql.com/doc/refman/8.4/en/set-variable.html
-func (r *Router) set(sql []byte, mode Mode, skip bool) (*Plan, *reason) {
-	st := plainStmt(sql, mode, skip)
-	previous, why := st.session()
-	if why != nil {
+func (st *stmt) set() (*Plan, *reason) {
+	f := newFinding()
+	if why := st.session(&f); why != nil {
 		return nil, why
-	}
-	if previous {
-		return nil, unsupported(st.at(0), "read the value first", "SET to a value of the previous statement is not supported: it is %s", sessionState)
 	}
 	switch w := st.word(1); w {
 	case "STATEMENT", "PASSWORD", "ROLE", "RESOURCE":
@@ -21,7 +21,7 @@ func (r *Router) set(sql []byte, mode Mode, skip bool) (*Plan, *reason) {
 			return nil, unsupported(st.at(1), "", "SET DEFAULT ROLE is not supported")
 		}
 	}
-	p := &Plan{Verb: Set}
+	p := &Plan{Verb: Set, LastConn: f.previous, Variables: slices.Sorted(maps.Keys(f.variables))}
 	if i := 1; st.word(i) == "TRANSACTION" || st.word(i+1) == "TRANSACTION" {
 		a, why := st.setTransaction(i)
 		if why != nil {
@@ -32,8 +32,11 @@ func (r *Router) set(sql []byte, mode Mode, skip bool) (*Plan, *reason) {
 	}
 	for i := 1; ; i++ {
 		a, next, why := st.assignment(i)
-		if why != nil {
+		switch {
+		case why != nil:
 			return nil, why
+		case f.previous && a.Scope != ScopeUser:
+			return nil, unsupported(st.at(i), "read the value first", "SET to a value of the previous statement is only supported for user variables")
 		}
 		p.Sets = append(p.Sets, a)
 		if i = next; i == len(st.toks) {
@@ -45,9 +48,21 @@ func (r *Router) set(sql []byte, mode Mode, skip bool) (*Plan, *reason) {
 	}
 }
 
+// ignored are variables that only advise the server, and that not all servers know: a SET of them in an executable comment
+// may be left out. mysqldump begins and ends its files with such comments.
+var ignored = map[string]bool{"note_verbosity": true, "information_schema_stats_expiry": true}
+
+// ignorable tells whether all of the assignments may be left out.
+func ignorable(sets []Assignment) bool {
+	return !slices.ContainsFunc(sets, func(a Assignment) bool {
+		value, _ := strings.CutPrefix(strings.ToLower(a.Expr), "@@")
+		return !(ignored[a.Name] && a.Scope == ScopeSession || ignored[value] && a.Scope == ScopeUser)
+	})
+}
+
 // plainStmt is the client's text as tokens, up to its semicolon.
-func plainStmt(sql []byte, mode Mode, skip bool) *stmt {
-	st := &stmt{mode: mode, text: string(sql)}
+func (r *Router) plainStmt(sql []byte, schema string, mode Mode, skip bool) *stmt {
+	st := &stmt{r: r, schema: schema, mode: mode, text: string(sql)}
 	l := lexer{src: sql, mode: mode, skip: skip}
 	open := false // an executable comment begins before the next token
 	for {
@@ -161,7 +176,15 @@ func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
 			return st.charset(a, "character set", i+1)
 		}
 	}
-	i, a.Name, why = st.variable(i)
+	if i < len(st.toks) && st.toks[i].kind == kUserVar {
+		a.Scope, a.Name = ScopeUser, st.variableName(i)
+		if a.Name == "" {
+			return a, i, st.wrong(i)
+		}
+		i++
+	} else {
+		i, a.Name, why = st.variable(i)
+	}
 	if why != nil {
 		return a, i, why
 	}
@@ -184,12 +207,19 @@ func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
 	if i == start || depth != 0 {
 		return a, i, st.wrong(i)
 	}
-	value := &stmt{text: st.text, toks: st.toks[start:i]}
+	value := &stmt{r: st.r, text: st.text, toks: st.toks[start:i]}
+	f := newFinding()
+	if why := value.session(&f); why != nil {
+		return a, i, why
+	}
+	if f.leaves != PinNone || f.home >= 0 {
+		return a, i, unsupported(st.at(start), "SELECT the value first", "SET to a value that changes %s is not supported", sessionState)
+	}
 	if value.has("SELECT") >= 0 && value.has("FROM", "TABLE") >= 0 || value.has("INTO") >= 0 {
 		return a, i, unsupported(st.at(start), "read the value first", "SET to the result of a query is not supported")
 	}
 	a.Expr, why = st.source(start, i)
-	if why == nil && a.Name == "character_set_client" {
+	if why == nil && a.Name == "character_set_client" && a.Scope == ScopeSession && (len(value.toks) > 1 || value.toks[0].kind != kUserVar) {
 		why = checkCharset(bare(a.Expr), st.at(start))
 	}
 	return a, i, why

@@ -18,7 +18,7 @@ type shape struct {
 	roots   []root   // the keys that choose, for all but an INSERT into a sharded table
 	insert  *insert  // an INSERT into a sharded table
 	fixed   int      // backend of the statement's unsharded tables, -1: it has none
-	fixedOf string   // one of these tables
+	fixedOf string   // what it has there
 	merge   Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole   string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -78,7 +78,11 @@ type planSets struct {
 }
 
 func (s *planSets) get(base Plan, backends int) *planSet {
-	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, strings.Join(base.Schemas, "\x00"))
+	lists := [][]string{base.Schemas, base.Variables, base.Temporary}
+	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Pin, base.Unpin, base.Drops)
+	for _, l := range lists {
+		key += "\x01" + strings.Join(l, "\x00")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.sets[key]; p != nil {
@@ -167,7 +171,7 @@ func (t *table) place(s *scan, lit literal, minus bool, value func(int) Value) (
 // several makes the plan of a statement whose keys are on more than one backend, seen at the literal that begins at at.
 func (sh *shape) several(s *scan, at int, value func(int) Value) (*Plan, *reason, int) {
 	if sh.fixed >= 0 {
-		return nil, unsupported(at, "run one statement for each backend", "the rows of this shard key are not on the backend of table %s", sh.fixedOf), at
+		return nil, unsupported(at, "run one statement for each backend", "the rows of this shard key are not on the backend of %s", sh.fixedOf), at
 	}
 	if sh.merge == MergeNone {
 		return nil, unsupported(at, "run it once for each backend", "the statement's shard keys are on several backends, and %s", sh.whole), at

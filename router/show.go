@@ -109,7 +109,7 @@ func (st *stmt) showSchema(f finding) (*shape, *reason) {
 		}
 	}
 	if st.schema == "" {
-		return nil, &reason{errno: 1046, text: "no database selected", do: "USE a schema", at: -1}
+		return nil, noSchema(-1)
 	}
 	return st.showIn(f, st.schema, -1)
 }

@@ -114,7 +114,7 @@ func (st *Statement) Plan(value func(param int) Value) (*Plan, error) {
 	if why == nil && st.without != nil {
 		var without *Plan
 		if without, why = st.without.choose(value); why == nil {
-			why = certain(p, without, st.with.plan == nil, st.with.uncertain)
+			p, why = certain(p, without, st.with.plan == nil, st.with.uncertain)
 		}
 	}
 	if why != nil {

@@ -64,6 +64,13 @@ func (st *stmt) from(i int) *stmt {
 	return &rest
 }
 
+// behind is the rest of the statement behind the name.
+func (st *stmt) behind(o object) *stmt {
+	i := slices.IndexFunc(st.toks, func(t tok) bool { return t.start == o.at })
+	_, next, _ := st.object(i)
+	return st.from(next)
+}
+
 // unquote is the name inside of a quoted identifier.
 func unquote(s string) string {
 	q := s[:1]
@@ -127,7 +134,7 @@ func (st *stmt) near(i int) string {
 	var b strings.Builder
 	b.WriteByte('\'')
 	for n, t := range st.toks[i:min(i+3, len(st.toks))] {
-		if n > 0 && t.space {
+		if n > 0 && st.toks[i+n-1].end < t.start {
 			b.WriteByte(' ')
 		}
 		if t.kind.literal() {
@@ -162,44 +169,4 @@ func (st *stmt) object(i int) (o object, next int, ok bool) {
 		i += 2
 	}
 	return o, i, true
-}
-
-// sessionFunctions are refused: their effect stays with one backend connection, or asks for one.
-var sessionFunctions = map[string]bool{
-	"GET_LOCK": true, "RELEASE_LOCK": true, "RELEASE_ALL_LOCKS": true, "IS_FREE_LOCK": true, "IS_USED_LOCK": true,
-	"SERVICE_GET_READ_LOCKS": true, "SERVICE_GET_WRITE_LOCKS": true, "SERVICE_RELEASE_LOCKS": true,
-}
-
-// previousFunctions and previousVariables tell about the statement before this one.
-var (
-	previousFunctions = map[string]bool{"LAST_INSERT_ID": true, "ROW_COUNT": true, "FOUND_ROWS": true}
-	previousVariables = map[string]bool{
-		"LAST_INSERT_ID": true, "IDENTITY": true, "INSERT_ID": true, "WARNING_COUNT": true, "ERROR_COUNT": true,
-		"RAND_SEED1": true, "RAND_SEED2": true, "LAST_GTID": true,
-	}
-)
-
-const sessionState = "state that must stay on one backend connection"
-
-// session looks for session state: it returns whether the statement depends on the previous one, or why it is refused.
-func (st *stmt) session() (previous bool, why *reason) {
-	for i, t := range st.toks {
-		name := strings.ToUpper(t.name)
-		switch {
-		case t.kind == kUserVar:
-			return false, unsupported(t.start, "keep the value in the client", "user variables are not supported yet: they are %s", sessionState)
-		case t.kind == kSysVar:
-			name = strings.ToUpper(strings.Trim(st.text[t.start+2:t.end], "`"))
-			if st.op(i+1, ".") && i+2 < len(st.toks) {
-				name = strings.ToUpper(st.toks[i+2].name)
-			}
-			previous = previous || previousVariables[name]
-		case name != "" && st.op(i+1, "("):
-			if sessionFunctions[name] {
-				return false, unsupported(t.start, "lock a row instead", "%s() is not supported yet: its lock is %s", name, sessionState)
-			}
-			previous = previous || previousFunctions[name]
-		}
-	}
-	return previous, nil
 }

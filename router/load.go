@@ -1,0 +1,345 @@
+package router
+
+import (
+	"slices"
+	"strings"
+)
+
+// Load is how the lines of a client's file are spread over the backends of a sharded table by LOAD DATA LOCAL. The session cuts
+// the file at LinesTerminated, gives the first Ignore lines to every part and each of the others to the part that Shard names:
+// all parts run the client's text, so each of them skips as many lines.
+// https://dev.mysql.com/doc/refman/8.4/en/load-data.html
+type Load struct {
+	// KeyColumn is the shard key among the fields of a line, counted from 0.
+	KeyColumn int
+	// FieldsTerminated, LinesTerminated: not empty. Enclosed and Escaped: one byte, or none. LinesStarting: of each line, what
+	// is up to its first occurrence does not count, and a line without it is skipped; it may be empty.
+	FieldsTerminated, Enclosed, Escaped []byte
+	LinesStarting, LinesTerminated      []byte
+	// OptionallyEnclosed tells that only strings are enclosed when such a file is written; a reader need not know.
+	OptionallyEnclosed bool
+	// Ignore is how many lines to skip.
+	Ignore uint64
+
+	table *table
+}
+
+// Shard is the backend for a line with this field in the place KeyColumn, without its quotes and escapes; nil is NULL. The
+// only error is *Refusal, without a position. Safe for concurrent use.
+func (l *Load) Shard(field []byte) (backend int, err error) {
+	v := Value{Kind: ValueBytes, Bytes: field}
+	if field == nil {
+		v.Kind = ValueNull
+	}
+	b, why := l.table.place(nil, literal{kind: kParam}, false, func(int) Value { return v })
+	if why != nil {
+		why.do = "correct the line in the file"
+		return 0, why.refusal(-1)
+	}
+	return b, nil
+}
+
+// load reads LOAD DATA LOCAL INFILE, strictly: its clauses in their order and nothing else. It works on the client's text,
+// because the separators are wanted.
+func (st *stmt) load() (*Plan, *reason) {
+	f := newFinding()
+	if why := st.session(&f); why != nil {
+		return nil, why
+	}
+	i := 1
+	if st.word(i) != "DATA" {
+		return nil, unsupported(st.at(i), "use LOAD DATA LOCAL INFILE", "LOAD %s is not supported", st.word(i))
+	}
+	if i++; st.word(i) == "LOW_PRIORITY" || st.word(i) == "CONCURRENT" {
+		i++
+	}
+	if !st.words(i, "LOCAL", "INFILE") {
+		return nil, unsupported(st.at(i), "write LOAD DATA LOCAL INFILE", "LOAD DATA is only supported with a file of the client")
+	}
+	if i += 2; i >= len(st.toks) || st.toks[i].kind != kString {
+		return nil, st.wrong(i)
+	}
+	if i++; st.word(i) == "REPLACE" || st.word(i) == "IGNORE" {
+		i++
+	}
+	if !st.words(i, "INTO", "TABLE") {
+		return nil, st.wrong(i)
+	}
+	o, i, ok := st.object(i + 2)
+	if !ok {
+		return nil, st.wrong(i)
+	}
+	p, schema, why := st.r.catalog.resolve(o.schema, o.name, st.schema, o.at)
+	switch {
+	case why != nil:
+		return nil, why
+	case p.system:
+		return nil, unsupported(o.at, "run it on the backend itself", "writing to system schemas is not supported")
+	}
+	l := &loading{stmt: st, i: i, table: p.table, Load: Load{
+		table: p.table, FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,
+	}}
+	l.clauses()
+	if l.why != nil {
+		return nil, l.why
+	}
+	f.write, f.schemas[schema] = true, true
+	if l.assigns {
+		f.keep(PinUserVariable)
+	}
+	if p.table != nil {
+		if f.home >= 0 || f.previous {
+			return nil, unsupported(o.at, "compute it in the client", "LOAD DATA into the sharded table %s needs %s", p.table.name, sessionState)
+		}
+		return l.spread(f.plan(), o.at)
+	}
+	if why := f.settle(st.r.catalog, p.backend, "table "+schema+"."+strings.ToLower(o.name), o.at); why != nil {
+		return nil, why
+	}
+	sh := &shape{plan: &Plan{}}
+	if st.from(i).has("SELECT") >= 0 {
+		if sh, why = st.mentioning(f); why != nil {
+			return nil, why
+		}
+	} else {
+		sh = f.shape(st.r, f.home)
+	}
+	one := *sh.plan
+	one.Local = true
+	return &one, nil
+}
+
+// spread is the plan for a sharded table.
+func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
+	t := l.table
+	switch {
+	case l.KeyColumn < 0:
+		return nil, unsupported(at, "name the columns in the order of the file, with "+t.column, "LOAD DATA does not say which field is %s, the shard key of %s", t.column, t.name)
+	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
+		return nil, unsupported(at, "separate fields and lines", "LOAD DATA of fixed lengths into the sharded table %s is not supported", t.name)
+	case len(l.Enclosed) > 1 || len(l.Escaped) > 1:
+		return nil, syntax(at, "you have an error in your SQL syntax: ENCLOSED BY and ESCAPED BY take one character")
+	case l.mode&NoBackslashEscapes != 0 && !l.escapes:
+		return nil, unsupported(at, "write FIELDS ESCAPED BY", "LOAD DATA into the sharded table %s with sql_mode NO_BACKSLASH_ESCAPES must say how the file is escaped", t.name)
+	}
+	p.Local, p.Load, p.Merge = true, &l.Load, MergeOK
+	backends := slices.Clone(t.backends)
+	slices.Sort(backends)
+	for _, b := range slices.Compact(backends) {
+		p.Parts = append(p.Parts, Part{Backend: b})
+	}
+	if len(p.Parts) == 1 {
+		p.Merge = MergeNone
+	}
+	return &p, nil
+}
+
+// loading reads the clauses behind the table. The first reason to refuse the statement stays.
+type loading struct {
+	*stmt
+	Load
+	i       int    // next token
+	table   *table // sharded, or nil
+	escapes bool   // ESCAPED BY was there
+	assigns bool   // a field goes to a user variable
+	why     *reason
+}
+
+func (l *loading) refuse(why *reason) {
+	if l.why == nil {
+		l.why = why
+	}
+}
+
+// skip goes over the words if they come next.
+func (l *loading) skip(words ...string) bool {
+	if !l.words(l.i, words...) {
+		return false
+	}
+	l.i += len(words)
+	return true
+}
+
+func (l *loading) clauses() {
+	if l.skip("PARTITION") {
+		l.brackets()
+	}
+	if l.skip("CHARACTER", "SET") || l.skip("CHARSET") {
+		if !l.value(l.i) {
+			l.refuse(l.wrong(l.i))
+			return
+		}
+		name := bare(l.stmt.text[l.toks[l.i].start:l.toks[l.i].end])
+		if l.table != nil {
+			if why := checkCharset(name, l.at(l.i)); why != nil {
+				l.refuse(why)
+			}
+		}
+		l.i++
+	}
+	if l.skip("FIELDS") || l.skip("COLUMNS") {
+		l.fields()
+	}
+	if l.skip("LINES") {
+		l.lines()
+	}
+	if l.skip("IGNORE") {
+		n, ok := l.number(l.i)
+		l.i++
+		if !ok || !l.skip("LINES") && !l.skip("ROWS") {
+			l.refuse(l.wrong(l.i))
+		}
+		l.Ignore = n
+	}
+	if l.op(l.i, "(") {
+		l.columns()
+	}
+	if l.skip("SET") {
+		l.sets()
+	}
+	if l.i < len(l.toks) {
+		l.refuse(l.wrong(l.i))
+	}
+}
+
+func (l *loading) fields() {
+	start := l.i
+	for {
+		switch {
+		case l.skip("TERMINATED", "BY"):
+			l.FieldsTerminated = l.separator()
+		case l.skip("OPTIONALLY", "ENCLOSED", "BY"):
+			l.Enclosed, l.OptionallyEnclosed = l.separator(), true
+		case l.skip("ENCLOSED", "BY"):
+			l.Enclosed = l.separator()
+		case l.skip("ESCAPED", "BY"):
+			l.Escaped, l.escapes = l.separator(), true
+		default:
+			if l.i == start {
+				l.refuse(l.wrong(l.i))
+			}
+			return
+		}
+	}
+}
+
+func (l *loading) lines() {
+	start := l.i
+	for {
+		switch {
+		case l.skip("STARTING", "BY"):
+			l.LinesStarting = l.separator()
+		case l.skip("TERMINATED", "BY"):
+			l.LinesTerminated = l.separator()
+		default:
+			if l.i == start {
+				l.refuse(l.wrong(l.i))
+			}
+			return
+		}
+	}
+}
+
+// separator reads a string.
+func (l *loading) separator() []byte {
+	i := l.i
+	l.i++
+	switch {
+	case i < len(l.toks) && l.toks[i].kind == kString:
+		return unescape([]byte(l.stmt.text[l.toks[i].start:l.toks[i].end]), l.mode)
+	case i < len(l.toks) && l.toks[i].kind == kOther && l.table == nil:
+		return nil // nobody asks
+	case i < len(l.toks) && l.toks[i].kind == kOther:
+		l.refuse(unsupported(l.at(i), "write it as a string", "this form of a separator is not supported for sharded tables"))
+	default:
+		l.refuse(l.wrong(i))
+	}
+	return nil
+}
+
+// columns reads (column or @variable, ...).
+func (l *loading) columns() {
+	for n := 0; ; n++ {
+		l.i++ // bracket or comma
+		switch {
+		case l.i < len(l.toks) && l.toks[l.i].kind == kUserVar:
+			l.assigns = true
+		case l.i < len(l.toks) && l.toks[l.i].name != "":
+			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.column) {
+				if l.KeyColumn >= 0 {
+					l.refuse(syntax(l.at(l.i), "you have an error in your SQL syntax: column %s is named twice", l.table.column))
+				}
+				l.KeyColumn = n
+			}
+		case n == 0 && l.op(l.i, ")"):
+			l.i++
+			return
+		default:
+			l.refuse(l.wrong(l.i))
+			return
+		}
+		l.i++
+		switch {
+		case l.op(l.i, ")"):
+			l.i++
+			return
+		case !l.op(l.i, ","):
+			l.refuse(l.wrong(l.i))
+			return
+		}
+	}
+}
+
+// sets reads column = expression, ... up to the end.
+func (l *loading) sets() {
+	rest := l.from(l.i)
+	if l.table != nil {
+		if i := rest.has("SELECT", "TABLE"); i >= 0 {
+			l.refuse(unsupported(rest.at(i), "compute it in the client", "a query in LOAD DATA into the sharded table %s is not supported", l.table.name))
+		}
+		for i, t := range rest.toks {
+			if name := strings.ToLower(t.name); name != "" && rest.op(i+1, "(") && !builtin[name] && t.word != "IN" && t.word != "AND" && t.word != "OR" && t.word != "NOT" {
+				l.refuse(unsupported(t.start, "compute it in the client", "function %s is not built in, which LOAD DATA into the sharded table %s needs", t.name, l.table.name))
+			}
+		}
+	}
+	for {
+		o, next, ok := l.object(l.i)
+		if !ok || !l.stmt.assigns(next) {
+			l.refuse(l.wrong(next))
+			return
+		}
+		if l.table != nil && strings.EqualFold(o.name, l.table.column) {
+			l.refuse(unsupported(o.at, "have the file say it", "computing %s, the shard key of %s, is not supported", l.table.column, l.table.name))
+		}
+		depth := 0
+		for l.i = next + 1; l.i < len(l.toks) && (depth > 0 || !l.op(l.i, ",")); l.i++ {
+			switch {
+			case l.op(l.i, "("):
+				depth++
+			case l.op(l.i, ")"):
+				depth--
+			}
+		}
+		if l.i == next+1 || depth != 0 {
+			l.refuse(l.wrong(l.i))
+			return
+		}
+		if l.i == len(l.toks) {
+			return
+		}
+		l.i++
+	}
+}
+
+// brackets goes over (name, ...).
+func (l *loading) brackets() {
+	if !l.op(l.i, "(") {
+		l.refuse(l.wrong(l.i))
+		return
+	}
+	for l.i < len(l.toks) && !l.op(l.i, ")") {
+		l.i++
+	}
+	l.i++
+}

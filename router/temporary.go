@@ -1,0 +1,96 @@
+package router
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// After returns the router of a session that was planned for by r and has carried out p without an error: temporary tables
+// that p created hide other tables of their names, those that it dropped no longer do. Most plans change nothing, and After
+// returns r itself. Routers share their cache; with no temporary table left it is the one of New again.
+//
+// A session must plan its prepared statements anew with the router that After returns, unless it is the same.
+func (r *Router) After(p *Plan) *Router {
+	if len(p.Temporary) == 0 {
+		return r
+	}
+	c := *r.catalog
+	c.temporary = maps.Clone(c.temporary)
+	for _, name := range p.Temporary {
+		if p.Drops {
+			delete(c.temporary, name)
+			continue
+		}
+		if c.temporary == nil {
+			c.temporary = map[string]int{}
+		}
+		c.temporary[name] = p.Parts[0].Backend
+	}
+	if len(c.temporary) == 0 {
+		return r.base
+	}
+	var hidden strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(c.temporary)) {
+		hidden.WriteString(name)
+		hidden.WriteByte('\x01')
+		hidden.WriteString(c.backends[c.temporary[name]])
+		hidden.WriteByte('\x02')
+	}
+	return &Router{catalog: &c, cache: r.cache, plans: r.plans, base: r.base, hidden: hidden.String()}
+}
+
+// HasTemporary tells whether the session has temporary tables on the backend, so that it must keep its connection there.
+func (r *Router) HasTemporary(backend int) bool {
+	for _, b := range r.catalog.temporary {
+		if b == backend {
+			return true
+		}
+	}
+	return false
+}
+
+// temporaryTables plans CREATE and DROP TEMPORARY TABLE, i being the token TABLE. Such a table is on the backend of its schema,
+// whatever the configuration says about a table of that name. Unlike other DDL it does not end the transaction.
+func (st *stmt) temporaryTables(f finding, i int) (*shape, *reason) {
+	c := st.r.catalog
+	names, why := st.tables(st.word(0), i+1)
+	if why != nil {
+		return nil, why
+	}
+	f.commit, f.drops = false, st.word(0) == "DROP"
+	for _, o := range names {
+		in := strings.ToLower(o.schema)
+		if in == "" {
+			in = strings.ToLower(st.schema)
+		}
+		switch {
+		case in == "":
+			return nil, noSchema(o.at)
+		case systemSchemas[in]:
+			return nil, unsupported(o.at, "qualify it with another schema", "temporary tables in system schemas are not supported")
+		case c.schemas[in] == nil:
+			return nil, c.unknown(in, o.at)
+		case strings.ContainsFunc(o.name, func(r rune) bool { return r < ' ' }):
+			return nil, unsupported(o.at, "use another name", "a temporary table with control characters in its name is not supported")
+		}
+		name := in + "." + strings.ToLower(o.name)
+		home, mine := c.temporary[name]
+		if !mine {
+			home = c.first(in)
+		}
+		if why := f.settle(c, home, "table "+name, o.at); why != nil {
+			return nil, why
+		}
+		f.schemas[in] = true
+		f.temporary = append(f.temporary, name)
+	}
+	if !f.drops {
+		f.keep(PinTemporaryTable)
+		// The name itself means no other table; what follows it may.
+		if rest := st.behind(names[0]); rest.has(mentions...) >= 0 {
+			return rest.mentioning(f)
+		}
+	}
+	return f.shape(st.r, f.home), nil
+}
