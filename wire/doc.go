@@ -1,5 +1,5 @@
 // Package wire speaks the MySQL client/server protocol, in both roles, and nothing above it: packets, handshakes,
-// authentication, OK, ERR, EOF, column and row packets, and the relay of one answer from a server to a client. It knows
+// authentication, compression, OK, ERR, EOF, column and row packets, and the relay of one answer from a server to a client. It knows
 // no SQL, no routing and no transactions.
 //
 // A server role begins with Server.Accept and then loops over Conn.ReadCommand; a client role begins with Dialer.Dial
