@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -233,8 +235,26 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 	if !ok {
 		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)
 	}
+	if v.name == "sql_mode" && s.srv.hasMySQL() && !strings.Contains(strings.ToUpper(v.sql), noAutoCreateUser) {
+		literal = dropMode(literal, noAutoCreateUser)
+	}
 	v.sql = "SET " + v.place() + " = " + literal
 	return v, nil
+}
+
+// noAutoCreateUser is the only mode that MariaDB has by default and MySQL does not know. It is about GRANT alone, so a
+// client that merely adds to the default goes without it where its statements may run on either.
+const noAutoCreateUser = "NO_AUTO_CREATE_USER"
+
+// dropMode removes a mode from a literal of sql_mode.
+func dropMode(literal, mode string) string {
+	kept := strings.Split(strings.Trim(literal, "'"), ",")
+	return "'" + strings.Join(slices.DeleteFunc(kept, func(m string) bool { return m == mode }), ",") + "'"
+}
+
+// hasMySQL says whether a backend is MySQL.
+func (s *Server) hasMySQL() bool {
+	return slices.ContainsFunc(s.cfg.Backends, func(b config.Backend) bool { return b.Kind == config.MySQL })
 }
 
 // place is the variable as SET names it, value as an expression.
