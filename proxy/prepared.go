@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -18,6 +19,7 @@ type prepared struct {
 	types  []byte         // of the parameters, as the client bound them last
 	long   map[int][]byte // parameters sent as long data, until the next execution or reset
 	size   int            // of long, in bytes
+	fault  *wire.Error    // what was wrong with long data, until the next reset
 	cursor *cursor        // open, or nil
 }
 
@@ -47,6 +49,9 @@ func (s *session) prepare(sql []byte) error {
 	plan := routed.Any()
 	if e := s.forbidden(plan); e != nil {
 		return s.fail(e)
+	}
+	if plan.Verb == router.Empty {
+		return s.fail(emptyQuery)
 	}
 	p := &prepared{text: string(sql), schema: s.state.Schema, routed: routed, params: routed.Params}
 	s.lastID++
@@ -125,6 +130,9 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(e)
 	}
 	s.closeCursor(p)
+	if p.fault != nil {
+		return s.fail(p.fault)
+	}
 	arg, err := wire.PlainExecute(arg, p.params, s.conn.Caps())
 	if err != nil {
 		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
@@ -132,7 +140,7 @@ func (s *session) execute(arg []byte) error {
 	r := &request{text: p.text, schema: p.schema, bound: &binding{long: p.long}}
 	x := &r.bound.execute
 	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
-		return s.fail(wire.NewError(wire.CodeMalformed, "%v", err))
+		return s.fail(wrongArguments("mysqld_stmt_execute"))
 	}
 	p.types = append(p.types[:0], x.Types...)
 	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
@@ -187,6 +195,7 @@ func (s *session) sendLongData(arg []byte) error {
 	}
 	i, data := int(binary.LittleEndian.Uint16(arg[4:])), arg[6:]
 	if i >= p.params {
+		p.fault = wrongArguments("mysqld_stmt_send_long_data")
 		return nil
 	}
 	if p.size += len(data); p.size > int(s.srv.cfg.Server.MaxPacket) {
@@ -205,7 +214,7 @@ func (s *session) resetStatement(arg []byte) error {
 	if e != nil {
 		return s.fail(e)
 	}
-	p.long, p.size = nil, 0
+	p.long, p.size, p.fault = nil, 0, nil
 	s.closeCursor(p)
 	return s.ok(wire.OK{})
 }
@@ -226,7 +235,7 @@ func (s *session) fetch(arg []byte) error {
 		return s.fail(e)
 	}
 	if p.cursor == nil || len(arg) < 8 {
-		return s.fail(&wire.Error{Errno: 1421, State: "HY000", Message: "The statement has no open cursor."})
+		return s.fail(&wire.Error{Errno: 1421, State: "HY000", Message: fmt.Sprintf("The statement (%d) has no open cursor.", binary.LittleEndian.Uint32(arg))})
 	}
 	conn := p.cursor.conn
 	s.work.uses(conn)
@@ -283,4 +292,9 @@ func (s *session) lookUp(command wire.Command, arg []byte) (*prepared, *wire.Err
 		return p, nil
 	}
 	return nil, wire.NewError(wire.CodeUnknownStatement, "Unknown prepared statement handler (%d) given to %s", id, command)
+}
+
+// wrongArguments is the error of a command about a prepared statement whose parameters cannot be read.
+func wrongArguments(command string) *wire.Error {
+	return &wire.Error{Errno: 1210, State: "HY000", Message: "Incorrect arguments to " + command}
 }

@@ -206,6 +206,9 @@ func (s *session) status() wire.Status {
 	}
 	if s.tx != nil {
 		st |= wire.StatusInTrans
+		if s.tx.readOnly() {
+			st |= wire.StatusInTransReadonly
+		}
 	}
 	if s.mode&router.NoBackslashEscapes != 0 {
 		st |= wire.StatusNoBackslashEscapes

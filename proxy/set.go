@@ -337,7 +337,7 @@ func parseBool(a router.Assignment) (bool, *wire.Error) {
 	case "0", "OFF", "FALSE":
 		return false, nil
 	}
-	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s': write 0, 1, ON or OFF", a.Expr)}
+	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s'", strings.Trim(a.Expr, "'\" "))}
 }
 
 func firstWord(s string) string {

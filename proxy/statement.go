@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/xaproxy/xaproxy/backend"
@@ -41,7 +42,10 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 	case router.Route:
 		return s.route(plan, r)
 	case router.Empty:
-		return s.fail(&wire.Error{Errno: 1065, State: "42000", Message: "Query was empty"})
+		if len(bytes.Trim(r.sql, " \t\r\n;")) > 0 {
+			return s.ok(wire.OK{}) // a comment alone succeeds on a server
+		}
+		return s.fail(emptyQuery)
 	case router.Use:
 		return s.use(plan.Name)
 	case router.Set:
@@ -55,6 +59,8 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 	}
 	return s.fail(wire.NewError(wire.CodeUnknown, "statement of kind %s is not known here: this is a mistake in xaproxy", plan.Verb))
 }
+
+var emptyQuery = &wire.Error{Errno: 1065, State: "42000", Message: "Query was empty"}
 
 // begin starts a transaction. An open one is committed first, as MySQL does.
 func (s *session) begin(p *router.Plan) error {

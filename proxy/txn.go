@@ -31,6 +31,11 @@ func newTransaction(c *xa.Coordinator, opening string) *transaction {
 	return &transaction{coordinator: c, branches: make(map[int]*txBranch), opening: opening, chained: opening}
 }
 
+// readOnly reports whether the client has asked for a transaction that changes nothing.
+func (t *transaction) readOnly() bool {
+	return t.opening != "" && strings.Contains(strings.ToUpper(t.opening), "READ ONLY")
+}
+
 // branch returns the transaction's branch on a backend, opening one if it has none. XA START travels with the first
 // statement. An error is a *wire.Error, and the transaction is as it was.
 func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) (*backend.Conn, error)) (*txBranch, error) {
