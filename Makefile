@@ -6,10 +6,10 @@ GO    := go
 UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/chaos/...
 
-.PHONY: help build test unit real setup lint demo bench chaos fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients bench chaos fuzz check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: ## the program, as bin/xaproxy
 	$(GO) build -trimpath -o bin/xaproxy ./cmd/xaproxy
@@ -30,6 +30,11 @@ unit: ## without any server
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 1 $(REAL)
+
+test-clients: ## client libraries of other languages through the proxy, which it installs into the cache folder
+	tests/setup.sh demo
+	tests/clients/setup.sh
+	$(GO) test -count=1 -v -timeout 20m ./tests/clients
 
 lint: ## gofumpt, vet, staticcheck
 	tests/setup.sh tools
