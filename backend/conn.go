@@ -24,6 +24,7 @@ type Conn struct {
 	prepared statements
 	branch   bool // an XA branch lives on it
 	held     bool // its session keeps it: Put does nothing
+	soiled   bool // what its session left must be reset before it serves another one
 	broken   bool // it must be closed
 }
 
@@ -76,7 +77,7 @@ func (c *Conn) compose(s *Session, lead []string) (n int, err error) {
 	set := s.Set
 	if strings.HasPrefix(set, c.state.Set) {
 		set, n = set[len(c.state.Set):], s.Sets-c.state.Sets
-	} else if n = s.Sets; !c.branch { // something was set that s has not
+	} else if n = s.Sets; !c.branch && !c.held { // something was set that s has not
 		if err := c.reset(); err != nil {
 			return 0, err
 		}
@@ -162,15 +163,12 @@ func (c *Conn) Break() { c.broken = true }
 // Hold keeps the connection out of the pool: Put has no effect until LetGo.
 func (c *Conn) Hold() { c.held = true }
 
-// LetGo ends Hold and gives the connection back, after everything that its user left in the session was reset. It is
-// closed where that fails, or a branch lives on it.
-func (c *Conn) LetGo() {
-	c.held = false
-	if !c.broken && (c.branch || c.reset() != nil) {
-		c.broken = true
-	}
-	c.Put()
-}
+// LetGo ends Hold. The next Put resets everything that its user left in the session, and closes the connection where
+// that fails.
+func (c *Conn) LetGo() { c.held, c.soiled = false, true }
+
+// InBranch reports whether an XA branch lives on the connection: it comes back when the branch is released.
+func (c *Conn) InBranch() bool { return c.branch }
 
 // Broken reports whether the connection must be closed.
 func (c *Conn) Broken() bool { return c.broken }
@@ -185,6 +183,12 @@ func (c *Conn) Became(s *Session) { c.state = *s }
 func (c *Conn) Put() {
 	if c.held {
 		return
+	}
+	if c.soiled && !c.broken {
+		c.soiled = false
+		if c.branch || c.reset() != nil {
+			c.broken = true
+		}
 	}
 	if c.broken || c.Buffered() {
 		c.b.pool.discard(c)

@@ -78,7 +78,7 @@ func (s *session) changeUser(arg []byte) error {
 // fieldList answers COM_FIELD_LIST: the columns of a table, from a backend that has it.
 func (s *session) fieldList(arg []byte) error {
 	table, _, _ := bytes.Cut(arg, []byte{0})
-	plan, err := s.srv.router.Plan([]byte("SHOW COLUMNS FROM "+backend.Quote(string(table))), s.state.Schema, s.mode)
+	plan, err := s.router.Plan([]byte("SHOW COLUMNS FROM "+backend.Quote(string(table))), s.state.Schema, s.mode)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
 )
 
 // pin is a backend connection that the session keeps between statements, because it holds state of the client that
@@ -41,19 +43,85 @@ func (s *session) hold(conn *backend.Conn, why string) {
 	}
 }
 
-// letGo takes back one reason. With the last one the connection is reset and can serve others.
-func (s *session) letGo(b *backend.Backend, why string) {
-	p, ok := s.pins[b.Index]
-	if !ok {
-		return
+// holds reports whether the session is pinned to the connection.
+func (s *session) holds(conn *backend.Conn) bool {
+	p, ok := s.pins[conn.Backend().Index]
+	return ok && p.conn == conn
+}
+
+// letGo takes back one reason. With the last one the connection is reset when it is put back, and can serve others.
+func (s *session) letGo(conn *backend.Conn, why string) (free bool) {
+	p, ok := s.pins[conn.Backend().Index]
+	if !ok || p.conn != conn {
+		return false
 	}
 	if i := slices.Index(p.reasons, why); i >= 0 {
 		p.reasons = slices.Delete(p.reasons, i, i+1)
 	}
-	if len(p.reasons) == 0 {
-		delete(s.pins, b.Index)
-		p.conn.LetGo()
+	if len(p.reasons) > 0 {
+		return false
 	}
+	delete(s.pins, conn.Backend().Index)
+	conn.LetGo()
+	return !conn.InBranch()
+}
+
+// left notes what a statement that succeeded has left on its connection, which the caller puts back.
+func (s *session) left(p *router.Plan, conn *backend.Conn) {
+	switch {
+	case p.Pin == router.PinNone, p.Pin == router.PinFoundRows, p.Pin == router.PinLastInsertID: // again finds these
+	case p.Unpin:
+		s.letGo(conn, p.Pin.String())
+	default:
+		s.hold(conn, p.Pin.String())
+	}
+	if p.Pin == router.PinUserVariable {
+		s.assigned(p.Variables, conn)
+	}
+	s.router = s.router.After(p)
+	if p.Drops && !s.router.HasTemporary(conn.Backend().Index) {
+		s.letGo(conn, router.PinTemporaryTable.String())
+	}
+}
+
+// assigned notes that a statement has given user variables values that only its connection knows.
+func (s *session) assigned(names []string, conn *backend.Conn) {
+	if s.elsewhere == nil {
+		s.elsewhere = make(map[string]int)
+	}
+	for _, name := range names {
+		s.elsewhere[name] = conn.Backend().Index
+		s.variables = slices.DeleteFunc(s.variables, func(v variable) bool { return v.name == "@"+name })
+	}
+	s.compose()
+	conn.Became(&s.state)
+}
+
+// unreachable says why a statement cannot have the values of its user variables where it goes.
+func (s *session) unreachable(p *router.Plan) *wire.Error {
+	for _, name := range p.Variables {
+		index, ok := s.elsewhere[name]
+		if !ok {
+			continue
+		}
+		for _, part := range p.Parts {
+			if b := s.backend(part); b.Index != index {
+				return wire.NewError(wire.CodeNotSupported,
+					"user variable @%s was assigned by a statement on backend %s and is not known on %s; assign it with SET", name, s.srv.backends[index].Name(), b.Name())
+			}
+		}
+	}
+	return nil
+}
+
+// pinned returns the backend that holds state of the client besides cursors, or nil.
+func (s *session) pinned() *backend.Backend {
+	for _, p := range s.pins {
+		if slices.ContainsFunc(p.reasons, func(why string) bool { return why != pinCursor }) {
+			return p.conn.Backend()
+		}
+	}
+	return nil
 }
 
 // unpin gives all pinned connections up. Nothing of this client may be seen by another: they are closed.
@@ -62,7 +130,9 @@ func (s *session) unpin() {
 		delete(s.pins, index)
 		p.conn.Break()
 		p.conn.LetGo()
+		p.conn.Put()
 	}
+	s.elsewhere = nil
 }
 
 // lostPin reports whether a pinned connection broke: the client's state on it is gone, and only a new session of the

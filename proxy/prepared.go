@@ -14,6 +14,8 @@ import (
 type prepared struct {
 	text   string
 	schema string // that was current when it was prepared: its tables are looked up there for ever
+	mode   router.Mode
+	router *router.Router // that made routed; another one has other temporary tables
 	routed *router.Statement
 	params int
 	types  []byte         // of the parameters, as the client bound them last
@@ -42,7 +44,7 @@ func (s *session) prepare(sql []byte) error {
 			Errno: 1461, State: "42000", Message: "Can't create more than max_prepared_stmt_count statements (current value: 16382); close some",
 		})
 	}
-	routed, err := s.srv.router.Prepare(sql, s.state.Schema, s.mode)
+	routed, err := s.router.Prepare(sql, s.state.Schema, s.mode)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -53,7 +55,7 @@ func (s *session) prepare(sql []byte) error {
 	if plan.Verb == router.Empty {
 		return s.fail(emptyQuery)
 	}
-	p := &prepared{text: string(sql), schema: s.state.Schema, routed: routed, params: routed.Params}
+	p := &prepared{text: string(sql), schema: s.state.Schema, mode: s.mode, router: s.router, routed: routed, params: routed.Params}
 	s.lastID++
 	id := s.lastID
 	if plan.Verb != router.Route { // the session carries it out itself
@@ -143,6 +145,12 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(wrongArguments("mysqld_stmt_execute"))
 	}
 	p.types = append(p.types[:0], x.Types...)
+	if p.router != s.router {
+		if p.routed, err = s.router.Prepare([]byte(p.text), p.schema, p.mode); err != nil {
+			return s.fail(clientError(err, false))
+		}
+		p.router = s.router
+	}
 	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
 	if err != nil {
 		return s.fail(clientError(err, false))
@@ -255,7 +263,9 @@ func (s *session) fetch(arg []byte) error {
 	}
 	if result.Err != nil || result.OK.Status&wire.StatusLastRowSent != 0 {
 		p.cursor = nil
-		s.letGo(conn.Backend(), pinCursor)
+		if s.letGo(conn, pinCursor) {
+			defer conn.Put()
+		}
 	}
 	return nil
 }
@@ -279,7 +289,9 @@ func (s *session) closeCursor(p *prepared) {
 	if err := c.conn.Forget(c.id); err != nil { // closing the statement closes its cursor; the loss is found out by LetGo
 		s.log.Debug().Err(err).Msg("closing a cursor failed")
 	}
-	s.letGo(c.conn.Backend(), pinCursor)
+	if s.letGo(c.conn, pinCursor) {
+		c.conn.Put()
+	}
 }
 
 // lookUp returns the statement that a command names.

@@ -10,6 +10,13 @@ import (
 
 // route sends a statement to the backends of its plan and answers the client.
 func (s *session) route(p *router.Plan, r *request) error {
+	if e := s.unreachable(p); e != nil {
+		return s.fail(e)
+	}
+	if p.Load != nil {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "LOAD DATA into a sharded table is not supported yet: load its rows with INSERT"))
+	}
+	s.relay.Infile = p.Local
 	if p.ImplicitCommit {
 		if e := s.commit(); e != nil {
 			return s.fail(e)
@@ -55,26 +62,29 @@ func (s *session) single(p *router.Plan, r *request) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.singleOn(conn, p.Write, r.part(part))
+	return s.singleOn(conn, p, r.part(part))
 }
 
-func (s *session) singleOn(conn *backend.Conn, write bool, r *request) error {
+func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error {
 	s.work.uses(conn)
 	defer conn.Put()
 	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
 	if err := r.send(conn, &s.state); err != nil {
-		return s.fail(clientError(err, write))
+		return s.fail(clientError(err, p.Write))
 	}
 	s.relayStatus()
 	result, err := s.relay.Response(s.conn, conn.Conn)
 	if err != nil {
-		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, write) })
+		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, p.Write) })
 	}
 	s.opened(r, conn, result)
 	if result.Err != nil {
 		s.failed = true
-	} else if result.OK.Status&wire.StatusInTrans != 0 && s.cursor == nil {
+		return nil
+	}
+	s.left(p, conn)
+	if result.OK.Status&wire.StatusInTrans != 0 && s.cursor == nil && p.Pin != router.PinLockTables {
 		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
 	}
 	return nil
@@ -98,10 +108,10 @@ func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.
 // again runs a statement that asks about the session's previous one, on the connection that ran that.
 func (s *session) again(p *router.Plan, r *request) error {
 	if s.tx != nil && s.tx.last != nil {
-		return s.onBranch(s.tx.last, p.Write, r)
+		return s.onBranch(s.tx.last, p, r)
 	}
-	if conn := s.last.conn; conn != nil && conn.Reclaim(s.last.lends) {
-		return s.singleOn(conn, p.Write, r)
+	if conn := s.last.conn; conn != nil && (s.holds(conn) || conn.Reclaim(s.last.lends)) {
+		return s.singleOn(conn, p, r)
 	}
 	return s.fail(wire.NewError(wire.CodeNotSupported,
 		"this asks about the previous statement, whose connection serves another client by now; ask inside a transaction, or read the answer of the statement itself"))
@@ -120,14 +130,14 @@ func (s *session) singleInTx(p *router.Plan, r *request) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.onBranch(br, p.Write, r.part(part))
+	return s.onBranch(br, p, r.part(part))
 }
 
-func (s *session) onBranch(br *txBranch, write bool, r *request) error {
+func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 	s.tx.last = br
 	s.work.uses(br.Conn())
 	defer s.work.leaves(br.Conn())
-	if err := s.tx.begin(br, &s.state, r, write); err != nil {
+	if err := s.tx.begin(br, &s.state, r, p.Write); err != nil {
 		return s.fail(s.unsent(br, err))
 	}
 	s.relayStatus()
@@ -136,6 +146,9 @@ func (s *session) onBranch(br *txBranch, write bool, r *request) error {
 		return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 	}
 	s.opened(r, br.Conn(), result)
+	if result.Err == nil {
+		s.left(p, br.Conn())
+	}
 	return s.relayed(br, result)
 }
 

@@ -103,7 +103,7 @@ func New(o Options) (*Server, error) {
 	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
 	s.wire = &wire.Server{
 		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
-		Offer: wire.QueryAttributes, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
+		Offer: wire.QueryAttributes | wire.Compress | wire.ZstdCompression, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
 	}
 	return s, nil
 }

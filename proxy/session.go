@@ -42,6 +42,8 @@ type session struct {
 	lastID     uint32               // of statements
 	cursor     *cursor              // that the present execution has opened
 	pins       map[int]*pin         // by backend
+	elsewhere  map[string]int       // user variables that only a pinned connection knows, by name: its backend
+	router     *router.Router       // with the session's temporary tables
 
 	request request // of the present COM_QUERY
 	tracked []byte  // changes of the session's state that the next OK of the proxy's own tells the client
@@ -121,7 +123,7 @@ func (s *session) reset() {
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
 	s.variables, s.nextTx = nil, ""
-	s.statements = nil
+	s.statements, s.router = nil, s.srv.router
 	s.mode, s.autocommit = s.srv.mode, true
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -12,7 +13,7 @@ import (
 
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
 func (s *session) statement(attrs, sql []byte) error {
-	plan, err := s.srv.router.Plan(sql, s.state.Schema, s.mode)
+	plan, err := s.router.Plan(sql, s.state.Schema, s.mode)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -49,7 +50,14 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 	case router.Use:
 		return s.use(plan.Name)
 	case router.Set:
+		if plan.LastConn && (s.tx == nil || s.tx.last == nil) {
+			return s.fail(wire.NewError(wire.CodeNotSupported, "SET to a value of the previous statement is only supported inside a transaction: read the value first"))
+		}
 		return s.set(plan.Sets)
+	case router.Kill:
+		return s.kill(plan.ID, plan.Query)
+	case router.PrepareSQL, router.ExecuteSQL, router.Deallocate:
+		return s.fail(wire.NewError(wire.CodeNotSupported, "%s of a statement by name is not supported yet: prepare it through the protocol, as drivers do", strings.ToUpper(plan.Verb.String())))
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:
@@ -199,6 +207,9 @@ func (s *session) rollback(cause error) {
 func (s *session) backend(part router.Part) *backend.Backend {
 	if part.Backend != router.AnyBackend {
 		return s.srv.backends[part.Backend]
+	}
+	if b := s.pinned(); b != nil {
+		return b
 	}
 	if s.tx != nil && s.tx.last != nil {
 		return s.tx.last.Conn().Backend()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -350,8 +351,109 @@ func TestLimitsOfUsers(t *testing.T) {
 			t.Errorf("a wrong password: %v", err)
 		}
 	}
+	waitFor(t, "the address is blocked", func() bool { // a failure counts once the client has been told of it
+		_, err := open("u", "wrong")
+		return number(err) == 1129
+	})
 	if _, err := open("u", "pw"); number(err) != 1129 {
 		t.Errorf("an address with too many failures: %v", err)
 	}
 	slow.exec("UPDATE single SET v = 5") // who is in stays in
+}
+
+// TestStatePinsTheSession leaves state on connections that two clients would otherwise share.
+func TestStatePinsTheSession(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		for i := range c.Backends {
+			c.Backends[i].PoolSize = 3
+		}
+	})
+	a, b := s.conn(), s.conn()
+	a.exec("CREATE TEMPORARY TABLE scratch (n INT)", "INSERT INTO scratch VALUES (1), (2)")
+	b.fails(1146, "SELECT * FROM scratch")
+	if got := a.rows("SELECT n FROM scratch"); got != "1 2" {
+		t.Errorf("the temporary table: %s", got)
+	}
+	b.exec("CREATE TEMPORARY TABLE scratch (n INT)", "INSERT INTO scratch VALUES (7)") // each client has its own
+	if got := a.rows("SELECT n FROM scratch") + "/" + b.rows("SELECT n FROM scratch"); got != "1 2/7" {
+		t.Errorf("two temporary tables of one name: %s", got)
+	}
+	a.exec("SET time_zone = '+03:00'") // changes the session without a reset of the connection
+	if got := a.rows("SELECT n, @@time_zone FROM scratch"); got != "1,+03:00 2,+03:00" {
+		t.Errorf("after SET: %s", got)
+	}
+	a.exec("DROP TEMPORARY TABLE scratch")
+	a.fails(1146, "SELECT * FROM scratch")
+	b.exec("DROP TEMPORARY TABLE scratch")
+
+	if got := a.rows("SELECT GET_LOCK('x', 0)"); got != "1" {
+		t.Errorf("GET_LOCK: %s", got)
+	}
+	if got := b.rows("SELECT GET_LOCK('x', 0)"); got != "0" {
+		t.Errorf("a second client gets the lock too: %s", got)
+	}
+	if got := a.rows("SELECT RELEASE_ALL_LOCKS()"); got != "1" {
+		t.Errorf("RELEASE_ALL_LOCKS: %s", got)
+	}
+	if got := b.rows("SELECT GET_LOCK('x', 5)"); got != "1" {
+		t.Errorf("the lock was not released: %s", got)
+	}
+	b.hangUp()
+
+	a.exec("SET @x = 41, @s = 'it''s'")
+	if got := a.rows("SELECT @x + 1, @s, @none"); got != "42,it's,NULL" {
+		t.Errorf("user variables from SET: %s", got)
+	}
+	a.exec("UPDATE accounts SET v = @x WHERE id = 1") // the other backend gets their values too
+	if got := a.rows("SELECT @x := @x + 1"); got != "42" {
+		t.Errorf("an assignment in a statement: %s", got)
+	}
+	if got := a.rows("SELECT @x, @s"); got != "42,it's" {
+		t.Errorf("after it: %s", got)
+	}
+	c := s.conn()
+	if got := c.rows("SELECT @x, @s"); got != "NULL,NULL" {
+		t.Errorf("another client sees user variables: %s", got)
+	}
+	a.hangUp()
+	waitFor(t, "connections that held state are given up", func() bool {
+		return c.rows("SELECT IS_FREE_LOCK('x')") == "1"
+	})
+}
+
+// TestKill ends a statement and a session of the same user from another one.
+func TestKill(t *testing.T) {
+	s := newStack(t, mixes["mixed"], nil)
+	victim, killer := s.conn(), s.conn()
+	victim.exec("INSERT INTO single (v) VALUES (1)")
+	running := make(chan error, 1)
+	run := func() {
+		_, err := victim.ExecContext(context.Background(), "UPDATE single SET v = 2 WHERE SLEEP(30) = 0")
+		running <- err
+	}
+	id := uint32(1) // sessions are numbered in the order of their logins
+	go run()
+	waitFor(t, "the statement runs", func() bool {
+		return s.on(0, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE single%'") == "1"
+	})
+	killer.exec(fmt.Sprintf("KILL QUERY %d", id))
+	if err := <-running; err == nil || !strings.Contains(err.Error(), "1317") {
+		t.Errorf("KILL QUERY: %v", err)
+	}
+	victim.exec("UPDATE single SET v = 3") // the session goes on
+	go run()
+	waitFor(t, "the statement runs", func() bool {
+		return s.on(0, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE single%'") == "1"
+	})
+	killer.exec(fmt.Sprintf("KILL %d", id))
+	if err := <-running; err == nil {
+		t.Error("KILL left the statement alone")
+	}
+	if _, err := victim.ExecContext(context.Background(), "DO 1"); err == nil {
+		t.Error("KILL left the session alone")
+	}
+	killer.fails(1094, "KILL 12345")
+	if got := killer.rows("SELECT v FROM single"); got != "3" {
+		t.Errorf("a killed statement took effect: %s", got)
+	}
 }

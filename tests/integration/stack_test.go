@@ -212,6 +212,14 @@ func (s *stack) conn(params ...string) *conn {
 	return &conn{s.t, c}
 }
 
+// hangUp closes the connection itself, which sql.Conn.Close would keep for the next user.
+func (c *conn) hangUp() {
+	c.t.Helper()
+	if err := c.Raw(func(driver any) error { return driver.(interface{ Close() error }).Close() }); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // exec runs statements that must succeed and returns the result of the last one.
 func (c *conn) exec(statements ...string) sql.Result {
 	c.t.Helper()

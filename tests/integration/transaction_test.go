@@ -162,9 +162,7 @@ func TestClientThatVanishesIsRolledBack(t *testing.T) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
 		c.exec("BEGIN", "UPDATE accounts SET v = 1 WHERE id = 1", "UPDATE accounts SET v = 1 WHERE id = 2")
-		if err := c.Raw(func(driver any) error { return driver.(interface{ Close() error }).Close() }); err != nil {
-			t.Fatal(err)
-		}
+		c.hangUp()
 		other := s.conn()
 		waitFor(t, "the locks are free", func() bool {
 			_, err := other.ExecContext(context.Background(), "SELECT v FROM accounts WHERE id = 1 FOR UPDATE NOWAIT")
