@@ -4,7 +4,7 @@ CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
 UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
-REAL  := ./tests/servers/... ./tests/integration/... ./tests/chaos/...
+REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/chaos/...
 
 .PHONY: help build test unit real setup lint demo test-clients bench chaos fuzz check clean
 

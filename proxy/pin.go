@@ -84,6 +84,23 @@ func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	}
 }
 
+// unlockTables does what BEGIN does on a server to the tables that are locked, so that the connection can have a branch.
+func (s *session) unlockTables() *wire.Error {
+	why := router.PinLockTables.String()
+	for _, p := range s.pins {
+		if !slices.Contains(p.reasons, why) {
+			continue
+		}
+		if err := p.conn.Exec("UNLOCK TABLES"); err != nil {
+			return clientError(err, false)
+		}
+		if s.letGo(p.conn, why) {
+			p.conn.Put()
+		}
+	}
+	return nil
+}
+
 // assigned notes that a statement has given user variables values that only its connection knows.
 func (s *session) assigned(names []string, conn *backend.Conn) {
 	if s.elsewhere == nil {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -190,6 +191,9 @@ func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
 	}
 	if text, ok := x.Text(i); ok {
 		return router.Value{Kind: router.ValueBytes, Bytes: text}
+	}
+	if f, ok := x.Double(i); ok && f == math.Trunc(f) && math.Abs(f) < 1<<53 { // the numbers of JavaScript
+		return router.Value{Kind: router.ValueInt, Int: int64(f)}
 	}
 	return router.Value{Kind: router.ValueOther}
 }

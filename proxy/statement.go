@@ -79,6 +79,9 @@ func (s *session) begin(p *router.Plan) error {
 		return s.fail(wire.NewError(wire.CodeNotSupported,
 			"START TRANSACTION WITH CONSISTENT SNAPSHOT is not supported: no snapshot spans several backends; use plain START TRANSACTION"))
 	}
+	if e := s.unlockTables(); e != nil {
+		return s.fail(e)
+	}
 	s.start()
 	if p.ReadOnly {
 		s.tx.opening = "SET TRANSACTION READ ONLY"

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -128,6 +129,14 @@ func (e *Execute) Integer(i int) (bits uint64, ok bool) {
 		return 0, false
 	}
 	return bits, true
+}
+
+// Double returns the value of a DOUBLE parameter. ok is false for other types.
+func (e *Execute) Double(i int) (value float64, ok bool) {
+	if Type(e.Types[2*i]) != TypeDouble {
+		return 0, false
+	}
+	return math.Float64frombits(binary.LittleEndian.Uint64(e.Raw(i))), true
 }
 
 // Text returns the value of a parameter that is sent as text or bytes, without its length. ok is false for other types.

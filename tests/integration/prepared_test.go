@@ -54,7 +54,7 @@ func TestPreparedStatements(t *testing.T) {
 			}
 			return v, name
 		}
-		for _, id := range []any{3, int64(3), uint64(3), "3"} {
+		for _, id := range []any{3, int64(3), uint64(3), "3", 3.0} {
 			if v, name := read(id); v != 100 || name.String != "name 3" {
 				t.Errorf("row %v: %d %v", id, v, name)
 			}

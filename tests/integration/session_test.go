@@ -421,6 +421,33 @@ func TestStatePinsTheSession(t *testing.T) {
 	})
 }
 
+// TestTableLocksEndWithTheirClient locks tables, and leaves in three ways.
+func TestTableLocksEndWithTheirClient(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		for i := range c.Backends {
+			c.Backends[i].PoolSize = 2
+		}
+	})
+	other := s.conn()
+	for name, leave := range map[string]func(*conn){
+		"unlock":  func(c *conn) { c.exec("UNLOCK TABLES") },
+		"begin":   func(c *conn) { c.exec("BEGIN", "INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)", "ROLLBACK") },
+		"hang up": func(c *conn) { c.hangUp() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := s.conn()
+			c.exec("LOCK TABLES single WRITE", "INSERT INTO single (v) VALUES (1)")
+			leave(c)
+			waitFor(t, "the table is free", func() bool {
+				_, err := other.ExecContext(context.Background(), "SET lock_wait_timeout = 1")
+				_, err2 := other.ExecContext(context.Background(), "INSERT INTO single (v) VALUES (2)")
+				return err == nil && err2 == nil
+			})
+			other.exec("CREATE TABLE IF NOT EXISTS another (id INT)", "DROP TABLE another")
+		})
+	}
+}
+
 // TestKill ends a statement and a session of the same user from another one.
 func TestKill(t *testing.T) {
 	s := newStack(t, mixes["mixed"], nil)
