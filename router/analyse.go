@@ -235,7 +235,8 @@ func (st *stmt) elsewhere(backend int) string {
 		if t.name == "" {
 			continue
 		}
-		for in, s := range st.r.catalog.schemas {
+		for _, in := range slices.Sorted(maps.Keys(st.r.catalog.schemas)) { // in an order, so that the message is always the same
+			s := st.r.catalog.schemas[in]
 			name := in + "." + strings.ToLower(t.name)
 			if at, hidden := st.r.catalog.temporary[name]; hidden {
 				if at != backend {
