@@ -167,6 +167,9 @@ func (c *Conn) Hold() { c.held = true }
 // that fails.
 func (c *Conn) LetGo() { c.held, c.soiled = false, true }
 
+// Soil says that the session may have been left in a state that nobody knows: it is reset before it serves another one.
+func (c *Conn) Soil() { c.soiled = true }
+
 // InBranch reports whether an XA branch lives on the connection: it comes back when the branch is released.
 func (c *Conn) InBranch() bool { return c.branch }
 

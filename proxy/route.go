@@ -70,6 +70,9 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 	defer conn.Put()
 	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
+	if p.Program {
+		conn.Soil()
+	}
 	if err := r.send(conn, &s.state); err != nil {
 		return s.fail(clientError(err, p.Write))
 	}
@@ -137,6 +140,9 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 	s.tx.last = br
 	s.work.uses(br.Conn())
 	defer s.work.leaves(br.Conn())
+	if p.Program {
+		br.Conn().Soil()
+	}
 	if err := s.tx.begin(br, &s.state, r, p.Write); err != nil {
 		return s.fail(s.unsent(br, err))
 	}

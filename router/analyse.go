@@ -16,6 +16,7 @@ type finding struct {
 	unpin                   bool
 	temporary               []string
 	drops                   bool
+	program                 bool
 }
 
 func newFinding() finding {
@@ -36,7 +37,7 @@ func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 func (f *finding) plan() Plan {
 	return Plan{
 		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Pin: f.leaves, Unpin: f.unpin,
-		Temporary: f.temporary, Drops: f.drops, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
+		Temporary: f.temporary, Drops: f.drops, Program: f.program, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
 	}
 }
 
@@ -199,7 +200,7 @@ func (st *stmt) call(f finding) (*shape, *reason) {
 	if why := f.settle(c, home, "procedure "+in+"."+o.name, o.at); why != nil {
 		return nil, why
 	}
-	f.write, f.schemas[in] = true, true
+	f.write, f.program, f.schemas[in] = true, true, true
 	if st.has("SELECT") >= 0 {
 		return st.mentioning(f)
 	}

@@ -84,6 +84,9 @@ type Plan struct {
 	// Temporary are the temporary tables, as schema.table in lower case, that the statement creates or, with Drops, drops.
 	Temporary []string
 	Drops     bool
+	// Program is true for a statement that names stored code, a procedure or a function that is not built in: what that leaves
+	// on the connection (user variables, temporary tables, locks) cannot be told from the text.
+	Program bool
 	// Variables are the user variables that the statement names, without @ in lower case, sorted: they must have their values
 	// on its connections. With PinUserVariable some of them have new values there afterwards.
 	Variables []string

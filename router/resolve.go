@@ -543,7 +543,7 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 		}
 		v.refuse(unsupported(v.st.find(f.Name.String()), "name the sequence", "%s of an expression is not supported", name))
 	case !f.Qualifier.IsEmpty():
-		v.foreign, v.foreignSchema, v.write = f.Name.String(), f.Qualifier.String(), true
+		v.foreign, v.foreignSchema, v.write, v.program = f.Name.String(), f.Qualifier.String(), true, true
 		in := strings.ToLower(v.foreignSchema)
 		if !systemSchemas[in] && v.st.r.catalog.schemas[in] == nil {
 			v.refuse(v.st.r.catalog.unknown(v.foreignSchema, v.st.find(v.foreignSchema)))
@@ -553,7 +553,7 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 	case aggregates[name]:
 		v.aggregate = true
 	case !builtin[name]:
-		v.foreign, v.write = f.Name.String(), true
+		v.foreign, v.write, v.program = f.Name.String(), true, true
 		if v.st.schema != "" {
 			v.schemas[strings.ToLower(v.st.schema)] = true
 		}

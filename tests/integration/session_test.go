@@ -421,6 +421,31 @@ func TestStatePinsTheSession(t *testing.T) {
 	})
 }
 
+// TestStoredProgramsLeaveNothing calls a procedure and a function that set user variables and make a temporary table.
+func TestStoredProgramsLeaveNothing(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		c.Tables = nil // the schema is on one backend
+		for i := range c.Backends {
+			c.Backends[i].PoolSize = 1
+		}
+	})
+	admin(t, s.servers[0], "SET GLOBAL log_bin_trust_function_creators = 1",
+		"CREATE PROCEDURE "+s.schema+".leave_behind() BEGIN SET @left = 5; CREATE TEMPORARY TABLE left_over (n INT); END",
+		"CREATE FUNCTION "+s.schema+".leave_too() RETURNS INT DETERMINISTIC BEGIN SET @left = 6; RETURN 1; END")
+	a, b := s.conn(), s.conn()
+	for _, q := range []string{"CALL leave_behind()", "DO leave_too()", "SELECT leave_too() FROM single"} {
+		a.exec(q)
+		if got := b.rows("SELECT @left"); got != "NULL" {
+			t.Errorf("%s: another client sees @left = %s", q, got)
+		}
+		b.fails(1146, "SELECT * FROM left_over")
+		a.exec("BEGIN", q, "ROLLBACK")
+		if got := b.rows("SELECT @left"); got != "NULL" {
+			t.Errorf("%s in a transaction: another client sees @left = %s", q, got)
+		}
+	}
+}
+
 // TestTableLocksEndWithTheirClient locks tables, and leaves in three ways.
 func TestTableLocksEndWithTheirClient(t *testing.T) {
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
