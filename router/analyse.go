@@ -126,6 +126,7 @@ func (st *stmt) analyse() (*shape, *reason) {
 // schema that the statement could mean. i is the token that was not understood.
 func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 	c := st.r.catalog
+	f.program = f.program || !f.commit && st.calls()
 	refuse := func(why string) *reason {
 		return unsupported(st.at(i), "write it in simpler terms, or check its syntax",
 			"the statement is not understood near %s, and %s", st.near(i), why)
@@ -207,6 +208,22 @@ func (st *stmt) call(f finding) (*shape, *reason) {
 	return f.shape(st.r, f.home), nil
 }
 
+// calls tells whether a name that is no function of the server's has a bracket behind it: it may be a stored function.
+func (st *stmt) calls() bool {
+	for i, t := range st.toks {
+		if name := strings.ToLower(t.name); name != "" && st.op(i+1, "(") && !builtin[name] && !notCalled[t.word] {
+			return true
+		}
+	}
+	return false
+}
+
+// notCalled are words that have brackets behind them and are no functions.
+var notCalled = map[string]bool{
+	"IN": true, "AND": true, "OR": true, "NOT": true, "OF": true, "AS": true, "FROM": true, "WHERE": true, "ON": true, "USING": true, "EXISTS": true, "OVER": true,
+	"BY": true, "JOIN": true, "VALUES": true, "SELECT": true, "UNION": true, "ALL": true, "ANY": true, "SOME": true, "XOR": true, "INDEX": true, "KEY": true,
+}
+
 // qualifiers are the identifiers with a point behind them.
 func (st *stmt) qualifiers() (all []object) {
 	for i, t := range st.toks {
@@ -227,7 +244,7 @@ func (st *stmt) alone(name string) bool {
 	return false
 }
 
-// elsewhere is a configured table that is not, or not only, on the backend and whose name the statement contains; "" if none.
+// elsewhere is a table that is known not to be, or not only, on the backend and whose name the statement contains; "" if none.
 func (st *stmt) elsewhere(backend int) string {
 	if len(st.r.catalog.backends) == 1 {
 		return ""

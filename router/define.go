@@ -11,6 +11,7 @@ import (
 // https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
 func (st *stmt) define(f finding) (*shape, *reason) {
 	f.write, f.commit = true, true
+	f.program = st.has("SELECT") >= 0 && st.calls() // CREATE TABLE ... SELECT; cleared where the text is only stored
 	verb := st.word(0)
 	i, what := st.what()
 	if t := st.has("TEMPORARY"); t >= 0 && t < i && (verb == "CREATE" || verb == "DROP") {
@@ -202,11 +203,32 @@ func (st *stmt) existing(o object) (place, string, *reason) {
 	return p, schema, nil
 }
 
+// beforeTable are the words that come before a table's name in statements without a query.
+var beforeTable = map[string]bool{"LIKE": true, "REFERENCES": true, "TO": true, "AS": true, "RENAME": true, "TABLE": true}
+
+// mentioned is the statement reduced to what may be the names of other tables.
+func (st *stmt) mentioned() *stmt {
+	if st.has("SELECT", "UNION", "WITH") >= 0 {
+		return st
+	}
+	names := *st
+	names.toks = nil
+	for i := range st.toks {
+		if beforeTable[st.word(i-1)] {
+			_, next, _ := st.object(i)
+			names.toks = append(names.toks, st.toks[i:next]...)
+		}
+	}
+	return &names
+}
+
 // mentioning checks that no other table of the statement can be elsewhere.
 func (st *stmt) mentioning(f finding) (*shape, *reason) {
 	c := st.r.catalog
+	all := st
+	st = st.mentioned()
 	if name := st.elsewhere(f.home); name != "" {
-		return nil, unsupported(st.find(name[strings.IndexByte(name, '.')+1:]), "run it on the backend itself",
+		return nil, unsupported(all.find(name[strings.IndexByte(name, '.')+1:]), "run it on the backend itself",
 			"the statement is about a table on backend %s and may mean table %s of another backend", c.backends[f.home], name)
 	}
 	for _, q := range st.qualifiers() {
@@ -220,7 +242,7 @@ func (st *stmt) mentioning(f finding) (*shape, *reason) {
 				return nil, unsupported(q.at, "run it on the backend itself", "the statement is about a table on backend %s and may mean schema %s of another backend", c.backends[f.home], name)
 			}
 			f.schemas[name] = true
-		case !st.alone(q.name):
+		case !all.alone(q.name):
 			return nil, c.unknown(name, q.at)
 		}
 	}

@@ -11,6 +11,13 @@
 //  3. The keys of this statement are read from the literals' bytes and hashed (hash.go), which picks one of the plans that
 //     were built in advance, or cuts the statement into parts (shape.go).
 //
+// A prepared statement (statement.go) passes the first two stages once; each execution then reads its keys from the text and from
+// the values that the client bound.
+//
+// What a statement leaves on its backend connection is a part of its plan (pin.go); temporary tables are known to the router of
+// their session only (temporary.go). Statements whose plan has values of the text in it (SET, PREPARE, KILL, LOAD DATA) are read
+// from the client's text by own readers and are not cached.
+//
 // What a backend gets is always the client's own bytes, whole or spliced at token borders; a printed syntax tree never leaves
 // this package. A statement whose right place is not certain is refused with the reason, the position and what to do.
 //

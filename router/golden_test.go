@@ -170,6 +170,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Write, "write"},
 			{p.ImplicitCommit, "implicit-commit"},
 			{p.LastConn, "last-conn"},
+			{p.Program, "program"},
 			{p.ReadOnly, "read-only"},
 			{p.Snapshot, "snapshot"},
 			{p.Chain, "chain"},

@@ -83,7 +83,7 @@ func (st *stmt) load() (*Plan, *reason) {
 	if l.why != nil {
 		return nil, l.why
 	}
-	f.write, f.schemas[schema] = true, true
+	f.write, f.program, f.schemas[schema] = true, l.program, true
 	if l.assigns {
 		f.keep(PinUserVariable)
 	}
@@ -142,6 +142,7 @@ type loading struct {
 	table   *table // sharded, or nil
 	escapes bool   // ESCAPED BY was there
 	assigns bool   // a field goes to a user variable
+	program bool   // a function that is not built in is called
 	why     *reason
 }
 
@@ -293,14 +294,13 @@ func (l *loading) columns() {
 // sets reads column = expression, ... up to the end.
 func (l *loading) sets() {
 	rest := l.from(l.i)
+	l.program = rest.calls()
 	if l.table != nil {
 		if i := rest.has("SELECT", "TABLE"); i >= 0 {
 			l.refuse(unsupported(rest.at(i), "compute it in the client", "a query in LOAD DATA into the sharded table %s is not supported", l.table.name))
 		}
-		for i, t := range rest.toks {
-			if name := strings.ToLower(t.name); name != "" && rest.op(i+1, "(") && !builtin[name] && t.word != "IN" && t.word != "AND" && t.word != "OR" && t.word != "NOT" {
-				l.refuse(unsupported(t.start, "compute it in the client", "function %s is not built in, which LOAD DATA into the sharded table %s needs", t.name, l.table.name))
-			}
+		if rest.calls() {
+			l.refuse(unsupported(rest.at(0), "compute it in the client", "a function that is not built in is not supported in LOAD DATA into the sharded table %s", l.table.name))
 		}
 	}
 	for {

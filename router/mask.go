@@ -57,6 +57,7 @@ type scan struct {
 	trace    bool // fill origins
 	origins  []origin
 	sql      []byte
+	body     body   // of rowsBody
 	hidden   string // Router.hidden
 	position rowState
 	depth    int
@@ -67,7 +68,7 @@ type scan struct {
 	rowSlot  int // slots before it
 }
 
-// rowState is where the mask is in INSERT ... VALUES (...), (...).
+// rowState is where the mask is in INSERT ... VALUES (...), (...), or in CREATE.
 type rowState uint8
 
 const (
@@ -77,6 +78,7 @@ const (
 	rowsInside
 	rowsAfter // a row is complete
 	rowsComma // and a comma followed it
+	rowsBody  // not an INSERT but a CREATE, which body follows
 )
 
 var scans = sync.Pool{New: func() any { return new(scan) }}
@@ -86,7 +88,7 @@ func (s *scan) release() {
 	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
 		return
 	}
-	s.sql, s.src, s.hidden = nil, nil, ""
+	s.sql, s.src = nil, nil
 	scans.Put(s)
 }
 
@@ -113,6 +115,7 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		t := s.next()
 		switch {
 		case t.kind == kEnd:
+			s.finish()
 			return
 		case t.kind.blank():
 			space = len(s.buf) > s.base
@@ -124,10 +127,16 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 			s.fault = t.start
 			return
 		case t.kind == kSemi:
-			semi = true
-			continue
+			if s.position != rowsBody || !s.body.inside() {
+				semi = true
+				continue
+			}
 		}
-		if s.position != rowsNone {
+		switch s.position {
+		case rowsNone:
+		case rowsBody:
+			s.body.token(t, sql)
+		default:
 			space = s.row(t, space)
 		}
 		if space {
@@ -161,8 +170,23 @@ func placeholder(k kind) byte { return byte(k-kInt) + placeInt }
 // begin notes the first token.
 func (s *scan) begin(t token) {
 	s.first = t
-	if w := s.sql[t.start:t.end]; is(w, "INSERT") || is(w, "REPLACE") {
-		s.position = rowsBefore
+	w := s.sql[t.start:t.end]
+	switch w[0] | 0x20 {
+	case 'i', 'r':
+		if is(w, "INSERT") || is(w, "REPLACE") {
+			s.position = rowsBefore
+		}
+	case 'c':
+		if is(w, "CREATE") {
+			s.position, s.body = rowsBody, body{}
+		}
+	}
+}
+
+// finish is called at the end of the text.
+func (s *scan) finish() {
+	if s.position == rowsBody && s.body.inside() {
+		s.fault = len(s.sql)
 	}
 }
 

@@ -33,6 +33,7 @@ type resolver struct {
 	aggregate     bool   // an aggregate or window function is called
 	foreign       string // a function that is not built in
 	foreignSchema string
+	about         []int // slots of literals that a column with the name of a schema is compared with
 }
 
 // ref is a table in a FROM clause.
@@ -506,6 +507,8 @@ func (v *resolver) node(n any, sc *scope) bool {
 		v.subquery = true
 		v.query(n, sc)
 		return true
+	case *sqlparser.ComparisonExpr:
+		v.schemaNames(n)
 	case *sqlparser.FuncExpr:
 		v.call(n)
 	case *sqlparser.GroupConcatExpr, *sqlparser.Over:

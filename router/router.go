@@ -155,9 +155,16 @@ func (s *scan) unreadable() *reason {
 func Split(sql []byte, mode Mode) [][]byte {
 	l := lexer{src: sql, mode: mode}
 	var all [][]byte
-	start, empty := 0, true
+	start, empty, first := 0, true, true
+	var b *body // of a statement that begins with CREATE
 	for {
 		t := l.next()
+		if b != nil && !t.kind.blank() && (t.kind != kSemi || b.inside()) {
+			b.token(t, sql)
+			if t.kind == kSemi {
+				continue
+			}
+		}
 		switch {
 		case t.kind == kBad:
 			return append(all, sql[start:])
@@ -168,10 +175,16 @@ func Split(sql []byte, mode Mode) [][]byte {
 			if t.kind == kEnd {
 				return all
 			}
-			start, empty = t.end, true
+			start, empty, first, b = t.end, true, true, nil
 		case t.kind == kSpace || t.kind == kComment:
 		default:
 			empty = false
+			if first && !t.kind.blank() {
+				first = false
+				if is(sql[t.start:t.end], "CREATE") {
+					b = &body{}
+				}
+			}
 		}
 	}
 }

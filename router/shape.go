@@ -19,6 +19,8 @@ type shape struct {
 	insert  *insert  // an INSERT into a sharded table
 	fixed   int      // backend of the statement's unsharded tables, -1: it has none
 	fixedOf string   // what it has there
+	about   []int    // slots of literals that may name the schema that a statement on system schemas is about
+	catalog *catalog // of about
 	merge   Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole   string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -50,6 +52,7 @@ func (sh *shape) size() int {
 	if sh.insert != nil {
 		n += 64 + 16*len(sh.insert.keys)
 	}
+	n += 8 * len(sh.about)
 	if sh.plan != nil {
 		n += 256
 	}
@@ -132,6 +135,9 @@ func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 				return sh.several(s, lit.start, value)
 			}
 		}
+	}
+	if home < 0 && sh.about != nil {
+		home = sh.catalog.asked(sh.about, s, value)
 	}
 	return sh.set.on(home), nil, -1
 }

@@ -149,6 +149,9 @@ func (x *reading) keys() (all []int) {
 			note(x.lits[k.slot])
 		}
 	}
+	for _, slot := range x.shape.about {
+		note(x.lits[slot])
+	}
 	in := x.shape.insert
 	switch {
 	case in == nil:
