@@ -202,11 +202,14 @@ func (st *stmt) call(f finding) (*shape, *reason) {
 		return nil, why
 	}
 	f.write, f.program, f.schemas[in] = true, true, true
-	if st.has("SELECT") >= 0 {
+	if st.has(queries...) >= 0 {
 		return st.mentioning(f)
 	}
 	return f.shape(st.r, f.home), nil
 }
+
+// queries are words of which a subquery has at least one.
+var queries = []string{"SELECT", "TABLE", "VALUES", "WITH"}
 
 // calls tells whether a name that is no function of the server's has a bracket behind it: it may be a stored function.
 func (st *stmt) calls() bool {

@@ -97,7 +97,7 @@ func (st *stmt) load() (*Plan, *reason) {
 		return nil, why
 	}
 	sh := &shape{plan: &Plan{}}
-	if st.from(i).has("SELECT") >= 0 {
+	if st.from(i).has(queries...) >= 0 {
 		if sh, why = st.mentioning(f); why != nil {
 			return nil, why
 		}
@@ -296,7 +296,7 @@ func (l *loading) sets() {
 	rest := l.from(l.i)
 	l.program = rest.calls()
 	if l.table != nil {
-		if i := rest.has("SELECT", "TABLE"); i >= 0 {
+		if i := rest.has(queries...); i >= 0 {
 			l.refuse(unsupported(rest.at(i), "compute it in the client", "a query in LOAD DATA into the sharded table %s is not supported", l.table.name))
 		}
 		if rest.calls() {

@@ -143,10 +143,16 @@ var afterVerb = map[string]bool{
 	"SQL_SMALL_RESULT": true, "SQL_BIG_RESULT": true, "SQL_BUFFER_RESULT": true,
 }
 
+// beforeAssigned are words behind which an expression begins. What is assigned in a := b AND c is all of b AND c, so that
+// a := may only be left out where nothing of the expression is on its left.
+var beforeAssigned = map[string]bool{
+	"SELECT": true, "DISTINCT": true, "ALL": true, "DO": true, "WHERE": true, "ON": true, "HAVING": true, "BY": true, "WHEN": true, "THEN": true, "ELSE": true,
+}
+
 // omitted is the number of tokens from i on that the parser is not shown: assignments to user variables, locking clauses,
 // index hints, WITH ROLLUP, the quantifier of a comparison, and advice to the server.
 func (st *stmt) omitted(i int) int {
-	if st.toks[i].kind == kUserVar && st.op(i+1, ":=") {
+	if st.toks[i].kind == kUserVar && st.op(i+1, ":=") && (st.op(i-1, "(") || st.op(i-1, ",") || beforeAssigned[st.word(i-1)]) {
 		return 2
 	}
 	switch st.word(i) {
@@ -293,8 +299,8 @@ func (st *stmt) standsAlone(slot int) bool {
 		if !t.kind.literal() || t.slot != slot {
 			continue
 		}
-		if i > 0 && st.toks[i-1].kind != kOp && !beforeLiteral[st.word(i-1)] {
-			return false
+		if i > 0 && st.toks[i-1].kind != kOp && !beforeLiteral[st.word(i-1)] || st.op(i-1, ":=") {
+			return false // of a type, or assigned, and then compared in other ways than a literal is
 		}
 		return i+1 == len(st.toks) || !st.toks[i+1].kind.literal()
 	}

@@ -55,7 +55,7 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 func certain(with, without *Plan, sharded bool, uncertain int) (*Plan, *Refusal) {
 	switch {
 	case sharded && uncertain > 1:
-	case without.Verb == Empty && with.Verb == Route && with.Pin == PinNone, equal(with, without):
+	case without.Verb == Empty && with.Verb == Route && with.Pin == PinNone && len(with.Temporary) == 0, equal(with, without):
 		return with, nil
 	case without.Verb == Empty && with.Verb == Set && ignorable(with.Sets):
 		return &Plan{Verb: Set}, nil

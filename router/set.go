@@ -215,7 +215,7 @@ func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
 	if f.leaves != PinNone || f.home >= 0 {
 		return a, i, unsupported(st.at(start), "SELECT the value first", "SET to a value that changes %s is not supported", sessionState)
 	}
-	if value.has("SELECT") >= 0 && value.has("FROM", "TABLE") >= 0 || value.has("INTO") >= 0 {
+	if value.has("SELECT") >= 0 && value.has("FROM") >= 0 || value.has("TABLE") >= 0 || value.has("INTO") >= 0 {
 		return a, i, unsupported(st.at(start), "read the value first", "SET to the result of a query is not supported")
 	}
 	a.Expr, why = st.source(start, i)
