@@ -38,7 +38,7 @@ type origin struct{ shape, source int }
 // scan is one pass over a statement. The zero value is ready; a scan is used for one statement at a time.
 type scan struct {
 	lexer
-	// buf is the cache key: mode, hidden, NUL, schema, NUL and the shape, which begins at base.
+	// buf is the cache key: mode, with hides hidden and NUL, schema, NUL and the shape, which begins at base.
 	buf  []byte
 	base int
 	// lits are all literals of the statement. The shape has as many placeholders ("slots"), except that rows which look like
@@ -58,7 +58,7 @@ type scan struct {
 	origins  []origin
 	sql      []byte
 	body     body   // of rowsBody
-	hidden   string // Router.hidden
+	hidden   string // of hides: Router.hidden
 	position rowState
 	depth    int
 	mark     int // len(buf) before the comma or bracket of the row being read
@@ -92,6 +92,9 @@ func (s *scan) release() {
 	scans.Put(s)
 }
 
+// hides is set in the mode of a scan that is for a session with temporary tables.
+const hides Mode = 1 << 7
+
 // text is the shape.
 func (s *scan) text() []byte { return s.buf[s.base:] }
 
@@ -100,8 +103,10 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	s.lexer = lexer{src: sql, mode: mode, skip: skip}
 	s.sql = sql
 	s.buf = append(s.buf[:0], byte(mode))
-	s.buf = append(s.buf, s.hidden...)
-	s.buf = append(s.buf, 0)
+	if mode&hides != 0 {
+		s.buf = append(s.buf, s.hidden...)
+		s.buf = append(s.buf, 0)
+	}
 	s.buf = append(s.buf, schema...)
 	s.buf = append(s.buf, 0)
 	s.base = len(s.buf)

@@ -84,14 +84,18 @@ func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 
 // look reads a statement into s and returns its plan, or its shape if the plan depends on the shard keys in it.
 func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *shape, *Refusal) {
-	s.trace, s.hidden = false, r.hidden
+	s.trace = false
+	if r.hidden != "" {
+		mode |= hides
+		s.hidden = r.hidden
+	}
 	s.read(sql, schema, mode, skip)
 	switch {
 	case s.fault >= 0:
 		return nil, nil, s.unreadable().refusal(s.fault)
 	case len(s.text()) == 0:
 		return emptyPlan, nil, nil
-	case s.first.kind == kWord:
+	case s.first.kind == kWord && s.first.end-s.first.start != len("SELECT"): // which spares the most frequent verbs the look-up
 		if read := verbatim(sql[s.first.start:s.first.end]); read != nil {
 			p, why := read(r.plainStmt(sql, schema, mode, skip))
 			if why != nil {
