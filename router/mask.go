@@ -156,8 +156,9 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		}
 		if t.kind.literal() {
 			s.buf = append(s.buf, placeholder(t.kind))
-			s.lits = append(s.lits, literal{t.kind, uint16(s.params), t.start, t.end}) // Prepare refuses more than fit
+			s.lits = append(s.lits, literal{kind: t.kind, start: t.start, end: t.end})
 			if t.kind == kParam {
+				s.lits[len(s.lits)-1].param = uint16(s.params) // Prepare refuses more than fit
 				s.params++
 			}
 			s.slots++

@@ -95,20 +95,20 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		return nil, nil, s.unreadable().refusal(s.fault)
 	case len(s.text()) == 0:
 		return emptyPlan, nil, nil
-	case s.first.kind == kWord && s.first.end-s.first.start != len("SELECT"): // which spares the most frequent verbs the look-up
-		if read := verbatim(sql[s.first.start:s.first.end]); read != nil {
-			p, why := read(r.plainStmt(sql, schema, mode, skip))
-			if why != nil {
-				return nil, nil, why.refusal(why.at)
-			}
-			return p, nil, nil
-		}
 	}
 	var sh *shape
 	if r.cache != nil {
 		sh = r.cache.get(s.buf)
 	}
 	if sh == nil {
+		// Statements that are read verbatim are never in the cache.
+		if read := s.verbatim(); read != nil {
+			p, why := read(r.plainStmt(sql, schema, mode, skip))
+			if why != nil {
+				return nil, nil, why.refusal(why.at)
+			}
+			return p, nil, nil
+		}
 		sh = r.analyse(string(s.text()), schema, mode)
 		if r.cache != nil {
 			r.cache.put(s.buf, sh)
@@ -117,24 +117,19 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 	return sh.plan, sh, nil
 }
 
-// verbatim is the reader of a statement that begins with the word, if its plan has values of its text in it; else nil.
-func verbatim(word []byte) func(*stmt) (*Plan, *reason) {
-	switch len(word) {
-	case 3:
-		if is(word, "SET") {
-			return (*stmt).set
-		}
-	case 4:
-		if is(word, "KILL") {
-			return (*stmt).kill
-		}
-		if is(word, "LOAD") {
-			return (*stmt).load
-		}
-	case 7:
-		if is(word, "PREPARE") {
-			return (*stmt).prepareText
-		}
+// verbatim is the reader of the statement, if its plan has values of its text in it; else nil.
+func (s *scan) verbatim() func(*stmt) (*Plan, *reason) {
+	word := s.sql[s.first.start:s.first.end]
+	switch {
+	case s.first.kind != kWord:
+	case is(word, "SET"):
+		return (*stmt).set
+	case is(word, "KILL"):
+		return (*stmt).kill
+	case is(word, "LOAD"):
+		return (*stmt).load
+	case is(word, "PREPARE"):
+		return (*stmt).prepareText
 	}
 	return nil
 }
