@@ -23,7 +23,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		}
 		return s.single(p, r)
 	}
-	if p.LastConn {
+	if p.LastConn && s.ranOn(p.Parts[0]) {
 		return s.again(p, r)
 	}
 	if s.tx == nil && !s.autocommit && !(p.Parts[0].Backend == router.AnyBackend && !p.Write) {
@@ -106,6 +106,17 @@ func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.
 		return side
 	}
 	return s.fail(e)
+}
+
+// ranOn reports whether the session's previous statement ran where the part goes; elsewhere there is nothing to ask about.
+func (s *session) ranOn(part router.Part) bool {
+	switch {
+	case part.Backend == router.AnyBackend:
+		return true
+	case s.tx != nil && s.tx.last != nil:
+		return s.tx.last.Conn().Backend().Index == part.Backend
+	}
+	return s.last.conn != nil && s.last.conn.Backend().Index == part.Backend
 }
 
 // again runs a statement that asks about the session's previous one, on the connection that ran that.

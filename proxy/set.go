@@ -231,6 +231,10 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 		conn.Break()
 		return v, fmt.Errorf("backend %s: no value came back for variable %s", conn.Backend().Name(), v.name)
 	}
+	if strings.HasPrefix(v.name, "character_set_") && unsafeCharset(string(rows.Values[0][0])) {
+		conn.Break()
+		return v, wire.NewError(wire.CodeNotSupported, "character set %s can hide quotes inside its characters and is not supported; use utf8mb4", rows.Values[0][0])
+	}
 	literal, ok := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
 	if !ok {
 		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)

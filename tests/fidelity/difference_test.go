@@ -211,7 +211,6 @@ var differences = []difference{
 			*d, *p = exchange{}, exchange{}
 		}
 	}},
-	{"several statements: the body of a stored program is cut at its semicolons", nil, at("multi", "CREATE PROCEDURE p[245]"), refused(1064)},
 
 	{"the number of the backend's connection", nil, at("queries", "SELECT CONNECTION_ID"), values},
 	{"@@autocommit is that of the backend's connection, which is always on", nil, at("transactions", "SELECT @@autocommit"), values},
