@@ -74,7 +74,8 @@ func query(t *testing.T, s *servers.Server, statement string) string {
 	return value
 }
 
-// execute runs statements, one after the other on one session.
+// execute runs statements, one after the other on one session, and returns when the server has ended the session: as long
+// as it lives nobody else can finish a branch that it prepared on MariaDB.
 func execute(t *testing.T, s *servers.Server, statements ...string) {
 	t.Helper()
 	if s.Kind == servers.Postgres {
@@ -92,10 +93,23 @@ func execute(t *testing.T, s *servers.Server, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	var session string
+	if err := conn.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&session); err != nil {
+		t.Fatal(err)
+	}
 	for _, statement := range statements {
 		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	db.SetMaxIdleConns(-1) // so that Close ends the session
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for query(t, s, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = "+session) != "0" {
+		if time.Now().After(deadline) {
+			t.Fatalf("session %s of %s does not end", session, s)
 		}
 	}
 }
