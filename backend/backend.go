@@ -49,12 +49,15 @@ func (b *Backend) Name() string { return b.Config.Name }
 // Get lends a connection that can be brought to the state s; Conn.Begin does that when the first statement is sent.
 // It waits at most pool_wait for a free connection and connect_timeout for a new one. An error is a *wire.Error that
 // can be sent to the client; nothing was changed anywhere then.
-func (b *Backend) Get(ctx context.Context, s *Session) (*Conn, error) {
+//
+// owner tells borrowers apart: what one may still ask about its statements on a connection (Debt) is asked for it before
+// another one gets that.
+func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error) {
 	if b.facts.Load() == nil {
 		return nil, wire.NewError(wire.CodeBackendDown,
 			"backend %s has not passed its start checks yet: it cannot be reached; see the log of xaproxy", b.Config.Name)
 	}
-	return b.pool.get(ctx, b.Config.Name, s)
+	return b.pool.get(ctx, b.Config.Name, s, owner)
 }
 
 // RecordOnePhase reports whether the server may bring a branch back as prepared after it has acknowledged

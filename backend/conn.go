@@ -22,10 +22,14 @@ type Conn struct {
 	used     time.Time // when it was last given back
 	lends    uint64    // how often it was lent
 	prepared statements
-	branch   bool // an XA branch lives on it
-	held     bool // its session keeps it: Put does nothing
-	soiled   bool // what its session left must be reset before it serves another one
-	broken   bool // it must be closed
+	named    statements // by name, within SQL; the ids are of the connection's own
+	lastName uint32     // the last of these ids
+	debts    []*Debt    // what its last user may still ask about
+	owed     []*Debt    // claimed for a waiter of the pool, who pays
+	branch   bool       // an XA branch lives on it
+	held     bool       // its session keeps it: Put does nothing
+	soiled   bool       // what its session left must be reset before it serves another one
+	broken   bool       // it must be closed
 }
 
 // Backend returns the backend that the connection leads to.
@@ -155,7 +159,9 @@ func (c *Conn) Result() (wire.OK, error) {
 func (c *Conn) Lends() uint64 { return c.lends }
 
 // Reclaim borrows the connection again after Put, if it has served nobody else since the loan with that number.
-func (c *Conn) Reclaim(lends uint64) bool { return c.b.pool.reclaim(c, lends) }
+func (c *Conn) Reclaim(lends uint64) bool {
+	return c.b.pool.reclaim(c, func(c *Conn) bool { return c.lends == lends })
+}
 
 // Break marks the connection as unusable: Put closes it.
 func (c *Conn) Break() { c.broken = true }
@@ -202,6 +208,7 @@ func (c *Conn) Put() {
 
 // close closes the connection, once. The pool accounts for it.
 func (c *Conn) close() {
+	c.lose()
 	c.b.mu.Lock()
 	delete(c.b.conns, c.ID)
 	c.b.mu.Unlock()
@@ -211,6 +218,7 @@ func (c *Conn) close() {
 // reset takes back everything that was set in the session. It would roll an active branch back without a word and
 // corrupt a prepared one on MariaDB, so it must not be called while a branch exists on the connection.
 func (c *Conn) reset() error {
+	c.settle()
 	if err := c.SendCommand(wire.ComResetConnection); err != nil {
 		return c.Lost(err)
 	}
@@ -222,7 +230,8 @@ func (c *Conn) reset() error {
 	names := c.b.names[c.state.Collation]
 	c.b.mu.Unlock()
 	c.state.Set, c.state.Sets = "", 0
-	c.prepared.clear()                    // the server has closed them
+	c.prepared.clear() // the server has closed them
+	c.named.clear()
 	if err := c.Exec(names); err != nil { // a reset goes back to the server's character set, not to the handshake's
 		c.broken = true
 		return err

@@ -19,9 +19,15 @@ type pool struct {
 	mu      sync.Mutex // protects following fields
 	free    []*Conn    // the last one was used last
 	open    int        // lent, free, or being dialled
-	waiters []chan *Conn
+	waiters []waiter
 	closed  bool
 	stats   PoolStats
+}
+
+// waiter is somebody in the queue.
+type waiter struct {
+	granted chan *Conn // a connection, or nil: the permission to dial one
+	owner   any
 }
 
 var errShutdown = wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting down; connect again")
@@ -32,17 +38,20 @@ type PoolStats struct {
 	Dialled, Waited, TimedOut uint64
 }
 
-// get lends a connection that can become s. Errors are *wire.Error, ready for the client.
-func (p *pool) get(ctx context.Context, name string, s *Session) (*Conn, error) {
+// get lends a connection that can become s to owner. Errors are *wire.Error, ready for the client.
+func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Conn, error) {
 	p.mu.Lock()
 	for {
 		if p.closed {
 			p.mu.Unlock()
 			return nil, errShutdown
 		}
-		if c := p.pick(s); c != nil {
+		if c := p.pick(s, owner); c != nil {
+			owed := c.claim(owner)
 			p.mu.Unlock()
-			if c.usable(p.lifetime) {
+			usable := c.usable(p.lifetime)
+			c.pay(owed) // also on a connection that is too old
+			if usable && !c.broken {
 				c.lends++
 				return c, nil
 			}
@@ -57,18 +66,24 @@ func (p *pool) get(ctx context.Context, name string, s *Session) (*Conn, error) 
 		if len(p.free) > 0 { // none of them can become s: replace the one that was used least recently
 			victim := p.free[0]
 			p.free = p.free[1:]
+			owed := victim.claim(owner)
 			p.mu.Unlock()
+			victim.pay(owed)
 			victim.close()
 			p.mu.Lock()
 			break
 		}
 		granted := make(chan *Conn, 1)
-		p.waiters = append(p.waiters, granted)
+		p.waiters = append(p.waiters, waiter{granted, owner})
 		p.stats.Waited++
 		p.mu.Unlock()
 		c, err := p.await(ctx, name, granted)
 		if err != nil {
 			return nil, err
+		}
+		if c != nil {
+			c.pay(c.owed)
+			c.owed = nil
 		}
 		p.mu.Lock()
 		if c == nil { // a permission to dial
@@ -86,17 +101,30 @@ func (p *pool) get(ctx context.Context, name string, s *Session) (*Conn, error) 
 	return c, nil
 }
 
-// pick takes the best free connection: one that is in state s, else one that can become it. p.mu is held.
-func (p *pool) pick(s *Session) *Conn {
-	best := -1
+// pick takes the best free connection: one that is in state s, else one that can become it; of several one that owes owner an
+// answer, else one that owes nobody any, else the one that was used last. p.mu is held.
+func (p *pool) pick(s *Session, owner any) *Conn {
+	best, bestRank := -1, 0
 	for i := len(p.free) - 1; i >= 0; i-- {
-		state := &p.free[i].state
-		if *state == *s {
-			best = i
-			break
+		c := p.free[i]
+		rank := 0
+		if c.state == *s {
+			rank = 6
+		} else if c.state.canBecome(s) {
+			rank = 3
 		}
-		if best < 0 && state.canBecome(s) {
-			best = i
+		switch {
+		case rank == 0:
+		case len(c.debts) == 0:
+			rank++
+		case c.debts[0].owner == owner:
+			rank += 2
+		}
+		if rank > bestRank {
+			best, bestRank = i, rank
+		}
+		if rank >= 7 {
+			break
 		}
 	}
 	if best < 0 {
@@ -127,7 +155,7 @@ func (p *pool) await(ctx context.Context, name string, granted chan *Conn) (*Con
 	p.mu.Lock()
 	p.stats.TimedOut++
 	for i, w := range p.waiters {
-		if w == granted {
+		if w.granted == granted {
 			p.waiters = append(p.waiters[:i], p.waiters[i+1:]...)
 			p.mu.Unlock()
 			return nil, err
@@ -151,9 +179,10 @@ func (p *pool) put(c *Conn) {
 		p.open--
 		c.close()
 	case len(p.waiters) > 0:
-		granted := p.waiters[0]
+		w := p.waiters[0]
 		p.waiters = p.waiters[1:]
-		granted <- c
+		c.owed = c.claim(w.owner)
+		w.granted <- c
 	default:
 		p.free = append(p.free, c)
 	}
@@ -170,20 +199,20 @@ func (p *pool) vacate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiters) > 0 && !p.closed {
-		granted := p.waiters[0]
+		w := p.waiters[0]
 		p.waiters = p.waiters[1:]
-		granted <- nil
+		w.granted <- nil
 		return
 	}
 	p.open--
 }
 
-// reclaim lends the connection c again, if it is free and its last loan had that number.
-func (p *pool) reclaim(c *Conn, lends uint64) bool {
+// reclaim lends the connection c again, if it is free and the condition holds.
+func (p *pool) reclaim(c *Conn, same func(*Conn) bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, f := range p.free {
-		if f == c && c.lends == lends {
+		if f == c && same(c) {
 			p.free = append(p.free[:i], p.free[i+1:]...)
 			return true
 		}
@@ -210,7 +239,7 @@ func (p *pool) close() {
 	p.waiters = nil
 	p.mu.Unlock()
 	for _, w := range waiters {
-		close(w)
+		close(w.granted)
 	}
 	p.clear()
 }

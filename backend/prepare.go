@@ -3,6 +3,8 @@ package backend
 import (
 	"container/list"
 	"encoding/binary"
+	"strconv"
+	"strings"
 
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -86,6 +88,35 @@ func (c *Conn) Keep(text string, id uint32) error {
 	}
 	return c.keep(k, id)
 }
+
+// Named returns the name under which the connection has prepared a text within SQL, preparing it if it has not yet done so in
+// its present state. escapes says that backslashes escape in its sql_mode. Errors are as those of Prepared.
+//
+// Source: MySQL manual, "PREPARE Statement".
+func (c *Conn) Named(text string, escapes bool) (string, error) {
+	k := statementKey{c.state.Schema, c.state.Set, text}
+	if id, ok := c.named.get(k); ok {
+		return statementName(id), nil
+	}
+	c.lastName++
+	name := statementName(c.lastName)
+	quoted := strings.ReplaceAll(text, "'", "''")
+	if escapes {
+		quoted = strings.ReplaceAll(quoted, "\\", "\\\\")
+	}
+	if err := c.Exec("PREPARE " + name + " FROM '" + quoted + "'"); err != nil {
+		return "", err
+	}
+	if victim, evicted := c.named.put(k, c.lastName); evicted {
+		if err := c.Exec("DEALLOCATE PREPARE " + statementName(victim)); err != nil {
+			return "", err
+		}
+	}
+	return name, nil
+}
+
+// statementName is a name that no client can mean: clients' names never get to a server.
+func statementName(id uint32) string { return "xaproxy_" + strconv.FormatUint(uint64(id), 10) }
 
 func (c *Conn) keep(k statementKey, id uint32) error {
 	if victim, evicted := c.prepared.put(k, id); evicted {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -22,7 +23,7 @@ func (s *session) acquire(b *backend.Backend) (*backend.Conn, error) {
 	if p, ok := s.pins[b.Index]; ok {
 		return p.conn, nil
 	}
-	return b.Get(s.ctx(), &s.state)
+	return b.Get(s.ctx(), &s.state, s)
 }
 
 // hold pins the session to a connection that it has borrowed.
@@ -41,6 +42,17 @@ func (s *session) hold(conn *backend.Conn, why string) {
 	if !slices.Contains(p.reasons, why) {
 		p.reasons = append(p.reasons, why)
 	}
+	s.showPins()
+}
+
+// showPins lets SHOW PROCESSLIST tell why the session keeps connections.
+func (s *session) showPins() {
+	var all []string
+	for _, p := range s.pins {
+		all = append(all, "pinned to "+p.conn.Backend().Name()+": "+strings.Join(p.reasons, ", "))
+	}
+	slices.Sort(all)
+	s.work.keeps(all)
 }
 
 // holds reports whether the session is pinned to the connection.
@@ -58,6 +70,7 @@ func (s *session) letGo(conn *backend.Conn, why string) (free bool) {
 	if i := slices.Index(p.reasons, why); i >= 0 {
 		p.reasons = slices.Delete(p.reasons, i, i+1)
 	}
+	defer s.showPins()
 	if len(p.reasons) > 0 {
 		return false
 	}
@@ -69,7 +82,7 @@ func (s *session) letGo(conn *backend.Conn, why string) (free bool) {
 // left notes what a statement that succeeded has left on its connection, which the caller puts back.
 func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	switch {
-	case p.Pin == router.PinNone, p.Pin == router.PinFoundRows, p.Pin == router.PinLastInsertID: // again finds these
+	case p.Pin == router.PinNone, p.Pin == router.PinFoundRows, p.Pin == router.PinLastInsertID: // ran has noted these
 	case p.Unpin:
 		s.letGo(conn, p.Pin.String())
 	default:
@@ -143,6 +156,7 @@ func (s *session) pinned() *backend.Backend {
 
 // unpin gives all pinned connections up. Nothing of this client may be seen by another: they are closed.
 func (s *session) unpin() {
+	defer s.showPins()
 	for index, p := range s.pins {
 		delete(s.pins, index)
 		p.conn.Break()

@@ -14,6 +14,7 @@ import (
 // connection that executes it prepares it for itself.
 type prepared struct {
 	text   string
+	sent   string // text with values of the session's own in it, as the servers get it
 	schema string // that was current when it was prepared: its tables are looked up there for ever
 	mode   router.Mode
 	router *router.Router // that made routed; another one has other temporary tables
@@ -40,37 +41,67 @@ const pinCursor = "open cursor"
 
 // prepare answers COM_STMT_PREPARE. A backend that may execute the statement describes its parameters and columns.
 func (s *session) prepare(sql []byte) error {
-	if len(s.statements) >= maxPrepared {
-		return s.fail(&wire.Error{
-			Errno: 1461, State: "42000", Message: "Can't create more than max_prepared_stmt_count statements (current value: 16382); close some",
-		})
+	if s.full() {
+		return s.fail(tooManyStatements)
 	}
-	routed, err := s.router.Prepare(sql, s.state.Schema, s.mode)
-	if err != nil {
+	p := &prepared{text: string(sql), schema: s.state.Schema, mode: s.mode}
+	if err := s.routed(p); err != nil {
 		return s.fail(clientError(err, false))
 	}
-	plan := routed.Any()
-	if e := s.forbidden(plan); e != nil {
+	plan := p.routed.Any()
+	switch e := s.forbidden(plan); {
+	case e != nil:
 		return s.fail(e)
-	}
-	if plan.Verb == router.Empty {
+	case plan.Verb == router.Empty:
 		return s.fail(emptyQuery)
+	case s.unprepared(plan.Verb):
+		return s.fail(unpreparable)
 	}
-	p := &prepared{text: string(sql), schema: s.state.Schema, mode: s.mode, router: s.router, routed: routed, params: routed.Params}
 	s.lastID++
 	id := s.lastID
-	if plan.Verb != router.Route { // the session carries it out itself
+	if plan.Verb != router.Route && plan.Verb != router.Diagnostics { // the session carries it out itself
 		if err := s.conn.WritePrepared(wire.Prepared{ID: id}); err != nil {
 			return err
 		}
 		s.keep(id, p)
 		return nil
 	}
-	described, err := s.describe(plan, p.text, id)
+	described, err := s.describe(plan, p.sent, id)
 	if described {
 		s.keep(id, p)
 	}
 	return err
+}
+
+// full says whether the session has as many statements as it may.
+func (s *session) full() bool { return len(s.statements)+len(s.named) >= maxPrepared }
+
+var tooManyStatements = &wire.Error{
+	Errno: 1461, State: "42000", Message: "Can't create more than max_prepared_stmt_count statements (current value: 16382); close some",
+}
+
+// routed has a statement analysed, with the values of the session's own that it names.
+func (s *session) routed(p *prepared) error {
+	if p.router == s.router && !p.routed.Any().Own {
+		return nil
+	}
+	routed, err := s.router.Prepare([]byte(p.text), p.schema, p.mode)
+	if err != nil {
+		return err
+	}
+	p.sent = p.text
+	if routed.Any().Own {
+		sent, e := s.own([]byte(p.text), p.mode)
+		if e != nil {
+			return e
+		}
+		if routed, err = s.router.Prepare(sent, p.schema, p.mode); err != nil {
+			return err
+		}
+		p.sent = string(sent)
+	}
+	p.router, p.routed, p.params = s.router, routed, routed.Params
+	return nil
 }
 
 func (s *session) keep(id uint32, p *prepared) {
@@ -140,24 +171,21 @@ func (s *session) execute(arg []byte) error {
 	if err != nil {
 		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
 	}
-	r := &request{text: p.text, schema: p.schema, bound: &binding{long: p.long}}
+	if err := s.routed(p); err != nil {
+		return s.fail(clientError(err, false))
+	}
+	r := &request{text: p.sent, schema: p.schema, bound: &binding{long: p.long}}
 	x := &r.bound.execute
 	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
 		return s.fail(wrongArguments("mysqld_stmt_execute"))
 	}
 	p.types = append(p.types[:0], x.Types...)
-	if p.router != s.router {
-		if p.routed, err = s.router.Prepare([]byte(p.text), p.schema, p.mode); err != nil {
-			return s.fail(clientError(err, false))
-		}
-		p.router = s.router
-	}
 	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
 	if plan.Verb != router.Route {
-		r.sql = []byte(p.text)
+		r.sql = []byte(p.sent)
 	}
 	if x.Flags != 0 && len(plan.Parts) != 1 {
 		x.Flags = 0 // rows of several backends come at once: a server, too, may ignore the wish for a cursor

@@ -17,6 +17,7 @@ type request struct {
 	text   string   // of a prepared statement
 	schema string   // in which its tables are looked up
 	bound  *binding // its parameters; nil for COM_QUERY
+	named  *naming  // its execution by name; nil for others
 }
 
 // binding is the parameters of one execution.
@@ -33,12 +34,31 @@ type refusedError struct{ said *wire.Error }
 func (e refusedError) Error() string { return e.said.Error() }
 func (e refusedError) Unwrap() error { return e.said }
 
+// refusal makes a refusedError of what a server said when it was to prepare a statement.
+func refusal(err error) error {
+	var said *wire.Error
+	if errors.As(err, &said) {
+		return refusedError{said}
+	}
+	return err
+}
+
 // part returns what one backend gets of a statement.
 func (r *request) part(p router.Part) *request {
 	if p.SQL == nil {
 		return r
 	}
 	one := &request{sql: p.SQL, attrs: r.attrs}
+	if r.named != nil {
+		using := r.named.using
+		if p.Params != nil {
+			using = make([]string, len(p.Params))
+			for at, i := range p.Params {
+				using[at] = r.named.using[i]
+			}
+		}
+		one.schema, one.named = r.schema, &naming{string(p.SQL), using, r.named.escapes}
+	}
 	if r.bound != nil {
 		one.text, one.schema, one.bound = string(p.SQL), r.schema, &binding{execute: r.bound.execute, long: r.bound.long, subset: p.Params}
 	}
@@ -48,7 +68,7 @@ func (r *request) part(p router.Part) *request {
 // send brings a connection to the session's state, runs lead and sends the request. Errors are those of
 // backend.Conn.Begin, and refusedError.
 func (r *request) send(c *backend.Conn, s *backend.Session, lead ...string) error {
-	if r.bound == nil {
+	if r.bound == nil && r.named == nil {
 		return c.Begin(s, r.attrs, r.sql, lead...)
 	}
 	if err := c.Ready(r.state(s), lead...); err != nil {
@@ -59,7 +79,7 @@ func (r *request) send(c *backend.Conn, s *backend.Session, lead ...string) erro
 
 // sendOn is send for a branch.
 func (r *request) sendOn(br *backend.Branch, s *backend.Session, opening string, lead ...string) error {
-	if r.bound == nil {
+	if r.bound == nil && r.named == nil {
 		return br.Begin(s, r.attrs, r.sql, opening, lead...)
 	}
 	if err := br.Ready(r.state(s), opening, lead...); err != nil {
@@ -80,13 +100,12 @@ func (r *request) state(s *backend.Session) *backend.Session {
 
 // execute sends long data and COM_STMT_EXECUTE on a connection that is ready, for the statement as it is prepared there.
 func (r *request) execute(c *backend.Conn) error {
+	if r.named != nil {
+		return r.named.execute(c, r.attrs)
+	}
 	id, err := c.Prepared(r.text)
 	if err != nil {
-		var said *wire.Error
-		if errors.As(err, &said) {
-			return refusedError{said}
-		}
-		return err
+		return refusal(err)
 	}
 	b := r.bound
 	b.id = id

@@ -70,6 +70,11 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 	defer conn.Put()
 	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
+	return s.relayOn(conn, p, r)
+}
+
+// relayOn runs a statement on a connection and relays the answer.
+func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request) error {
 	if p.Program {
 		conn.Soil()
 	}
@@ -82,6 +87,7 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, p.Write) })
 	}
 	s.opened(r, conn, result)
+	s.ran(p, conn, result)
 	if result.Err != nil {
 		s.failed = true
 		return nil
@@ -163,6 +169,7 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 		return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 	}
 	s.opened(r, br.Conn(), result)
+	s.ran(p, br.Conn(), result)
 	if result.Err == nil {
 		s.left(p, br.Conn())
 	}
@@ -223,6 +230,7 @@ func (s *session) rows(p *router.Plan, r *request) error {
 			breakAll(conns[i:])
 			return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, false) })
 		}
+		s.added(conn, result)
 		if result.Err != nil {
 			s.failed = true
 			breakAll(conns[i+1:])
@@ -263,6 +271,7 @@ func (s *session) rowsInTx(p *router.Plan, r *request) error {
 			s.breakBranches(branches[i:])
 			return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 		}
+		s.added(br.Conn(), result)
 		if result.Err != nil && !last {
 			s.failed = true
 			s.breakBranches(branches[i+1:])
@@ -367,7 +376,12 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 		}
 	}
 	if failed == nil {
-		return mergeOK(oks), nil
+		ok := mergeOK(oks)
+		s.past.merged(ok)
+		for i, br := range branches {
+			s.collect(oks[i].Warnings, br.Conn())
+		}
+		return ok, nil
 	}
 	if len(lead) > 0 {
 		for i, br := range branches {

@@ -39,6 +39,7 @@ type Server struct {
 	wire      *wire.Server
 	users     map[string]*user
 	mode      router.Mode // of a session that has not changed sql_mode
+	style     style
 	logger    zerolog.Logger
 	started   time.Time
 	lastID    atomic.Uint32
@@ -100,6 +101,7 @@ func New(o Options) (*Server, error) {
 	if version == "" {
 		version = fallbackVersion
 	}
+	s.style.mariadb = strings.Contains(version, "MariaDB")
 	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
 	s.wire = &wire.Server{
 		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,

@@ -37,8 +37,10 @@ type session struct {
 	autocommit bool
 	tx         *transaction // nil outside of a transaction
 	last       lastStatement
+	past       past
 
 	statements map[uint32]*prepared // of COM_STMT_PREPARE
+	named      map[string]*prepared // of PREPARE, by name in lower case
 	lastID     uint32               // of statements
 	cursor     *cursor              // that the present execution has opened
 	pins       map[int]*pin         // by backend
@@ -61,6 +63,7 @@ func (s *session) serve() {
 			s.srv.logger.Error().Uint32("conn", s.id).Interface("panic", r).Bytes("stack", debug.Stack()).Msg("session failed")
 			s.abandon()
 			s.unpin()
+			s.forget()
 		}
 	}()
 	err := s.accept()
@@ -68,6 +71,7 @@ func (s *session) serve() {
 		err = s.commands()
 		s.abandon()
 		s.unpin()
+		s.forget()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.log.Debug().Err(err).Msg("session ended")
@@ -104,7 +108,7 @@ func (s *session) welcome() error {
 		}
 		s.state.Schema = login.Schema
 	}
-	s.work.belongs(s.user)
+	s.work.belongs(s.user, login.User, login.Schema)
 	s.log.Debug().Msg("session started")
 	return s.conn.WriteOK(wire.OK{Status: s.status()})
 }
@@ -123,7 +127,8 @@ func (s *session) reset() {
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
 	s.variables, s.nextTx = nil, ""
-	s.statements, s.router = nil, s.srv.router
+	s.statements, s.named, s.router = nil, nil, s.srv.router
+	s.forget()
 	s.mode, s.autocommit = s.srv.mode, true
 }
 
@@ -182,6 +187,7 @@ func (s *session) use(schema string) error {
 		return s.fail(e)
 	}
 	s.state.Schema = schema
+	s.work.moved(schema)
 	if s.conn.Caps().Has(wire.SessionTrack) {
 		s.tracked = wire.AppendTrackSchema(s.tracked, schema)
 	}
@@ -234,6 +240,7 @@ func (s *session) ok(o wire.OK) error {
 // fail answers with an error.
 func (s *session) fail(e *wire.Error) error {
 	s.failed = true
+	s.past.failed(e)
 	return s.conn.WriteErr(e)
 }
 

@@ -14,8 +14,9 @@ import (
 // variable is a session variable that the client has set, as every backend connection is told before it serves the
 // client.
 type variable struct {
-	name string
-	sql  string // the statement, without semicolon
+	name    string
+	sql     string // the statement, without semicolon
+	literal string // its value, as quoteValue writes it; "" where try makes none
 }
 
 // settings are what SET and USE change.
@@ -60,7 +61,7 @@ func (s *session) set(assignments []router.Assignment) error {
 		var e *wire.Error
 		switch {
 		case a.Scope == router.ScopeSession && a.Name == "autocommit":
-			autocommit, e = parseBool(a)
+			autocommit, e = s.parseBool(a)
 		case a.Scope == router.ScopeTransaction && a.Name == "transaction":
 			if s.tx != nil {
 				e = &wire.Error{Errno: 1568, State: "25001", Message: "Transaction characteristics can't be changed while a transaction is in progress"}
@@ -202,7 +203,7 @@ func (s *session) settingConn() (*backend.Conn, error) {
 	if s.tx != nil && s.tx.last != nil {
 		return s.tx.last.Conn(), nil
 	}
-	conn, err := s.srv.home(s.state.Schema).Get(s.ctx(), &s.state)
+	conn, err := s.acquire(s.srv.home(s.state.Schema))
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +212,22 @@ func (s *session) settingConn() (*backend.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// evaluate returns the value of an expression in the session's present state.
+func (s *session) evaluate(expr string) (wire.Rows, error) {
+	conn, err := s.settingConn()
+	if err != nil {
+		return wire.Rows{}, err
+	}
+	if !s.mine(conn) {
+		defer conn.Put()
+	}
+	rows, err := conn.Query("SELECT " + expr)
+	if err == nil && (len(rows.Values) != 1 || len(rows.Values[0]) != 1) {
+		err = wire.NewError(wire.CodeNotSupported, "one value was expected of %s", expr)
+	}
+	return rows, err
 }
 
 // try sets one variable and returns it with a literal for its value.
@@ -242,7 +259,7 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 	if v.name == "sql_mode" && s.srv.hasMySQL() && !strings.Contains(strings.ToUpper(v.sql), noAutoCreateUser) {
 		literal = dropMode(literal, noAutoCreateUser)
 	}
-	v.sql = "SET " + v.place() + " = " + literal
+	v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
 	return v, nil
 }
 
@@ -333,15 +350,26 @@ func sqlMode(value string) router.Mode {
 	return m
 }
 
+// escapes says whether backslashes escape in strings.
+func (s *settings) escapes() bool { return s.mode&router.NoBackslashEscapes == 0 }
+
 // parseBool reads the value of autocommit.
-func parseBool(a router.Assignment) (bool, *wire.Error) {
-	switch strings.ToUpper(strings.Trim(a.Expr, "'\" ")) {
-	case "1", "ON", "TRUE", "DEFAULT", "@@GLOBAL.AUTOCOMMIT":
+func (s *session) parseBool(a router.Assignment) (bool, *wire.Error) {
+	value := strings.Trim(a.Expr, "'\" ")
+	if strings.HasPrefix(value, "@") || strings.Contains(value, "(") { // what was saved before is brought back
+		rows, err := s.evaluate(a.Expr)
+		if err != nil {
+			return false, clientError(err, false)
+		}
+		value = string(rows.Values[0][0])
+	}
+	switch strings.ToUpper(value) {
+	case "1", "ON", "TRUE", "DEFAULT":
 		return true, nil
 	case "0", "OFF", "FALSE":
 		return false, nil
 	}
-	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s'", strings.Trim(a.Expr, "'\" "))}
+	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s'", value)}
 }
 
 func firstWord(s string) string {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -14,6 +13,13 @@ import (
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
 func (s *session) statement(attrs, sql []byte) error {
 	plan, err := s.router.Plan(sql, s.state.Schema, s.mode)
+	if err == nil && plan.Own {
+		var e *wire.Error
+		if sql, e = s.own(sql, s.mode); e != nil {
+			return s.fail(e)
+		}
+		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -36,6 +42,9 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 
 // carryOut does what the plan says and answers the client.
 func (s *session) carryOut(plan *router.Plan, r *request) error {
+	if plan.Verb != router.Diagnostics {
+		s.past.next()
+	}
 	if e := s.forbidden(plan); e != nil {
 		return s.fail(e)
 	}
@@ -56,8 +65,16 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 		return s.set(plan.Sets)
 	case router.Kill:
 		return s.kill(plan.ID, plan.Query)
-	case router.PrepareSQL, router.ExecuteSQL, router.Deallocate:
-		return s.fail(wire.NewError(wire.CodeNotSupported, "%s of a statement by name is not supported yet: prepare it through the protocol, as drivers do", strings.ToUpper(plan.Verb.String())))
+	case router.PrepareSQL:
+		return s.prepareByName(plan, r)
+	case router.ExecuteSQL:
+		return s.executeByName(plan, r)
+	case router.Deallocate:
+		return s.deallocate(plan)
+	case router.Diagnostics:
+		return s.diagnostics(plan, r)
+	case router.Processes:
+		return s.processes(plan, r)
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:
@@ -194,6 +211,7 @@ func (s *session) lose(br *txBranch, cause error) *wire.Error {
 	tx := s.tx
 	s.tx = nil
 	s.work.drop()
+	s.past.ended()
 	a := tx.fail(br, cause)
 	return outcomeError(a)
 }
@@ -203,6 +221,7 @@ func (s *session) rollback(cause error) {
 	tx := s.tx
 	s.tx = nil
 	s.work.drop()
+	s.past.ended()
 	tx.rollback(cause)
 }
 

@@ -13,16 +13,34 @@ import (
 
 // work is what others may see and interrupt of a session: whether it runs a statement, since when, and where.
 type work struct {
-	mu    sync.Mutex // protects following fields; held while a kill is sent, so that it hits what it was meant for
-	user  *user      // whose session it is; nil before the login
-	since time.Time  // when the statement began; zero between statements
-	conns []*backend.Conn
+	mu     sync.Mutex // protects following fields; held while a kill is sent, so that it hits what it was meant for
+	user   *user      // whose session it is; nil before the login
+	name   string     // of user
+	slept  time.Time  // when the last statement ended
+	pins   []string   // why the session keeps connections
+	schema string     // the current one
+	since  time.Time  // when the statement began; zero between statements
+	conns  []*backend.Conn
 }
 
-// belongs notes whose session it is.
-func (w *work) belongs(u *user) {
+// belongs notes whose session it is, and in which schema it begins.
+func (w *work) belongs(u *user, name, schema string) {
 	w.mu.Lock()
-	w.user = u
+	w.user, w.name, w.schema, w.slept = u, name, schema, time.Now()
+	w.mu.Unlock()
+}
+
+// moved notes that the session has another current schema.
+func (w *work) moved(schema string) {
+	w.mu.Lock()
+	w.schema = schema
+	w.mu.Unlock()
+}
+
+// keeps notes why the session keeps connections.
+func (w *work) keeps(pins []string) {
+	w.mu.Lock()
+	w.pins = pins
 	w.mu.Unlock()
 }
 
@@ -67,7 +85,7 @@ func (w *work) drop() {
 // end notes that the statement has been answered.
 func (w *work) end() {
 	w.mu.Lock()
-	w.since = time.Time{}
+	w.since, w.slept = time.Time{}, time.Now()
 	w.mu.Unlock()
 	w.drop()
 }

@@ -9,6 +9,7 @@ import (
 // finding is what the analysis of a statement collects.
 type finding struct {
 	write, commit, previous bool
+	own                     bool
 	schemas, variables      map[string]bool
 	home                    int    // backend of the unsharded tables, -1: none yet
 	homeOf                  string // what lives there
@@ -36,7 +37,7 @@ func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 // plan is the plan on one backend without its parts.
 func (f *finding) plan() Plan {
 	return Plan{
-		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Pin: f.leaves, Unpin: f.unpin,
+		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Pin: f.leaves, Unpin: f.unpin,
 		Temporary: f.temporary, Drops: f.drops, Program: f.program, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
 	}
 }

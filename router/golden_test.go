@@ -17,6 +17,7 @@ import (
 //	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
+//	own [ansi] [noescape]   the statements with values of the session written into them, each its number
 //	lex [ansi] [noescape]   the tokens
 //	split                   the statements
 //
@@ -92,6 +93,12 @@ func TestGolden(t *testing.T) {
 						d.Fatalf(t, "prepared twice:\n%s%s", got, again)
 					}
 					b.WriteString(got)
+				}
+				return b.String()
+			case "own":
+				var b strings.Builder
+				for _, sql := range strings.Split(d.Input, "\n---\n") {
+					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own) string { return fmt.Sprint(uint8(o)) }))
 				}
 				return b.String()
 			case "lex":
@@ -170,6 +177,10 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Write, "write"},
 			{p.ImplicitCommit, "implicit-commit"},
 			{p.LastConn, "last-conn"},
+			{p.Own, "own"},
+			{p.Errors, "errors"},
+			{p.Count, "count"},
+			{p.Full, "full"},
 			{p.Program, "program"},
 			{p.ReadOnly, "read-only"},
 			{p.Snapshot, "snapshot"},

@@ -14,9 +14,9 @@ type Pin uint8
 // The pins.
 const (
 	PinNone Pin = iota
-	// PinFoundRows is the count that FOUND_ROWS() will ask for: until the next statement that is not LastConn.
+	// PinFoundRows is the count that SQL_CALC_FOUND_ROWS left for FOUND_ROWS(): until the next statement.
 	PinFoundRows
-	// PinLastInsertID is the value that LAST_INSERT_ID(expr) noted for LAST_INSERT_ID(): until the next one that sets it.
+	// PinLastInsertID is the value that LAST_INSERT_ID(expr) left for LAST_INSERT_ID(): until the next one that sets it.
 	PinLastInsertID
 	// PinUserVariable is the value of a user variable that a statement other than SET has assigned; Plan.Variables has it.
 	PinUserVariable
@@ -55,14 +55,8 @@ var sessionFunctions = map[string]bool{
 	"SERVICE_GET_READ_LOCKS": true, "SERVICE_GET_WRITE_LOCKS": true, "SERVICE_RELEASE_LOCKS": true,
 }
 
-// previousFunctions and previousVariables tell about the statement before this one.
-var (
-	previousFunctions = map[string]bool{"LAST_INSERT_ID": true, "ROW_COUNT": true, "FOUND_ROWS": true}
-	previousVariables = map[string]bool{
-		"LAST_INSERT_ID": true, "IDENTITY": true, "INSERT_ID": true, "WARNING_COUNT": true, "ERROR_COUNT": true,
-		"RAND_SEED1": true, "RAND_SEED2": true, "LAST_GTID": true,
-	}
-)
+// previousVariables tell about the connection's statement before this one. Others that do are of the session's own: see Own.
+var previousVariables = map[string]bool{"INSERT_ID": true, "RAND_SEED1": true, "RAND_SEED2": true, "LAST_GTID": true}
 
 const sessionState = "state that must stay on one backend connection"
 
@@ -72,6 +66,10 @@ func (st *stmt) session(f *finding) *reason {
 	into := false
 	for i, t := range st.toks {
 		name := strings.ToUpper(t.name)
+		if ownVerbs[st.word(0)] || st.op(0, "(") {
+			o, _ := st.own(i)
+			f.own = f.own || o != 0
+		}
 		// SELECT ... INTO @a, @b
 		into = t.kind == kUserVar && (st.word(i-1) == "INTO" || into) || into && st.op(i, ",")
 		switch {
@@ -102,8 +100,6 @@ func (st *stmt) session(f *finding) *reason {
 				f.unpin = name == "RELEASE_ALL_LOCKS" && i == 1 && st.op(3, ")") && (len(st.toks) == 4 || st.word(4) == "AS" && len(st.toks) == 6)
 			case name == "LAST_INSERT_ID" && !st.op(i+2, ")"):
 				f.keep(PinLastInsertID)
-			default:
-				f.previous = f.previous || previousFunctions[name]
 			}
 		}
 	}

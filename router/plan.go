@@ -10,25 +10,27 @@ type Verb uint8
 
 // The verbs. All but Route are carried out by the session itself.
 const (
-	Route      Verb = iota // send Parts to their backends
-	Empty                  // nothing but white space and comments
-	Begin                  // BEGIN, START TRANSACTION
-	Commit                 // COMMIT
-	Rollback               // ROLLBACK of the whole transaction
-	Savepoint              // SAVEPOINT Name
-	RollbackTo             // ROLLBACK TO SAVEPOINT Name
-	Release                // RELEASE SAVEPOINT Name
-	Set                    // SET of session variables: Sets
-	Use                    // USE Name
-	PrepareSQL             // PREPARE Name FROM Text, or FROM the user variable Var
-	ExecuteSQL             // EXECUTE Name USING the user variables Using
-	Deallocate             // DEALLOCATE PREPARE Name
-	Kill                   // KILL [QUERY] ID
+	Route       Verb = iota // send Parts to their backends
+	Empty                   // nothing but white space and comments
+	Begin                   // BEGIN, START TRANSACTION
+	Commit                  // COMMIT
+	Rollback                // ROLLBACK of the whole transaction
+	Savepoint               // SAVEPOINT Name
+	RollbackTo              // ROLLBACK TO SAVEPOINT Name
+	Release                 // RELEASE SAVEPOINT Name
+	Set                     // SET of session variables: Sets
+	Use                     // USE Name
+	PrepareSQL              // PREPARE Name FROM Text, or FROM the user variable Var
+	ExecuteSQL              // EXECUTE Name USING the user variables Using
+	Deallocate              // DEALLOCATE PREPARE Name
+	Kill                    // KILL [QUERY] ID
+	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them
+	Processes               // SHOW PROCESSLIST; with Full SHOW FULL PROCESSLIST
 )
 
 var verbNames = [...]string{
 	"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use", "prepare",
-	"execute", "deallocate", "kill",
+	"execute", "deallocate", "kill", "diagnostics", "processes",
 }
 
 func (v Verb) String() string {
@@ -72,10 +74,12 @@ type Plan struct {
 	Write bool
 	// ImplicitCommit is true for statements before which MySQL commits the open transaction.
 	ImplicitCommit bool
-	// LastConn is true for a statement whose answer depends on the session's previous statement (LAST_INSERT_ID(),
-	// ROW_COUNT(), SHOW WARNINGS, ...): it must run on the backend connection that ran that one, if that is on the part's
-	// backend. Of Set: the expressions must be evaluated there.
+	// LastConn is true for a statement that asks what only the connection of the session's previous statement knows, such as
+	// @@last_gtid: it must run there, if that is on the part's backend. Of Set: the expressions must be evaluated there.
 	LastConn bool
+	// Own is true for a statement that names values of the session's own: the session writes them into the text with
+	// Router.Own and plans that.
+	Own bool
 	// Pin is what the statement leaves on its connections; with Unpin it gives that up instead. UNLOCK TABLES and
 	// RELEASE_ALL_LOCKS() do; UNLOCK TABLES has AnyBackend, is for the connections that hold table locks, and if there are any
 	// commits first.
@@ -98,6 +102,8 @@ type Plan struct {
 	// ID is the connection of Kill; Query that only its statement is meant.
 	ID    uint64
 	Query bool
+	// Errors and Count are of Diagnostics, Full is of Processes.
+	Errors, Count, Full bool
 	// Local is true for the only statements during which a backend may ask for a file of the client: LOAD DATA LOCAL. With Load
 	// the file must be split between the parts.
 	Local bool

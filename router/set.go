@@ -21,7 +21,7 @@ func (st *stmt) set() (*Plan, *reason) {
 			return nil, unsupported(st.at(1), "", "SET DEFAULT ROLE is not supported")
 		}
 	}
-	p := &Plan{Verb: Set, LastConn: f.previous, Variables: slices.Sorted(maps.Keys(f.variables))}
+	p := &Plan{Verb: Set, LastConn: f.previous, Own: f.own, Variables: slices.Sorted(maps.Keys(f.variables))}
 	if i := 1; st.word(i) == "TRANSACTION" || st.word(i+1) == "TRANSACTION" {
 		a, why := st.setTransaction(i)
 		if why != nil {

@@ -14,7 +14,6 @@ var showAny = [][]string{
 	{"CHARSET"},
 	{"DATABASES"},
 	{"SCHEMAS"},
-	{"PROCESSLIST"},
 	{"GRANTS"},
 	{"PLUGINS"},
 	{"PRIVILEGES"},
@@ -26,9 +25,6 @@ var showAny = [][]string{
 	{"LOCALES"},
 	{"CREATE", "USER"},
 }
-
-// showPrevious are those about the session's previous statement.
-var showPrevious = [][]string{{"WARNINGS"}, {"ERRORS"}, {"COUNT"}}
 
 // showSchema are those about a schema: SHOW ... [FROM schema].
 var showSchema = [][]string{{"TABLES"}, {"TABLE", "STATUS"}, {"OPEN", "TABLES"}, {"TRIGGERS"}, {"EVENTS"}}
@@ -58,9 +54,12 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 	switch {
 	case st.any(i, showAny):
 		return f.shape(st.r, AnyBackend), nil
-	case st.any(i, showPrevious):
-		f.previous = true
-		return f.shape(st.r, AnyBackend), nil
+	case st.word(1) == "WARNINGS", st.word(1) == "ERRORS":
+		return st.diagnostics(f, 1)
+	case st.word(1) == "COUNT" && st.op(2, "(") && st.op(3, "*") && st.op(4, ")") && (st.word(5) == "WARNINGS" || st.word(5) == "ERRORS"):
+		return st.diagnostics(f, 5)
+	case st.word(i) == "PROCESSLIST" && i <= 2 && i+1 == len(st.toks):
+		return &shape{plan: &Plan{Verb: Processes, Full: i == 2}}, nil
 	case st.any(i, showSchema):
 		return st.showSchema(f)
 	case st.any(i, showTable):
@@ -92,6 +91,13 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 		return nil, unsupported(st.at(i), "run it on the backend itself", "SHOW %s is not supported: %s", st.word(i), oneServer)
 	}
 	return st.loose(f, i)
+}
+
+// diagnostics plans SHOW [COUNT(*)] WARNINGS or ERRORS, which is the i-th token. What follows is for a server to look at.
+func (st *stmt) diagnostics(f finding, i int) (*shape, *reason) {
+	p := *st.r.plans.get(f.plan(), len(st.r.catalog.backends)).on(AnyBackend)
+	p.Verb, p.Errors, p.Count = Diagnostics, st.word(i) == "ERRORS", i > 1
+	return &shape{plan: &p}, nil
 }
 
 // showSchema plans SHOW TABLES [{FROM | IN} schema] and the like.

@@ -39,6 +39,15 @@ const (
 	TypeGeometry   Type = 0xff
 )
 
+// Flags of columns.
+//
+// Source: MySQL "Column Definition Flags".
+const (
+	FlagNotNull  uint16 = 1 << 0
+	FlagUnsigned uint16 = 1 << 5
+	FlagBinary   uint16 = 1 << 7
+)
+
 // Column describes one column of a result set, or one parameter of a prepared statement.
 type Column struct {
 	Schema, Table, OrgTable, Name, OrgName string
@@ -46,7 +55,7 @@ type Column struct {
 	Charset  uint16 // collation id; 63 is binary
 	Length   uint32 // largest width, in bytes
 	Type     Type
-	Flags    uint16 // NOT_NULL, PRI_KEY, UNSIGNED, BINARY ... of the MySQL documentation
+	Flags    uint16 // FlagNotNull ...
 	Decimals byte   // digits after the point; 31 for floating point, 39 for "not fixed" in MariaDB
 }
 

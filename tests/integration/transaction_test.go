@@ -20,11 +20,15 @@ var mixes = map[string][]servers.Kind{
 
 // forMixes runs a test over each pair. Two backends on one server share its tables, which XIDs must keep apart.
 func forMixes(t *testing.T, test func(t *testing.T, s *stack)) {
+	forMixesWith(t, nil, test)
+}
+
+func forMixesWith(t *testing.T, change func(*config.Config), test func(t *testing.T, s *stack)) {
 	for name, kinds := range mixes {
 		if kinds[0] == kinds[1] {
 			continue
 		}
-		t.Run(name, func(t *testing.T) { test(t, newStack(t, kinds, nil)) })
+		t.Run(name, func(t *testing.T) { test(t, newStack(t, kinds, change)) })
 	}
 }
 
@@ -182,7 +186,7 @@ func TestLostBackendConnection(t *testing.T) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
 		c.exec("BEGIN", "UPDATE accounts SET v = 1 WHERE id = 1", "UPDATE accounts SET v = 1 WHERE id = 2")
-		id := c.rows("SELECT CONNECTION_ID()")
+		id := c.rows("SELECT @@pseudo_thread_id") // the server's, not the proxy's
 		admin(t, s.servers[0], "KILL "+id)
 		waitFor(t, "the session is gone", func() bool {
 			return s.on(0, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = "+id) == "0"

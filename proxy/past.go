@@ -1,0 +1,328 @@
+package proxy
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// past is what the client may ask about statements that it has run. Backend connections serve others in between, so the
+// session remembers it, or who knows it.
+type past struct {
+	rowCount  int64  // ROW_COUNT()
+	foundRows uint64 // FOUND_ROWS()
+
+	insertID  uint64        // LAST_INSERT_ID(), if insertion is nil or its answer is that nothing has changed
+	insertion *backend.Debt // who knows; it may be that an INSERT has brought a value of its own, which does not count
+	told      uint64        // the id in the answer to the statement of insertion
+	certain   bool          // whatever insertion knows, unless it is 0, is this client's
+
+	warnings int           // of the last statement, errors included
+	errors   int           // of these
+	lines    [][][]byte    // what SHOW WARNINGS says of them, if noted is nil
+	noted    *backend.Debt // whose answer that is
+}
+
+// forget gives up all that could still be asked.
+func (s *session) forget() {
+	s.past.forget()
+	s.past.inserted(0)
+	s.past = past{}
+}
+
+// next forgets what is about the last statement only, because another one begins.
+func (p *past) next() {
+	p.rowCount = 0
+	p.forget()
+}
+
+func (p *past) forget() {
+	if p.noted != nil {
+		p.noted.Forgive()
+	}
+	p.warnings, p.errors, p.lines, p.noted = 0, 0, nil, nil
+}
+
+// failed notes the error that a statement was answered with.
+func (p *past) failed(e *wire.Error) {
+	p.forget()
+	p.rowCount, p.warnings, p.errors = -1, 1, 1
+	p.lines = [][][]byte{{[]byte("Error"), strconv.AppendUint(nil, uint64(e.Errno), 10), []byte(e.Message)}}
+}
+
+// ended says that the connections of a transaction forget its last statement.
+func (p *past) ended() {
+	if p.noted != nil {
+		p.noted.Forgive()
+		p.noted = nil
+	}
+}
+
+// ran notes what a statement of one backend did, as its answer says, before its connection is given back.
+func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
+	switch {
+	case p.Verb == router.Diagnostics:
+		s.past.rowCount = -1
+		return
+	case result.Err != nil:
+		s.past.failed(result.Err)
+		s.past.noted = conn.Owe(s, backend.Warnings) // there may be more than the error
+		return
+	case result.HadRows:
+		s.past.rowCount, s.past.foundRows = -1, result.Rows
+	default:
+		s.past.rowCount = int64(result.OK.Affected)
+	}
+	if n := int(result.OK.Warnings); n > 0 {
+		s.past.warnings, s.past.noted = n, conn.Owe(s, backend.Warnings)
+	}
+	if result.OK.InsertID != 0 || p.Pin == router.PinLastInsertID {
+		s.past.changed(result.OK.InsertID, conn, s)
+		s.past.certain = s.past.certain || p.Pin == router.PinLastInsertID
+	}
+	if p.Pin != router.PinFoundRows {
+		return
+	}
+	if s.past.noted != nil { // the question clears them
+		if _, err := s.warnings(); err != nil {
+			s.log.Debug().Err(err).Msg("warnings are lost")
+		}
+	}
+	if n, err := number(conn.Query("SELECT FOUND_ROWS()")); err == nil { // otherwise the connection breaks, and with it what depends on it
+		s.past.foundRows = n
+	}
+}
+
+// changed notes that a statement may have changed what LAST_INSERT_ID() says; the answer to it had the id told.
+func (p *past) changed(told uint64, conn *backend.Conn, owner any) {
+	before := p.insertion
+	p.certain = before != nil && before.On(conn)
+	if before != nil && !p.certain {
+		p.insertID = p.told
+		before.Forgive()
+	}
+	p.told, p.insertion = told, conn.Owe(owner, backend.InsertID)
+}
+
+// inserted notes what LAST_INSERT_ID() says.
+func (p *past) inserted(id uint64) {
+	if p.insertion != nil {
+		p.insertion.Forgive()
+	}
+	p.insertID, p.insertion = id, nil
+}
+
+// merged notes what a statement of several backends did, whose answers were added up to one.
+func (p *past) merged(ok wire.OK) {
+	p.rowCount = int64(ok.Affected)
+	if ok.InsertID != 0 {
+		p.inserted(ok.InsertID)
+	}
+}
+
+// added notes one of the results that become one for the client.
+func (s *session) added(conn *backend.Conn, result wire.Result) {
+	if result.Err != nil {
+		s.past.failed(result.Err)
+		return
+	}
+	if s.past.rowCount != -1 { // the first
+		s.past.rowCount, s.past.foundRows = -1, 0
+	}
+	s.past.foundRows += result.Rows
+	s.collect(result.OK.Warnings, conn)
+}
+
+// collect asks a connection for the warnings of its last statement, if that had any, because nobody can ask later.
+func (s *session) collect(warnings uint16, conn *backend.Conn) {
+	if warnings == 0 {
+		return
+	}
+	s.past.warnings += int(warnings)
+	rows, err := conn.Query(backend.Warnings)
+	if err != nil { // the connection breaks, and with it what depends on it
+		s.log.Debug().Err(err).Msg("warnings are lost")
+	}
+	s.past.lines = append(s.past.lines, rows.Values...)
+}
+
+// mine reports whether the session has a connection in its hands: that of a branch, or one that it is pinned to.
+func (s *session) mine(c *backend.Conn) bool {
+	if s.tx != nil {
+		if br, ok := s.tx.branches[c.Backend().Index]; ok && br.Conn() == c {
+			return true
+		}
+	}
+	return s.holds(c)
+}
+
+// warnings returns what SHOW WARNINGS says, as rows.
+func (s *session) warnings() ([][][]byte, error) {
+	p := &s.past
+	if p.noted != nil {
+		rows, err := p.noted.Answer(s.mine)
+		p.noted = nil
+		if err != nil {
+			return nil, err
+		}
+		p.lines = rows.Values
+	}
+	return p.lines, nil
+}
+
+// lastInsertID returns what LAST_INSERT_ID() says.
+func (s *session) lastInsertID() (uint64, error) {
+	if p := &s.past; p.insertion != nil {
+		id, err := number(p.insertion.Answer(s.mine))
+		if err != nil {
+			return 0, err
+		}
+		if id == 0 || id != p.told && !p.certain {
+			id = p.insertID
+		}
+		p.inserted(id)
+	}
+	return s.past.insertID, nil
+}
+
+// number reads the number that a result begins with.
+func number(rows wire.Rows, err error) (uint64, error) {
+	if err != nil {
+		return 0, err
+	}
+	if len(rows.Values) != 1 {
+		return 0, fmt.Errorf("a number was expected, not %d rows", len(rows.Values))
+	}
+	return strconv.ParseUint(string(rows.Values[0][0]), 10, 64)
+}
+
+// own writes values that only the session knows into a statement.
+func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
+	var failed error
+	text := s.router.Own(sql, mode, func(o router.Own) string {
+		p := &s.past
+		switch o {
+		case router.OwnConnectionID:
+			return fmt.Sprintf("CAST(%d AS UNSIGNED)", s.id)
+		case router.OwnUser:
+			return systemText(s.login.User + "@" + host(s.net))
+		case router.OwnAccount:
+			return systemText(s.login.User + "@%")
+		case router.OwnRowCount:
+			return strconv.FormatInt(p.rowCount, 10)
+		case router.OwnFoundRows:
+			return strconv.FormatUint(p.foundRows, 10)
+		case router.OwnWarnings:
+			return strconv.Itoa(p.warnings)
+		case router.OwnErrors:
+			return strconv.Itoa(p.errors)
+		case router.OwnAutocommit:
+			if s.autocommit {
+				return ""
+			}
+			return "FALSE"
+		}
+		id, err := s.lastInsertID()
+		if err != nil {
+			failed = err
+		}
+		return fmt.Sprintf("CAST(%d AS UNSIGNED)", id)
+	})
+	if failed != nil {
+		return nil, clientError(failed, false)
+	}
+	return text, nil
+}
+
+// systemText is a text, whatever the session's character set and sql_mode are.
+func systemText(text string) string { return fmt.Sprintf("_utf8mb4 x'%x'", text) }
+
+// diagnostics answers SHOW WARNINGS and its relatives: on the connection that has the warnings, if nobody has used it since.
+// What nobody can say any more is said from memory.
+func (s *session) diagnostics(p *router.Plan, r *request) error {
+	noted := s.past.noted
+	switch {
+	case noted == nil && s.past.warnings == 0:
+		return s.none(p, r)
+	case noted == nil:
+	case s.tx != nil && s.tx.last != nil && noted.On(s.tx.last.Conn()):
+		return s.onBranch(s.tx.last, p, r)
+	default:
+		if conn, free := noted.Reclaim(); free {
+			return s.singleOn(conn, p, r)
+		}
+	}
+	if r.bound != nil {
+		return s.fail(unpreparable)
+	}
+	lines, err := s.warnings()
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	if p.Errors {
+		all := lines
+		lines = nil
+		for _, l := range all {
+			if string(l[0]) == "Error" {
+				lines = append(lines, l)
+			}
+		}
+	}
+	s.past.rowCount = -1
+	if p.Count {
+		name, n := "@@session.warning_count", s.past.warnings
+		if p.Errors {
+			name, n = "@@session.error_count", s.past.errors
+		}
+		count := wire.Column{Name: name, Charset: collationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagUnsigned | wire.FlagBinary}
+		return s.conn.WriteTextResult([]wire.Column{count}, [][][]byte{{strconv.AppendInt(nil, int64(n), 10)}}, s.status())
+	}
+	style := s.srv.style
+	columns := []wire.Column{style.text("Level", 7), style.number("Code", wire.TypeLong, 4, wire.FlagUnsigned), style.text("Message", 512)}
+	return s.conn.WriteTextResult(columns, limited(lines, r.sql), s.status())
+}
+
+// none has a connection say that there are no warnings.
+func (s *session) none(p *router.Plan, r *request) error {
+	conn, release, err := s.aside(s.backend(p.Parts[0]))
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	defer release()
+	if err := conn.Exec("DO 0"); err != nil { // it may have those of another statement
+		return s.fail(clientError(err, false))
+	}
+	return s.relayOn(conn, p, r)
+}
+
+var limitPattern = regexp.MustCompile(`(?i)\bLIMIT\s+(\d+)(?:\s*,\s*(\d+)|\s+OFFSET\s+(\d+))?`)
+
+// limited takes the LIMIT of a SHOW WARNINGS into account.
+func limited(lines [][][]byte, sql []byte) [][][]byte {
+	m := limitPattern.FindSubmatch(sql)
+	if m == nil {
+		return lines
+	}
+	parse := func(digits []byte) int {
+		n, err := strconv.Atoi(string(digits))
+		if err != nil || n > len(lines) {
+			return len(lines)
+		}
+		return n
+	}
+	offset, count := 0, parse(m[1])
+	switch {
+	case m[2] != nil:
+		offset, count = parse(m[1]), parse(m[2])
+	case m[3] != nil:
+		offset = parse(m[3])
+	}
+	return lines[offset:min(offset+count, len(lines))]
+}
+
+// unpreparable is the answer to a statement that servers take as text only, or that the proxy does.
+var unpreparable = &wire.Error{Errno: 1295, State: "HY000", Message: "This command is not supported in the prepared statement protocol yet"}

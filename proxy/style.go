@@ -1,0 +1,36 @@
+package proxy
+
+import "github.com/xaproxy/xaproxy/wire"
+
+// style is how the columns of the proxy's own results look: as those of the server whose version clients are told.
+type style struct{ mariadb bool }
+
+// The collations of the proxy's own columns.
+const (
+	collationBinary = 63
+	collationNames  = 33 // utf8mb3_general_ci
+)
+
+// text is a column for text of at most so many characters.
+func (s style) text(name string, characters uint32) wire.Column {
+	c := wire.Column{Name: name, Charset: collationNames, Length: 3 * characters, Type: wire.TypeVarString, Flags: wire.FlagNotNull, Decimals: 31}
+	if s.mariadb {
+		c.Decimals = 39
+	}
+	return c
+}
+
+// nullable is text that may be NULL.
+func (s style) nullable(name string, characters uint32) wire.Column {
+	c := s.text(name, characters)
+	c.Flags = 0
+	return c
+}
+
+// number is a column for integers of so many digits.
+func (s style) number(name string, t wire.Type, digits uint32, flags uint16) wire.Column {
+	if !s.mariadb {
+		digits++ // for a sign
+	}
+	return wire.Column{Name: name, Charset: collationBinary, Length: digits, Type: t, Flags: flags | wire.FlagNotNull | wire.FlagBinary}
+}

@@ -1,0 +1,212 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// onePerBackend lets all clients share one connection to each backend, so that what one leaves there the next one meets.
+func onePerBackend(c *config.Config) {
+	for i := range c.Backends {
+		c.Backends[i].PoolSize = 1
+	}
+}
+
+// TestQuestionsAboutThePast asks about earlier statements while another client uses the same connections in between.
+func TestQuestionsAboutThePast(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		disturb := func() {
+			b.exec("INSERT INTO single (v) VALUES (1), (2)", "UPDATE accounts SET v = 0 WHERE id IN (1, 2)")
+			b.rows("SELECT 1 UNION SELECT 2")
+		}
+		want := func(what, sql, want string) {
+			t.Helper()
+			for _, disturbed := range []bool{false, true} {
+				if disturbed {
+					disturb()
+				}
+				if got := a.rows(sql); got != want {
+					t.Errorf("%s, disturbed %v: %s is %s, want %s", what, disturbed, sql, got, want)
+				}
+			}
+		}
+		want("nothing was inserted yet", "SELECT LAST_INSERT_ID(), @@last_insert_id, @@identity", "0,0,0")
+		a.exec("INSERT INTO single (id, v) VALUES (1000, 1)")
+		want("an id of the client's own", "SELECT LAST_INSERT_ID()", "0")
+		a.exec("INSERT INTO single (v) VALUES (99)")
+		mine := a.rows("SELECT id FROM single WHERE v = 99")
+		want("a generated id", "SELECT LAST_INSERT_ID() = (SELECT id FROM single WHERE v = 99), @@last_insert_id > 1000", "1,1")
+		want("in an expression", "SELECT LAST_INSERT_ID() + 1 = "+mine+" + 1 AS next", "1")
+		a.exec("INSERT INTO accounts (id, v) VALUES (10, LAST_INSERT_ID()), (11, LAST_INSERT_ID())") // on both backends
+		want("used on several backends", "SELECT v FROM accounts WHERE id IN (10, 11)", mine+" "+mine)
+		want("an expression", "SELECT LAST_INSERT_ID(77)", "77")
+		want("after it", "SELECT LAST_INSERT_ID()", "77")
+		a.exec("BEGIN", "INSERT INTO single (v) VALUES (5)", "INSERT INTO accounts (id, v) VALUES (12, 1), (13, 1)")
+		if got := a.rows("SELECT LAST_INSERT_ID() > 1001"); got != "1" {
+			t.Errorf("in a transaction: %s", got)
+		}
+		a.exec("COMMIT")
+		want("after a transaction", "SELECT LAST_INSERT_ID() > 1001", "1")
+
+		a.exec("UPDATE accounts SET v = 7 WHERE id IN (10, 11, 12, 13)")
+		if got := a.rows("SELECT ROW_COUNT()"); got != "4" {
+			t.Errorf("ROW_COUNT() of a statement on both backends: %s", got)
+		}
+		want("after a question", "SELECT ROW_COUNT()", "-1")
+		a.rows("SELECT id FROM accounts WHERE id IN (10, 11, 12)")
+		if got := a.rows("SELECT FOUND_ROWS()"); got != "3" {
+			t.Errorf("FOUND_ROWS() of a statement on both backends: %s", got)
+		}
+		a.rows("SELECT SQL_CALC_FOUND_ROWS id FROM single LIMIT 1")
+		disturb()
+		if got := a.rows("SELECT FOUND_ROWS() > 3"); got != "1" {
+			t.Errorf("FOUND_ROWS() after SQL_CALC_FOUND_ROWS: %s", got)
+		}
+
+		a.rows("SELECT 1/0, 2/0")
+		division := strings.TrimSuffix(strings.Repeat("Warning,1365,Division by 0 ", 2), " ")
+		want("warnings", "SHOW WARNINGS", division)
+		want("some of them", "SHOW WARNINGS LIMIT 1", "Warning,1365,Division by 0")
+		want("some of them", "SHOW WARNINGS LIMIT 1, 5", "Warning,1365,Division by 0")
+		want("their number", "SHOW COUNT(*) WARNINGS", "2")
+		want("none is an error", "SHOW ERRORS", "")
+		a.fails(1146, "SELECT * FROM no_such_table")
+		want("an error", "SHOW ERRORS", fmt.Sprintf("Error,1146,Table '%s.no_such_table' doesn't exist", s.schema))
+		want("its number", "SHOW COUNT(*) ERRORS", "1")
+		a.exec("DO 1")
+		want("none", "SHOW WARNINGS", "")
+		a.exec("UPDATE accounts SET v = 3, t = CONCAT('a', id) WHERE id IN (10, 11)", "UPDATE IGNORE accounts SET t = 'a' WHERE id IN (10, 11)")
+		a.exec("INSERT IGNORE INTO accounts (id, v) VALUES (10, 1), (11, 1)")
+		if got := a.rows("SHOW WARNINGS"); strings.Count(got, "Duplicate entry") != 2 {
+			t.Errorf("warnings of two backends: %s", got)
+		}
+	})
+}
+
+// TestValuesOfTheSession are those that a client compares with what it knows of itself.
+func TestValuesOfTheSession(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		if got := a.rows("SELECT USER(), CURRENT_USER, SESSION_USER() = CONCAT('u', '@', '127.0.0.1')"); got != "u@127.0.0.1,u@%,1" {
+			t.Errorf("the user: %s", got)
+		}
+		id := a.rows("SELECT CONNECTION_ID()")
+		if other := b.rows("SELECT CONNECTION_ID()"); other == id {
+			t.Errorf("two clients have the id %s", id)
+		}
+		rows, err := a.QueryContext(t.Context(), "SELECT CONNECTION_ID(), USER() AS who, 1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if columns, err := rows.Columns(); err != nil || strings.Join(columns, "|") != "CONNECTION_ID()|who|1" {
+			t.Errorf("columns %q (%v)", columns, err)
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := a.rows("SELECT @@autocommit, @@session.autocommit"); got != "1,1" {
+			t.Errorf("autocommit: %s", got)
+		}
+		a.exec("SET autocommit = 0")
+		if got := a.rows("SELECT @@autocommit, @@session.autocommit, @@global.autocommit"); got != "0,0,1" {
+			t.Errorf("after SET autocommit = 0: %s", got)
+		}
+		if got := b.rows("SELECT @@autocommit"); got != "1" {
+			t.Errorf("autocommit of another client: %s", got)
+		}
+		a.exec("SET @old = @@autocommit, autocommit = 1", "SET autocommit = @old")
+		if got := a.rows("SELECT @@autocommit, @old"); got != "0,0" {
+			t.Errorf("autocommit from a variable: %s", got)
+		}
+		a.exec("SET autocommit = 1")
+
+		stmt, err := a.PrepareContext(t.Context(), "SELECT CONNECTION_ID() = ?, ROW_COUNT()")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stmt.Close()
+		for _, n := range []int{0, 2} {
+			a.exec("DO 1")
+			if n > 0 {
+				a.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 1)")
+			}
+			var same bool
+			var count int
+			if err := stmt.QueryRow(id).Scan(&same, &count); err != nil || !same || count != n {
+				t.Errorf("prepared: %v, ROW_COUNT() %d (%v), want %d", same, count, err, n)
+			}
+		}
+	})
+}
+
+// TestProcessList shows who is connected and why connections are kept, and nobody else's sessions.
+func TestProcessList(t *testing.T) {
+	s := newStack(t, mixes["mixed"], nil)
+	a, b := s.conn(), s.conn()
+	a.exec("CREATE TEMPORARY TABLE scratch (n INT)")
+	id := a.rows("SELECT CONNECTION_ID()")
+	all := b.rows("SHOW FULL PROCESSLIST")
+	if !strings.Contains(all, id+",u,127.0.0.1:") || !strings.Contains(all, ","+s.schema+",Sleep,0,pinned to b0: temporary table,NULL") {
+		t.Errorf("the other session is not shown as %s, pinned: %s", id, all)
+	}
+	if !strings.Contains(all, "SHOW FULL PROCESSLIST") {
+		t.Errorf("the session itself is not shown: %s", all)
+	}
+	b.exec("KILL " + id)
+	waitFor(t, "the killed session is gone", func() bool { return !strings.Contains(b.rows("SHOW PROCESSLIST"), id+",u,") })
+}
+
+// TestStatementsByName prepares within SQL.
+func TestStatementsByName(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		a.exec(`PREPARE p FROM 'INSERT INTO accounts (id, v, t) VALUES (?, ?, ''it\\''s''), (?, 1, ?)'`,
+			"SET @one = 1, @two = 2, @v = 40, @t = 'x'", "EXECUTE p USING @one, @v, @two, @t")
+		if got := a.rows("SELECT ROW_COUNT()"); got != "2" {
+			t.Errorf("ROW_COUNT() after EXECUTE on both backends: %s", got)
+		}
+		a.exec("SET @q = 'SELECT id, v + ?, t FROM accounts WHERE id IN (?, ?)'", "PREPARE q FROM @q")
+		b.fails(1243, "EXECUTE q USING @two, @one, @two") // another client's
+		b.fails(1243, "EXECUTE q USING @two, @one, @two") // another client's
+		for range 2 {
+			if got := a.rows("EXECUTE q USING @two, @one, @two"); got != "2,3,x 1,42,it's" {
+				t.Errorf("rows of both backends: %s", got)
+			}
+			if got := a.rows("EXECUTE Q USING @one, @one, @one"); got != "1,41,it's" {
+				t.Errorf("rows of one backend: %s", got)
+			}
+			b.exec("PREPARE q FROM 'SELECT 5'")
+			if got := b.rows("EXECUTE q"); got != "5" {
+				t.Errorf("the other client's statement: %s", got)
+			}
+		}
+		a.rows("SELECT @two := 1") // only one connection knows it now
+		a.fails(1235, "EXECUTE q USING @two, @one, @two")
+		a.exec("SET @two = 2")
+		a.fails(1210, "EXECUTE q USING @two")
+		a.fails(1064, "PREPARE q FROM 'SELEC'")
+		a.fails(1243, "EXECUTE q") // the old one has gone
+		a.fails(1146, "PREPARE q FROM 'SELECT * FROM no_such_table'")
+		a.fails(1295, "PREPARE q FROM 'PREPARE x FROM ''SELECT 1'''")
+		a.fails(1065, "PREPARE q FROM ''")
+
+		a.exec("BEGIN", "SET @three = 3, @four = 4, @u = 'y'", "PREPARE c FROM 'COMMIT'",
+			`PREPARE p FROM 'INSERT INTO accounts (id, v, t) VALUES (?, ?, NULL), (?, 1, ?)'`, "EXECUTE p USING @three, @v, @four, @u")
+		a.exec("EXECUTE c")
+		if got := a.rows("SELECT id, v FROM accounts WHERE id IN (3, 4)"); got != "4,1 3,40" {
+			t.Errorf("after COMMIT by name: %s", got)
+		}
+		a.exec("BEGIN", "SET @four = 8, @u = 'z', @three = 7", "EXECUTE p USING @three, @v, @four, @u", "ROLLBACK")
+		if got := a.rows("SELECT id, v FROM accounts WHERE id IN (7, 8)"); got != "" {
+			t.Errorf("after ROLLBACK: %s", got)
+		}
+		a.exec("DEALLOCATE PREPARE p")
+		a.fails(1243, "EXECUTE p USING @three, @v, @four, @u")
+		a.fails(1243, "DROP PREPARE p")
+		s.nothingPrepared()
+	})
+}
