@@ -120,7 +120,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	d := wire.Dialer{
 		Network: "tcp", Addr: net.JoinHostPort(b.Config.Host, strconv.Itoa(b.Config.Port)),
 		User: b.Config.User, Password: b.Config.Password.Reveal(), Schema: s.Schema,
-		TLS: b.tls, Collation: s.Collation, Caps: s.Caps, MaxPacket: b.maxPacket,
+		TLS: b.tls, Collation: s.Collation, Caps: s.Caps, Omit: HandshakeCaps &^ s.Caps, MaxPacket: b.maxPacket,
 		Attrs:   map[string]string{"program_name": "xaproxy"},
 		Timeout: b.Config.ConnectTimeout.Std(),
 	}
@@ -130,6 +130,10 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	w, hello, err := d.Dial(ctx)
 	if err != nil {
 		return nil, b.unavailable(err)
+	}
+	if (s.Caps &^ w.Caps()).Has(wire.DeprecateEOF) {
+		w.Close()
+		return nil, b.unavailable(errors.New("what is at its address lacks CLIENT_DEPRECATE_EOF, which MySQL and MariaDB have"))
 	}
 	now := time.Now()
 	c := &Conn{Conn: w, ID: uint64(hello.ConnID), b: b, born: now, used: now}

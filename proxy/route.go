@@ -51,8 +51,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 // transactions is about its branch, not about the client's transaction.
 func (s *session) relayStatus() {
 	s.relay.ClearStatus = wire.StatusInTrans | wire.StatusAutocommit
-	s.relay.SetStatus = s.status() &^ wire.StatusMoreResults
-	s.relay.More = s.more
+	s.relay.SetStatus = s.status()
 }
 
 // single runs a statement on one backend, outside of a transaction: the backend's own autocommit decides.

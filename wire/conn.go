@@ -34,7 +34,6 @@ type Conn struct {
 	caps      Capability
 	maxPacket int
 	seq       byte
-	status    Status // of the last OK or EOF that Relay or ReadResult saw
 
 	// Reading. Invariant: 0 <= r <= w <= len(rbuf); unread bytes are rbuf[r:w].
 	rbuf []byte

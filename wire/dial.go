@@ -116,7 +116,7 @@ func (d *Dialer) login(ctx context.Context, nc net.Conn, local bool) (*Conn, *Gr
 	if err != nil {
 		return nil, nil, err
 	}
-	c.status, g.Status = o.Status, o.Status
+	g.Status = o.Status
 	c.startCompression()
 	return c, g, nil
 }

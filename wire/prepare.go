@@ -75,7 +75,7 @@ func (r *Relay) Prepare(client, backend *Conn, id uint32) (Prepared, error) {
 	return out, nil
 }
 
-// definitions passes n column definitions on, one by one, and the EOF after them where the sides know one.
+// definitions passes n column definitions on, one by one, and the EOF after them without DeprecateEOF.
 func (s *stream) definitions(n int) (onServer bool, err error) {
 	if n == 0 {
 		return false, nil
@@ -89,21 +89,21 @@ func (s *stream) definitions(n int) (onServer bool, err error) {
 			return false, err
 		}
 	}
-	if !s.backend.caps.Has(DeprecateEOF) {
-		p, err := s.backend.ReadPacket()
-		if err != nil {
-			return true, unexpected(err)
-		}
-		o, err := ParseOK(p, s.backend.caps)
-		if err != nil || o.Header != headerEOF {
-			return true, fmt.Errorf("after %d definitions: %w", n, malformed("EOF packet"))
-		}
-		s.backend.status = o.Status
-	}
-	if s.client.caps.Has(DeprecateEOF) {
+	if s.backend.caps.Has(DeprecateEOF) {
 		return false, nil
 	}
-	return false, s.writeMiddle()
+	p, err := s.backend.ReadPacket()
+	if err != nil {
+		return true, unexpected(err)
+	}
+	if len(p) == 0 || p[0] != headerEOF {
+		return true, fmt.Errorf("after %d definitions: %w", n, malformed("EOF packet"))
+	}
+	s.phase = phaseMiddle
+	if err := s.end(p); err != nil {
+		return true, err
+	}
+	return false, s.client.WritePacket(p)
 }
 
 // WritePrepared answers a COM_STMT_PREPARE of a statement without parameters and columns, and flushes.

@@ -3,15 +3,15 @@ package wire
 import "errors"
 
 // Relay passes the answers of a server on to a client: whole buffers, as they are, but for sequence ids and status flags.
-// A zero Relay changes nothing else. It may be used again and again, by one goroutine at a time.
+// A zero Relay changes nothing else. It may be used again and again, by one goroutine at a time. The two sides must agree
+// on DeprecateEOF: nothing is translated.
 //
 // Memory is flat: the read buffer of the server's connection, and while rows stream one larger buffer of a pool. In
 // steady state nothing is allocated. Each read becomes at most one write, so a slow client slows the server down and
 // nothing piles up between them.
 type Relay struct {
-	SetStatus   Status   // set in every status on the way to the client
+	SetStatus   Status   // set in every status on the way to the client; StatusMoreResults: the caller sends more results
 	ClearStatus Status   // cleared in every status on the way to the client, before SetStatus is set
-	More        bool     // set StatusMoreResults in the last OK or EOF: the caller sends more results after it
 	DropTracks  TrackSet // entries of these types are taken out of the session state on the way to the client
 	Infile      bool     // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
 
@@ -52,8 +52,7 @@ func (e *SideError) Unwrap() error { return e.Err }
 var ErrShape = errors.New("the answers of the servers differ in shape")
 
 // Response relays the whole answer to one COM_QUERY or COM_STMT_EXECUTE, all its results, and flushes. Sequence ids
-// continue the client's. Where the two sides differ in DeprecateEOF, OK and EOF packets are translated; a session state
-// for a client without SessionTrack, or in an OK that the client sees as an EOF, is left out.
+// continue the client's. A session state for a client without SessionTrack is left out.
 // An ERR, also one amid the rows, is relayed and ends the answer normally: see Result.Err.
 //
 // A LOCAL INFILE request of the server is passed on if Infile is set and the client has LocalFiles: the client's file then

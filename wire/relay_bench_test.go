@@ -26,6 +26,9 @@ func tcpPair(tb testing.TB) (a, b net.Conn) {
 
 const testCaps = Protocol41 | PluginAuth | DeprecateEOF | MultiResults
 
+// bothForms are the capabilities of connections whose results end in an OK, and in an EOF.
+var bothForms = []Capability{testCaps, testCaps &^ DeprecateEOF}
+
 // pack returns the packets of payloads, with ids from seq on.
 func pack(seq byte, payloads ...[]byte) []byte {
 	var out bytes.Buffer
@@ -58,7 +61,7 @@ func resultSet(caps Capability, rows, width int) [][]byte {
 
 // benchmarkRelay measures one query through a proxy that only relays. The server answers with the same bytes again and
 // again: what is measured is bytes, not a database.
-func benchmarkRelay(b *testing.B, answer []byte, clientCaps Capability) {
+func benchmarkRelay(b *testing.B, answer []byte, caps Capability) {
 	clientEnd, front := tcpPair(b)
 	back, serverEnd := tcpPair(b)
 	go func() {
@@ -74,7 +77,7 @@ func benchmarkRelay(b *testing.B, answer []byte, clientCaps Capability) {
 	}()
 	go func() {
 		client, server := NewConn(front, 0), NewConn(back, 0)
-		client.caps, server.caps = clientCaps, testCaps
+		client.caps, server.caps = caps, caps
 		var relay Relay
 		for {
 			cmd, arg, err := client.ReadCommand()
@@ -90,17 +93,13 @@ func benchmarkRelay(b *testing.B, answer []byte, clientCaps Capability) {
 	query := []byte("SELECT id, v FROM t WHERE id = 12345")
 	var received int
 	buf := make([]byte, 256<<10)
-	want := len(answer)
-	if clientCaps != testCaps {
-		want = len(pack(1, resultSet(clientCaps, 100, 100)...))
-	}
 	b.SetBytes(int64(len(answer)))
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := c.SendCommand(ComQuery, query); err != nil {
 			b.Fatal(err)
 		}
-		for received = 0; received < want; {
+		for received = 0; received < len(answer); {
 			n, err := clientEnd.Read(buf)
 			if err != nil {
 				b.Fatal(err)
@@ -115,8 +114,8 @@ func BenchmarkRelay(b *testing.B) {
 	b.Run("point", func(b *testing.B) { benchmarkRelay(b, pack(1, resultSet(testCaps, 1, 100)...), testCaps) })
 	b.Run("100rows", func(b *testing.B) { benchmarkRelay(b, pack(1, resultSet(testCaps, 100, 100)...), testCaps) })
 	b.Run("20MB", func(b *testing.B) { benchmarkRelay(b, pack(1, resultSet(testCaps, 200_000, 100)...), testCaps) })
-	b.Run("100rows-translated", func(b *testing.B) {
-		benchmarkRelay(b, pack(1, resultSet(testCaps, 100, 100)...), testCaps&^DeprecateEOF)
+	b.Run("100rows-eof", func(b *testing.B) {
+		benchmarkRelay(b, pack(1, resultSet(testCaps&^DeprecateEOF, 100, 100)...), testCaps&^DeprecateEOF)
 	})
 }
 

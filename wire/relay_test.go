@@ -19,36 +19,29 @@ func relayPair(in io.Reader, clientCaps, serverCaps Capability) (client, server 
 
 // TestRelayLargePackets relays rows of and around 16 MB: split packets keep their split, ids their order.
 func TestRelayLargePackets(t *testing.T) {
-	for _, caps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-		for _, clientCaps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-			for _, n := range []int{maxChunk - 1, maxChunk, maxChunk + 1, 2 * maxChunk} {
-				payloads := resultSet(caps, 2, 10)
-				value := bytes.Repeat([]byte{headerErr}, n-10) // its chunks look like ERR packets
-				row := append([]byte{0}, value...)
-				if n >= maxChunk {
-					row[0] = headerEOF // the start of a string of 16 MB or more
-				}
-				row = append(row, bytes.Repeat([]byte{'x'}, n-len(row))...)
-				payloads[len(payloads)-2] = row
-				want := resultSet(clientCaps, 2, 10)
-				want[len(want)-2] = row
+	for _, caps := range bothForms {
+		for _, n := range []int{maxChunk - 1, maxChunk, maxChunk + 1, 2 * maxChunk} {
+			payloads := resultSet(caps, 2, 10)
+			value := bytes.Repeat([]byte{headerErr}, n-10) // its chunks look like ERR packets
+			row := append([]byte{0}, value...)
+			if n >= maxChunk {
+				row[0] = headerEOF // the start of a string of 16 MB or more
+			}
+			row = append(row, bytes.Repeat([]byte{'x'}, n-len(row))...)
+			payloads[len(payloads)-2] = row
 
-				client, server, out := relayPair(bytes.NewReader(pack(1, payloads...)), clientCaps, caps)
-				client.seq = 77
-				r := Relay{}
-				res, err := r.Response(client, server)
-				if err != nil || res.Rows != 2 {
-					t.Fatalf("%d bytes: %+v, %v", n, res, err)
-				}
-				if caps.Has(DeprecateEOF) && !clientCaps.Has(DeprecateEOF) {
-					want[3] = OK{Header: headerEOF}.Append(nil, 0) // the status in the middle is not known yet
-				}
-				if !bytes.Equal(out.Bytes(), pack(77, want...)) {
-					t.Errorf("%d bytes: the client received something else", n)
-				}
-				if len(server.rbuf) > maxReadBuffer || cap(server.big) > 0 || cap(client.wbuf) > 2*writeBuffer {
-					t.Errorf("%d bytes: buffers of %d, %d and %d bytes remain", n, len(server.rbuf), cap(server.big), cap(client.wbuf))
-				}
+			client, server, out := relayPair(bytes.NewReader(pack(1, payloads...)), caps, caps)
+			client.seq = 77
+			r := Relay{}
+			res, err := r.Response(client, server)
+			if err != nil || res.Rows != 2 {
+				t.Fatalf("%d bytes: %+v, %v", n, res, err)
+			}
+			if !bytes.Equal(out.Bytes(), pack(77, payloads...)) {
+				t.Errorf("%d bytes: the client received something else", n)
+			}
+			if len(server.rbuf) > maxReadBuffer || cap(server.big) > 0 || cap(client.wbuf) > 2*writeBuffer {
+				t.Errorf("%d bytes: buffers of %d, %d and %d bytes remain", n, len(server.rbuf), cap(server.big), cap(client.wbuf))
 			}
 		}
 	}
@@ -132,34 +125,32 @@ func TestRelayAfterPreamble(t *testing.T) {
 // TestRelayConcat: three results of one shape are one result set for the client; another shape is refused before anything
 // of it has been written.
 func TestRelayConcat(t *testing.T) {
-	for _, clientCaps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-		for _, serverCaps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-			part := resultSet(serverCaps, 2, 10)
-			part[len(part)-1] = OK{Header: headerEOF, Warnings: 3, Status: StatusNoIndexUsed}.Append(nil, serverCaps)
-			var out bytes.Buffer
-			client := NewConn(bufferConn{Buffer: &out}, 0)
-			client.caps, client.seq = clientCaps, 1
-			var r Relay
-			for i := range 3 {
-				_, server, _ := relayPair(bytes.NewReader(pack(1, part...)), 0, serverCaps)
-				if res, err := r.Concat(client, server, i == 0, i == 2); err != nil || res.Rows != 2 || res.OK.Warnings != 3 {
-					t.Fatal(res, err)
-				}
+	for _, caps := range bothForms {
+		part := resultSet(caps, 2, 10)
+		part[len(part)-1] = OK{Header: headerEOF, Warnings: 3, Status: StatusNoIndexUsed}.Append(nil, caps)
+		var out bytes.Buffer
+		client := NewConn(bufferConn{Buffer: &out}, 0)
+		client.caps, client.seq = caps, 1
+		var r Relay
+		for i := range 3 {
+			_, server, _ := relayPair(bytes.NewReader(pack(1, part...)), 0, caps)
+			if res, err := r.Concat(client, server, i == 0, i == 2); err != nil || res.Rows != 2 || res.OK.Warnings != 3 {
+				t.Fatal(res, err)
 			}
-			reader := NewConn(bufferConn{Buffer: &out}, 0)
-			reader.caps, reader.seq = clientCaps, 1
-			got, err := reader.ReadResult(1000)
-			if err != nil || len(got.Values) != 6 || len(got.Columns) != 2 || got.OK.Warnings != 9 || got.OK.Status != StatusNoIndexUsed || reader.Buffered() {
-				t.Errorf("%+v, %v", got, err)
-			}
+		}
+		reader := NewConn(bufferConn{Buffer: &out}, 0)
+		reader.caps, reader.seq = caps, 1
+		got, err := reader.ReadResult(1000)
+		if err != nil || len(got.Values) != 6 || len(got.Columns) != 2 || got.OK.Warnings != 9 || got.OK.Status != StatusNoIndexUsed || reader.Buffered() {
+			t.Errorf("%+v, %v", got, err)
+		}
 
-			for _, other := range [][][]byte{{OK{}.Append(nil, serverCaps)}, {{3}}} {
-				out.Reset()
-				_, server, _ := relayPair(bytes.NewReader(pack(1, other...)), 0, serverCaps)
-				var side *SideError
-				if _, err := r.Concat(client, server, false, true); !errors.Is(err, ErrShape) || !errors.As(err, &side) || side.Torn || out.Len() > 0 {
-					t.Errorf("another shape: %v", err)
-				}
+		for _, other := range [][][]byte{{OK{}.Append(nil, caps)}, {{3}}} {
+			out.Reset()
+			_, server, _ := relayPair(bytes.NewReader(pack(1, other...)), 0, caps)
+			var side *SideError
+			if _, err := r.Concat(client, server, false, true); !errors.Is(err, ErrShape) || !errors.As(err, &side) || side.Torn || out.Len() > 0 {
+				t.Errorf("another shape: %v", err)
 			}
 		}
 	}
@@ -174,7 +165,7 @@ func TestRelayRows(t *testing.T) {
 	}
 }
 
-// TestRelayPrepare: ids, statement id and EOF packets of the answer to a prepare, for all pairs of capabilities.
+// TestRelayPrepare: ids, statement id and EOF packets of the answer to a prepare, in both forms.
 func TestRelayPrepare(t *testing.T) {
 	answer := func(caps Capability, id byte, eof OK) [][]byte {
 		def := Column{Name: "?"}.Append(nil)
@@ -188,26 +179,24 @@ func TestRelayPrepare(t *testing.T) {
 		}
 		return out
 	}
-	for _, caps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-		for _, clientCaps := range []Capability{testCaps, testCaps &^ DeprecateEOF} {
-			in := pack(1, answer(caps, 9, OK{Header: headerEOF, Status: StatusAutocommit})...)
-			for n := range in {
-				client, server, _ := relayPair(bytes.NewReader(in[:n]), clientCaps, caps)
-				var side *SideError
-				if _, err := new(Relay).Prepare(client, server, 7); !errors.As(err, &side) || !side.Backend {
-					t.Fatalf("cut at %d: %v", n, err)
-				}
+	for _, caps := range bothForms {
+		in := pack(1, answer(caps, 9, OK{Header: headerEOF, Status: StatusAutocommit, Warnings: 2})...)
+		for n := range in {
+			client, server, _ := relayPair(bytes.NewReader(in[:n]), caps, caps)
+			var side *SideError
+			if _, err := new(Relay).Prepare(client, server, 7); !errors.As(err, &side) || !side.Backend {
+				t.Fatalf("cut at %d: %v", n, err)
 			}
-			client, server, out := relayPair(bytes.NewReader(in), clientCaps, caps)
-			server.status = StatusAutocommit
-			r := Relay{SetStatus: StatusInTrans}
-			got, err := r.Prepare(client, server, 7)
-			if err != nil || got != (Prepared{ID: 9, Columns: 1, Params: 2, Warnings: 5}) {
-				t.Errorf("%+v, %v", got, err)
-			}
-			if want := pack(1, answer(clientCaps, 7, OK{Header: headerEOF, Status: StatusAutocommit | StatusInTrans})...); !bytes.Equal(out.Bytes(), want) {
-				t.Errorf("%x, want %x", out.Bytes(), want)
-			}
+		}
+		client, server, out := relayPair(bytes.NewReader(in), caps, caps)
+		r := Relay{SetStatus: StatusInTrans}
+		got, err := r.Prepare(client, server, 7)
+		if err != nil || got != (Prepared{ID: 9, Columns: 1, Params: 2, Warnings: 5}) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		want := pack(1, answer(caps, 7, OK{Header: headerEOF, Status: StatusAutocommit | StatusInTrans, Warnings: 2})...)
+		if !bytes.Equal(out.Bytes(), want) {
+			t.Errorf("%x, want %x", out.Bytes(), want)
 		}
 	}
 	failed := pack(1, (&Error{1064, "42000", "syntax"}).Append(nil, testCaps))
@@ -217,28 +206,26 @@ func TestRelayPrepare(t *testing.T) {
 	}
 }
 
-// TestRelayAllocations: in steady state an answer costs no allocation, translated or not, and one write per read.
+// TestRelayAllocations: in steady state an answer costs no allocation, in both forms, and one write per read.
 func TestRelayAllocations(t *testing.T) {
 	changed := OK{Status: StatusSessionStateChanged, Info: "Records: 1", SessionState: AppendTrackSchema(nil, "s")}
 	for _, c := range []struct {
 		name       string
-		clientCaps Capability
+		serverCaps Capability
 		payloads   [][]byte
 		writes     int
 	}{
-		{"ok for a client that tracks", testCaps | SessionTrack, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
-		{"session state", testCaps, [][]byte{changed.Append(nil, testCaps|SessionTrack)}, 1},
-		{"ok as eof", testCaps &^ DeprecateEOF, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
+		{"session state", testCaps | SessionTrack, [][]byte{changed.Append(nil, testCaps|SessionTrack)}, 1},
 		{"ok", testCaps, [][]byte{OK{Affected: 1, Info: "Records: 1"}.Append(nil, testCaps)}, 1},
 		{"point", testCaps, resultSet(testCaps, 1, 100), 1},
 		{"rows", testCaps, resultSet(testCaps, 100, 100), 1},
 		{"many rows", testCaps, resultSet(testCaps, 20_000, 100), 0},
-		{"translated", testCaps &^ DeprecateEOF, resultSet(testCaps, 100, 100), 0},
+		{"rows with EOF packets", testCaps &^ DeprecateEOF, resultSet(testCaps&^DeprecateEOF, 100, 100), 1},
 	} {
 		in := pack(1, c.payloads...)
 		source, sink := &cutConn{}, &countConn{}
 		client, server := NewConn(sink, 0), NewConn(source, 0)
-		client.caps, server.caps = c.clientCaps, testCaps
+		client.caps, server.caps = c.serverCaps^SessionTrack, c.serverCaps
 		relay := new(Relay)
 		once := func() {
 			source.in, client.seq, server.seq = in, 1, 1

@@ -60,11 +60,7 @@ func columnCount(p []byte) (int, error) {
 
 func (c *Conn) readOK(p []byte) (Rows, error) {
 	o, err := ParseOK(p, c.caps)
-	if err != nil {
-		return Rows{}, err
-	}
-	c.status = o.Status
-	return Rows{OK: o}, nil
+	return Rows{OK: o}, err
 }
 
 // readErr returns the ERR packet, or why it is none.

@@ -12,7 +12,7 @@ type phase byte
 const (
 	phaseFirst   phase = iota // OK, ERR, LOCAL INFILE request, or column count
 	phaseColumns              // column definitions
-	phaseMiddle               // the EOF between column definitions and rows, which at least one of the sides knows
+	phaseMiddle               // the EOF between column definitions and rows, without DeprecateEOF
 	phaseRows                 // rows, or the OK, EOF or ERR that ends them
 	phaseDone
 )
@@ -21,15 +21,13 @@ const (
 //
 // The server's read buffer is scanned packet header by packet header; OK, EOF and ERR packets and the column count are
 // looked at, everything else is skipped over; ids and status flags are changed where they stand, and the bytes go out as
-// they are. Only what cannot stay in place (a translated EOF, a packet larger than the buffer) is handled on its own.
+// they are. Only what cannot stay in place (a session state, a packet larger than the buffer) is handled on its own.
 type stream struct {
 	relay           *Relay
 	client, backend *Conn
 	multi           bool // further results belong to the answer
 	concat          bool // results of several servers become one
 	head, tail      bool // the client gets the column definitions, the end of the rows
-	translate       bool // the two sides differ in how the end of rows looks
-	insert          bool // the client wants the EOF after the column definitions that the server leaves out
 
 	phase     phase
 	columns   int  // column definitions still to come
@@ -54,17 +52,17 @@ var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }
 type step byte
 
 const (
-	stepRead   step = iota // read more bytes
-	stepPass               // pass the bytes on and scan again
-	stepInsert             // write the EOF that the server leaves out
-	stepWhole              // handle the next packet on its own
-	stepDone               // the answer has ended
+	stepRead  step = iota // read more bytes
+	stepPass              // pass the bytes on and scan again
+	stepWhole             // handle the next packet on its own
+	stepDone              // the answer has ended
 )
 
 // run relays until the answer ends.
 func (s *stream) run() (Result, error) {
-	s.translate = (s.client.caps^s.backend.caps)&DeprecateEOF != 0
-	s.insert = s.backend.caps.Has(DeprecateEOF) && !s.client.caps.Has(DeprecateEOF)
+	if c := s.client.caps ^ s.backend.caps; c.Has(DeprecateEOF) {
+		panic("relay: client and server differ in DeprecateEOF")
+	}
 	defer s.giveBack()
 	for {
 		b := s.backend
@@ -82,11 +80,6 @@ func (s *stream) run() (Result, error) {
 				return s.result, s.backendError(fmt.Errorf("read packet: %w", unexpected(err)))
 			}
 		case stepPass:
-		case stepInsert:
-			s.phase = phaseRows
-			if err := s.writeMiddle(); err != nil {
-				return s.result, s.clientError(err)
-			}
 		case stepWhole:
 			if err := s.packet(); err != nil {
 				return s.result, err
@@ -139,9 +132,7 @@ func (s *stream) scan(b []byte) (n int, next step, err error) {
 		size, first := headerSize+length, p[headerSize]
 		whole := s.whole(first, length)
 		switch {
-		case !whole && s.phase == phaseMiddle:
-			return n, stepInsert, nil
-		case whole && (s.translate || size > len(s.backend.rbuf) || s.isInfile(first)):
+		case whole && (size > len(s.backend.rbuf) || s.isInfile(first)):
 			return n, stepWhole, nil
 		case len(p) < size && (whole || size <= len(s.backend.rbuf)/4):
 			return n, stepRead, nil // small rows stay whole, so that an ERR can follow when the server dies
@@ -197,15 +188,8 @@ func (s *stream) begin(p []byte, length int) {
 
 // whole reports whether a packet has to be looked at: everything but column definitions and rows.
 func (s *stream) whole(first byte, length int) bool {
-	switch {
-	case s.phase == phaseFirst || first == headerErr:
-		return true
-	case s.phase == phaseColumns:
-		return false
-	case s.phase == phaseMiddle && !s.insert:
-		return true
-	}
-	return endsRows(first, length, s.backend.caps)
+	return s.phase == phaseFirst || s.phase == phaseMiddle || first == headerErr ||
+		s.phase == phaseRows && endsRows(first, length, s.backend.caps)
 }
 
 func (s *stream) isInfile(first byte) bool { return s.phase == phaseFirst && first == headerInfile }
@@ -217,7 +201,7 @@ func (s *stream) keeps(first byte, whole bool) bool {
 		return true
 	case s.phase == phaseFirst && (first == headerOK || first == headerEOF):
 		return s.tail
-	case s.phase == phaseRows || s.phase == phaseMiddle && s.insert:
+	case s.phase == phaseRows:
 		return s.tail || !whole
 	}
 	return s.head
@@ -244,7 +228,7 @@ func (s *stream) data() {
 		return
 	}
 	s.phase = phaseRows
-	if !s.backend.caps.Has(DeprecateEOF) || s.insert && s.head {
+	if !s.backend.caps.Has(DeprecateEOF) {
 		s.phase = phaseMiddle
 	}
 }
@@ -298,9 +282,8 @@ func (s *stream) end(p []byte) error {
 	if err != nil {
 		return err
 	}
-	s.backend.status = o.Status
 	status := o.Status&^s.relay.ClearStatus | s.relay.SetStatus
-	if s.phase == phaseMiddle && !(s.insert || o.Status&StatusCursorExists != 0) {
+	if s.phase == phaseMiddle && o.Status&StatusCursorExists == 0 {
 		s.phase = phaseRows
 		binary.LittleEndian.PutUint16(p[at.status:], uint16(status))
 		return nil
@@ -312,8 +295,6 @@ func (s *stream) end(p []byte) error {
 		return fmt.Errorf("%w: several results in one", ErrShape)
 	case more && s.multi:
 		s.phase = phaseFirst
-	case s.relay.More:
-		status |= StatusMoreResults
 	}
 	warnings := o.Warnings
 	if s.concat {
@@ -325,8 +306,7 @@ func (s *stream) end(p []byte) error {
 	return nil
 }
 
-// packet handles the next packet on its own: it is read whole, changed, translated for the client where the two sides
-// differ, and written.
+// packet handles the next packet on its own: it is read whole, changed and written.
 func (s *stream) packet() error {
 	p, err := s.backend.ReadPacket()
 	if err != nil {
@@ -335,20 +315,11 @@ func (s *stream) packet() error {
 	if s.isInfile(p[0]) {
 		return s.infile(p)
 	}
-	before := s.phase
-	keep := s.keeps(p[0], true)
-	rewrite := s.translate && (p[0] == headerOK || p[0] == headerEOF) || s.tracks(p)
+	keep, rewrite := s.keeps(p[0], true), s.tracks(p)
 	if err := s.control(p); err != nil {
 		return s.backendError(err)
 	}
-	inserts := before == phaseMiddle && s.insert && p[0] != headerErr && s.result.OK.Status&StatusCursorExists == 0
-	drops := before == phaseMiddle && !s.insert && s.phase == phaseRows && s.client.caps.Has(DeprecateEOF)
-	if inserts {
-		if err := s.writeMiddle(); err != nil {
-			return s.clientError(err)
-		}
-	}
-	if !keep || drops {
+	if !keep {
 		return nil
 	}
 	if rewrite {
@@ -362,7 +333,7 @@ func (s *stream) packet() error {
 	return nil
 }
 
-// rewrite returns an OK or EOF packet, whose status and warnings are the client's already, in the client's form.
+// rewrite returns an OK packet, whose status and warnings are the client's already, with the client's session state.
 func (s *stream) rewrite(p []byte) ([]byte, error) {
 	o, at, err := fixedOK(p, s.backend.caps)
 	if err != nil {
@@ -397,14 +368,6 @@ func (s *stream) infile(request []byte) error {
 		return s.clientError(err)
 	}
 	return nil
-}
-
-// writeMiddle writes the EOF after the column definitions, with the status that the server said last.
-func (s *stream) writeMiddle() error {
-	st := s.backend.status &^ (StatusMoreResults | StatusCursorExists | StatusLastRowSent)
-	eof := OK{Header: headerEOF, Status: st&^s.relay.ClearStatus | s.relay.SetStatus}
-	s.client.scratch = eof.Append(s.client.scratch[:0], s.client.caps)
-	return s.client.WritePacket(s.client.scratch)
 }
 
 // pass hands the next n bytes of the server's read buffer to the client, or drops them.

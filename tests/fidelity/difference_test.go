@@ -144,25 +144,6 @@ func warnings(direct, proxied *exchange) {
 	}
 }
 
-// middle: the flags and warnings of the EOF between columns and rows may differ, and it may be missing before an ERR.
-func middle(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		if x.caps.Has(wire.DeprecateEOF) {
-			return
-		}
-		for i, p := range x.packets {
-			if p.middle {
-				x.packets[i].payload = p.payload[:1]
-			}
-		}
-	}
-	n := len(direct.packets)
-	if n >= 2 && len(proxied.packets) == n-1 && direct.err() != nil && direct.packets[n-2].middle {
-		direct.packets = slices.Delete(direct.packets, n-2, n-1)
-		direct.packets[n-2].seq--
-	}
-}
-
 // charset: the character set of columns may differ. It stands twelve bytes before the end of a definition.
 func charset(direct, proxied *exchange) {
 	for _, x := range []*exchange{direct, proxied} {
@@ -206,7 +187,6 @@ func agreement(flags wire.Capability) hide {
 // differences are all that there are.
 var differences = []difference{
 	{"MariaDB leaves out LongPassword, with which its clients look for its extended capabilities; the proxy has none of those", mariadb, at("[a-z_]+", ":(connect|as)"), agreement(wire.LongPassword)},
-	{"clients without DeprecateEOF: the EOF between columns and rows comes from the proxy, which does not know the flags of the result yet", nil, at("[a-z_]+", ""), middle},
 
 	{"syntax errors that the router finds: its own words", nil, at("(errors|commands|multi|transactions|prepared)", "(:prepare bad )?(SELEC( |$)|SELECT ['`]unterminated|SELECT 1 /. unterminated|SELECT 1; SELE)"), wording},
 	{"unknown schemas: where to configure them", nil, at("[a-z]+", "(:initdb nope|USE nope|SHOW TABLES FROM nope|:changeuser schema=nope)"), wording},

@@ -77,6 +77,7 @@ func (p *relayed) session(nc net.Conn) error {
 	}
 	d.Collation = login.Collation
 	d.Caps |= login.Caps & (wire.FoundRows | wire.MultiStatements | wire.LocalFiles)
+	d.Omit = wire.DeprecateEOF &^ login.Caps
 	backend, _, err := d.Dial(ctx)
 	if err != nil {
 		return errors.Join(err, client.WriteErr(wire.NewError(wire.CodeBackendDown, "%v", err)))
