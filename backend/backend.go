@@ -100,10 +100,7 @@ func (b *Backend) KillQuery(ctx context.Context, id uint64) error {
 		return err
 	}
 	defer c.close()
-	if err := c.SetDeadline(time.Now().Add(b.Config.ConnectTimeout.Std())); err != nil {
-		return c.Lost(err)
-	}
-	return c.Exec("KILL QUERY " + strconv.FormatUint(id, 10))
+	return c.within(func() error { return c.Exec("KILL QUERY " + strconv.FormatUint(id, 10)) })
 }
 
 // Abort closes all connections, under the hands of those who use them.

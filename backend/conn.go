@@ -183,7 +183,7 @@ func (c *Conn) InBranch() bool { return c.branch }
 func (c *Conn) Broken() bool { return c.broken }
 
 // Abort closes the connection under the hands of its user, who finds out. It may be called from any goroutine.
-func (c *Conn) Abort() { _ = c.NetConn().Close() } // closed by whomever
+func (c *Conn) Abort() { _ = c.Socket().Close() } // closed by whomever
 
 // Became notes that the session was brought to s by statements that the caller sent itself.
 func (c *Conn) Became(s *Session) { c.state = *s }
@@ -215,10 +215,29 @@ func (c *Conn) close() {
 	_ = c.Conn.Close() // nothing is buffered for writing, and nobody waits for what the server still says
 }
 
-// reset takes back everything that was set in the session. It would roll an active branch back without a word and
-// corrupt a prepared one on MariaDB, so it must not be called while a branch exists on the connection.
+// reset takes back everything that was set in the session, within connect_timeout: nobody may be there to interrupt it. It
+// would roll an active branch back without a word and corrupt a prepared one on MariaDB, so it must not be called while a
+// branch exists on the connection.
 func (c *Conn) reset() error {
 	c.settle()
+	return c.within(c.resetSession)
+}
+
+// within runs what must not wait for the server for longer than connect_timeout. After that the connection is broken.
+func (c *Conn) within(f func() error) error {
+	if err := c.SetDeadline(time.Now().Add(c.b.Config.ConnectTimeout.Std())); err != nil {
+		return c.Lost(err)
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return c.Lost(err)
+	}
+	return nil
+}
+
+func (c *Conn) resetSession() error {
 	if err := c.SendCommand(wire.ComResetConnection); err != nil {
 		return c.Lost(err)
 	}
@@ -248,7 +267,11 @@ func (c *Conn) learnNames() error {
 	if known {
 		return nil
 	}
-	rows, err := c.Query("SELECT @@character_set_client, @@collation_connection")
+	var rows wire.Rows
+	err := c.within(func() (err error) {
+		rows, err = c.Query("SELECT @@character_set_client, @@collation_connection")
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -282,21 +305,20 @@ func (c *Conn) usable(lifetime time.Duration) bool {
 
 // ping asks the server for a sign of life, within connect_timeout.
 func (c *Conn) ping() bool {
-	if c.SetDeadline(time.Now().Add(c.b.Config.ConnectTimeout.Std())) != nil {
-		return false
-	}
-	if c.SendCommand(wire.ComPing) != nil || c.Expect() != nil {
-		return false
-	}
-	return c.SetDeadline(time.Time{}) == nil
+	return c.within(func() error {
+		if err := c.SendCommand(wire.ComPing); err != nil {
+			return err
+		}
+		return c.Expect()
+	}) == nil
 }
 
 // closedByPeer looks at the socket without waiting. A connection at rest has nothing to read, so anything there,
-// be it the end of the stream or a farewell error, means that the server has given it up.
+// be it the end of the stream, a farewell error or that of TLS, means that the server has given it up.
 func (c *Conn) closedByPeer() bool {
-	sc, ok := c.NetConn().(syscall.Conn)
+	sc, ok := c.Socket().(syscall.Conn)
 	if !ok {
-		return false // TLS: found out when it is used
+		return false // found out when it is used
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {

@@ -85,7 +85,10 @@ func (c *Conn) pay(owed []*Debt) {
 	}
 	for _, d := range owed {
 		if !d.closed || d.question == InsertID { // that must not be there for others
-			d.rows, d.err = c.Query(d.question)
+			d.err = c.within(func() (err error) {
+				d.rows, err = c.Query(d.question)
+				return err
+			})
 			d.closed = true
 		}
 		d.mu.Unlock()

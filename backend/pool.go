@@ -55,9 +55,9 @@ func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Co
 				c.lends++
 				return c, nil
 			}
-			p.discard(c)
+			c.close()
 			p.mu.Lock()
-			continue
+			break // its place stays with this client, which may have waited for it
 		}
 		if p.open < p.size {
 			p.open++
@@ -153,7 +153,9 @@ func (p *pool) await(ctx context.Context, name string, granted chan *Conn) (*Con
 		err = wire.NewError(wire.CodeQueryInterrupted, "interrupted while waiting for a connection to backend %s", name)
 	}
 	p.mu.Lock()
-	p.stats.TimedOut++
+	if ctx.Err() == nil {
+		p.stats.TimedOut++
+	}
 	for i, w := range p.waiters {
 		if w.granted == granted {
 			p.waiters = append(p.waiters[:i], p.waiters[i+1:]...)

@@ -31,6 +31,7 @@ const (
 // Source: MySQL page_protocol_basic_packets.
 type Conn struct {
 	nc        net.Conn
+	socket    net.Conn // below TLS and compression
 	caps      Capability
 	maxPacket int
 	seq       byte
@@ -59,8 +60,11 @@ func NewConn(nc net.Conn, maxPacket int) *Conn {
 	if maxPacket <= 0 {
 		maxPacket = DefaultMaxPacket
 	}
-	return &Conn{nc: direct(nc), maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
+	return &Conn{nc: direct(nc), socket: nc, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
 }
+
+// Socket returns the connection that NewConn was given, below TLS and compression.
+func (c *Conn) Socket() net.Conn { return c.socket }
 
 // NetConn returns the connection underneath: a *tls.Conn once TLS has begun.
 func (c *Conn) NetConn() net.Conn {
