@@ -149,8 +149,11 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 // schema goes through; what it said about our own account does not, since it is not the client's login that failed.
 func (b *Backend) unavailable(err error) *wire.Error {
 	var e *wire.Error
-	if errors.As(err, &e) && e.Errno == wire.CodeUnknownDatabase.Errno() {
+	switch {
+	case errors.As(err, &e) && e.Errno == wire.CodeUnknownDatabase.Errno():
 		return e
+	case errors.Is(err, context.Canceled):
+		return wire.NewError(wire.CodeQueryInterrupted, "interrupted while connecting to backend %s", b.Config.Name)
 	}
 	return wire.NewError(wire.CodeBackendDown, "backend %s cannot be reached: %v", b.Config.Name, err)
 }

@@ -297,5 +297,6 @@ func (s *Server) whyClosed() string {
 	return "the connection was idle for longer than idle_timeout"
 }
 
-// ctx is the context of waits for a backend connection; they are bounded by pool_wait and connect_timeout.
-func (s *session) ctx() context.Context { return background }
+// ctx is the context of waits for a backend connection, which end with the statement; they are bounded by pool_wait and
+// connect_timeout.
+func (s *session) ctx() context.Context { return &s.work }

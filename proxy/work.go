@@ -11,16 +11,26 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// work is what others may see and interrupt of a session: whether it runs a statement, since when, and where.
+// work is what others may see and interrupt of a session: whether it runs a statement, since when, and where. It is also the
+// context of what the statement waits for before it runs: one of package context would cost every statement an allocation.
 type work struct {
-	mu     sync.Mutex // protects following fields; held while a kill is sent, so that it hits what it was meant for
+	mu     sync.Mutex // protects following fields
 	user   *user      // whose session it is; nil before the login
 	name   string     // of user
-	slept  time.Time  // when the last statement ended
-	pins   []string   // why the session keeps connections
 	schema string     // the current one
+	pins   []string   // why the session keeps connections
 	since  time.Time  // when the statement began; zero between statements
+	slept  time.Time  // when the last statement ended
 	conns  []*backend.Conn
+
+	killed bool          // the statement is to end
+	done   chan struct{} // closed when it is; made when somebody waits for it
+	again  time.Time     // when it is killed once more, if it still runs then
+	pause  time.Duration // before that
+
+	// killing is there while a kill is on its way, and closed then: no connection leaves meanwhile, so that the kill hits what
+	// it was meant for.
+	killing chan struct{}
 }
 
 // belongs notes whose session it is, and in which schema it begins.
@@ -54,7 +64,7 @@ func (w *work) owner() *user {
 // begin notes that a statement runs.
 func (w *work) begin(now time.Time) {
 	w.mu.Lock()
-	w.since = now
+	w.since, w.killed = now, false
 	w.mu.Unlock()
 }
 
@@ -68,6 +78,7 @@ func (w *work) uses(c *backend.Conn) {
 // leaves notes that the statement has finished on a connection, before anybody else can borrow it.
 func (w *work) leaves(c *backend.Conn) {
 	w.mu.Lock()
+	w.settle()
 	if i := slices.Index(w.conns, c); i >= 0 {
 		w.conns = slices.Delete(w.conns, i, i+1)
 	}
@@ -77,6 +88,7 @@ func (w *work) leaves(c *backend.Conn) {
 // drop is leaves for all connections: those of a transaction, before it ends and gives them back.
 func (w *work) drop() {
 	w.mu.Lock()
+	w.settle()
 	clear(w.conns)
 	w.conns = w.conns[:0]
 	w.mu.Unlock()
@@ -85,37 +97,97 @@ func (w *work) drop() {
 // end notes that the statement has been answered.
 func (w *work) end() {
 	w.mu.Lock()
-	w.since, w.slept = time.Time{}, time.Now()
+	w.since, w.slept, w.done = time.Time{}, time.Now(), nil
 	w.mu.Unlock()
 	w.drop()
 }
 
-// running returns how long the present statement has run, zero between statements.
-func (w *work) running(now time.Time) time.Duration {
+// settle waits until no kill is on its way. w.mu is held, but not while it waits.
+func (w *work) settle() {
+	for w.killing != nil {
+		sent := w.killing
+		w.mu.Unlock()
+		<-sent
+		w.mu.Lock()
+	}
+}
+
+// running returns how long the present statement has run, zero between statements. Due says that no kill of it is on its way
+// or may still take effect; killed that there was one.
+func (w *work) running(now time.Time) (took time.Duration, due, killed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.since.IsZero() {
-		return 0
+		return 0, false, false
 	}
-	return now.Sub(w.since)
+	return now.Sub(w.since), w.killing == nil && !(w.killed && now.Before(w.again)), w.killed
 }
 
-// kill ends the present statement on all of its backends, within the time that connecting to them may take. A server
-// that cannot be told loses its connection, so that nobody waits for it.
+// kill ends the present statement: it does not wait for connections any more, and is ended on all of its backends, within
+// the time that connecting to them may take. A server that cannot be told loses its connection, so that nobody waits for it.
+//
+// A server forgets a kill that comes before the statement does, so the watcher repeats it until the statement has ended.
 func (w *work) kill() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	parallel(len(w.conns), func(i int) {
-		if err := w.conns[i].Backend().KillQuery(background, w.conns[i].ID); err != nil {
-			w.conns[i].Abort()
+	if w.since.IsZero() || w.killing != nil {
+		w.mu.Unlock()
+		return
+	}
+	if w.pause *= 2; !w.killed {
+		w.killed, w.pause = true, watchInterval
+		if w.done != nil {
+			close(w.done)
+		}
+	}
+	sent := make(chan struct{})
+	w.killing = sent
+	conns := slices.Clone(w.conns)
+	w.mu.Unlock()
+	parallel(len(conns), func(i int) {
+		if err := conns[i].Backend().KillQuery(background, conns[i].ID); err != nil {
+			conns[i].Abort()
 		}
 	})
+	w.mu.Lock()
+	w.killing, w.again = nil, time.Now().Add(w.pause)
+	w.mu.Unlock()
+	close(sent)
 }
+
+// Done, Err, Deadline and Value make it a context.Context.
+func (w *work) Done() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done == nil {
+		w.done = make(chan struct{})
+		if w.killed {
+			close(w.done)
+		}
+	}
+	return w.done
+}
+
+// Err is not nil when the statement is to end.
+func (w *work) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.killed {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Deadline says that there is none: time limits are the watcher's.
+func (w *work) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value has none.
+func (w *work) Value(any) any { return nil }
 
 // watchInterval is how often running statements are looked at, and how long one must have run to be looked at.
 const watchInterval = 250 * time.Millisecond
 
-// watch ends the statements whose client has gone or whose time is up, until ctx ends.
+// watch ends the statements whose client has gone or whose time is up, until ctx ends. It waits for none of them: a server
+// that does not answer must not keep it from the others.
 func (s *Server) watch(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -124,23 +196,24 @@ func (s *Server) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			var ending sync.WaitGroup
 			for _, one := range s.sessions() {
 				if why := one.overdue(now); why != "" {
-					one.log.Debug().Msg(why)
-					ending.Go(one.work.kill)
+					s.logger.Debug().Uint32("conn", one.id).Msg(why) // the session's own logger changes with its user
+					s.running.Go(one.work.kill)
 				}
 			}
-			ending.Wait()
 		}
 	}
 }
 
 // overdue says why the session's statement must be ended, or nothing. It is called by the watcher.
 func (s *session) overdue(now time.Time) string {
-	took, user := s.work.running(now), s.work.owner()
+	took, due, killed := s.work.running(now)
+	user := s.work.owner()
 	switch {
-	case took < watchInterval || user == nil:
+	case took < watchInterval || !due || user == nil:
+	case killed:
+		return "statement runs on after it was killed"
 	case hungUp(s.net):
 		return "client went away while its statement ran"
 	case user.limit > 0 && took > user.limit:
@@ -187,5 +260,5 @@ func (s *session) kill(id uint64, query bool) error {
 // terminate ends the session: its statement is killed, its client disconnected, its transaction rolled back.
 func (s *session) terminate() {
 	s.work.kill()
-	_ = s.net.SetDeadline(time.Unix(1, 0)) // a connection that is closed already needs nothing
+	_ = s.net.Close() // also under the hands of a write that the client does not take
 }
