@@ -158,6 +158,7 @@ func (s *session) adopt(next *settings) *wire.Error {
 		return clientError(err, false)
 	}
 	release := func() {
+		s.work.leaves(conn)
 		if s.tx == nil || s.tx.last == nil {
 			conn.Put()
 		}
@@ -185,11 +186,13 @@ func (s *session) adopt(next *settings) *wire.Error {
 			if br.Conn() == conn {
 				continue
 			}
+			s.work.uses(br.Conn())
 			for _, v := range changed {
 				if err := br.Conn().Exec(find(next.variables, v.name).sql); err != nil {
 					return s.lose(br, err)
 				}
 			}
+			s.work.leaves(br.Conn())
 			br.Conn().Became(&next.state)
 		}
 	}
@@ -197,17 +200,20 @@ func (s *session) adopt(next *settings) *wire.Error {
 	return nil
 }
 
-// settingConn returns a connection in the session's present state to try assignments on: that of a branch, if there
-// is one.
+// settingConn returns a connection in the session's present state to try assignments on, as one that the statement uses:
+// that of a branch, if there is one.
 func (s *session) settingConn() (*backend.Conn, error) {
 	if s.tx != nil && s.tx.last != nil {
+		s.work.uses(s.tx.last.Conn())
 		return s.tx.last.Conn(), nil
 	}
 	conn, err := s.acquire(s.srv.home(s.state.Schema))
 	if err != nil {
 		return nil, err
 	}
+	s.work.uses(conn)
 	if err := conn.Ready(&s.state); err != nil {
+		s.work.leaves(conn)
 		conn.Put()
 		return nil, err
 	}

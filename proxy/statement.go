@@ -196,7 +196,13 @@ func (s *session) savepoint(p *router.Plan) error {
 	if !known {
 		return s.fail(noSavepoint(p.Name))
 	}
-	if br, err := s.tx.onAll(statement); err != nil {
+	branches := s.tx.started()
+	for _, br := range branches {
+		s.work.uses(br.Conn())
+	}
+	br, err := onAll(branches, statement)
+	s.leave(branches)
+	if err != nil {
 		return s.fail(s.lose(br, err))
 	}
 	return s.ok(wire.OK{})

@@ -141,10 +141,9 @@ func (t *transaction) started() []*txBranch {
 	return all
 }
 
-// onAll runs a statement of the proxy's own on every started branch, in parallel. It returns the branch and the error
-// of one that failed.
-func (t *transaction) onAll(statement string) (*txBranch, error) {
-	branches := t.started()
+// onAll runs a statement of the proxy's own on all branches, in parallel. It returns the branch and the error of one that
+// failed.
+func onAll(branches []*txBranch, statement string) (*txBranch, error) {
 	errs := make([]error, len(branches))
 	parallel(len(branches), func(i int) { errs[i] = branches[i].Conn().Exec(statement) })
 	for i, err := range errs {
