@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Secret is a password. Printed, logged or encoded as JSON, it comes out as ***.
+// Secret is a password, or the hash of one. Printed, logged or encoded as JSON, it comes out as ***.
 //
 // NB: two ways past that are left. go-toml does not ask string types for MarshalText, so a Config must not be encoded
 // with it; and fmt asks no method for the verb %p, which go vet refuses for a string.

@@ -34,21 +34,28 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
-// A mistake about a password does not repeat it.
+// A mistake about a password, or beside one, does not repeat it.
 func TestMistakesDoNotShowSecrets(t *testing.T) {
-	_, err := Parse("c.toml", []byte(`
-[[users]]
-name = "a"
-password = "hunter2"
-password_hash = "hunter2"
-[[users]]
-name = "b"
-password_hash = "hunter2"
-[[backends]]
-name = "one"
-password = ["hunter2"]
-`))
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("want mistakes without the password, got %v", err)
+	for _, text := range []string{
+		`password = "hunter2"
+password_hash = "hunter2"`,
+		`password_hash = "hunter2"`,
+		`password = ["hunter2"]`,
+		`password = {hunter2 = 1}`,
+		`password = hunter2`,
+		`password = "hunter2`,
+		`password = 'hunter2`,
+		`password = "hunter2" hunter2`,
+		`password = "hunter2\q"`,
+		`password = "hunter2"
+password = "hunter2"`,
+		`password = 0xhunter2`,
+		`pasword = "hunter2"`,
+		`password_env = "XAPROXY_TEST_HUNTER"`,
+	} {
+		_, err := Parse("c.toml", []byte("[[users]]\nname = \"a\"\n"+text+"\n[[backends]]\nname = \"one\"\n"+text+"\n"))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: want mistakes without the password, got %v", text, err)
+		}
 	}
 }

@@ -19,8 +19,8 @@ type User struct {
 	PasswordFile string `toml:"password_file"`
 	// PasswordHash is a stored hash as in mysql.user: "*" and 40 hex digits (mysql_native_password), or "$A$005$" with
 	// 20 bytes of salt and 43 characters of digest (caching_sha2_password). In the file the latter may be 0x and the hex
-	// of the whole; here it is always the text itself. It must not be logged.
-	PasswordHash string `toml:"password_hash"`
+	// of the whole; here it is always the text itself.
+	PasswordHash Secret `toml:"password_hash"`
 	// Schemas are the schemas that the account may use. Default: all configured ones.
 	Schemas []string `toml:"schemas"`
 	// ReadOnly refuses every statement that may change rows or take locks. Default false.
@@ -44,16 +44,16 @@ var (
 func (u *User) complete(at section) {
 	u.PasswordFile = at.path(u.PasswordFile)
 	u.Password = at.password(u.Password, u.PasswordEnv, u.PasswordFile, "password", "password_env", "password_file", "password_hash")
-	if digits, ok := strings.CutPrefix(u.PasswordHash, "0x"); ok {
+	if digits, ok := strings.CutPrefix(u.PasswordHash.Reveal(), "0x"); ok {
 		if raw, err := hex.DecodeString(digits); err == nil {
-			u.PasswordHash = string(raw)
+			u.PasswordHash = Secret(raw)
 		}
 	}
 }
 
 func (u *User) validate(at section, c *Config) {
 	at.text("name", u.Name, 32)
-	if at.has("password_hash") && !validHash(u.PasswordHash) {
+	if at.has("password_hash") && !validHash(u.PasswordHash.Reveal()) {
 		at.wrong("password_hash", `is neither "*" and 40 hex digits (mysql_native_password) nor "$A$005$" with 63 more bytes `+
 			"(caching_sha2_password; when its salt is not printable, write 0x and the output of SELECT HEX(authentication_string))")
 	}

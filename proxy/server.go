@@ -82,7 +82,7 @@ func New(o Options) (*Server, error) {
 	for _, u := range o.Config.Users {
 		account := wire.NewAccount(u.Password.Reveal())
 		if u.PasswordHash != "" {
-			if account, err = wire.NewAccountHash(u.PasswordHash); err != nil {
+			if account, err = wire.NewAccountHash(u.PasswordHash.Reveal()); err != nil {
 				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
 			}
 		}
