@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,9 @@ type certificates struct {
 
 	mu      sync.Mutex // protects following fields
 	current *tls.Config
-	read    time.Time // newest modification of the files that current was made of
+	read    []os.FileInfo // of the files when they were last read, or tried
 	looked  time.Time
+	fault   string // why they could not be read, as it was logged
 }
 
 // reloadInterval is how often files are looked at, at most: when a client connects.
@@ -51,28 +53,36 @@ func (s *certificates) latest(now time.Time) *tls.Config {
 		return s.current
 	}
 	s.looked = now
-	newest, err := s.modified()
-	if err == nil && newest.Equal(s.read) {
+	files, err := s.look()
+	switch {
+	case err == nil && slices.EqualFunc(files, s.read, same):
 		return s.current
-	}
-	if err == nil {
+	case err == nil:
 		err = s.load()
 	}
-	if err != nil {
-		s.log.Error().Err(err).Msg("new TLS files cannot be used; the former stay in force")
-	} else {
+	switch {
+	case err == nil:
+		s.fault = ""
 		s.log.Info().Str("tls_cert", s.c.TLSCert).Msg("TLS files read again")
+	case err.Error() != s.fault:
+		s.fault = err.Error()
+		s.log.Error().Err(err).Msg("new TLS files cannot be used; the former stay in force")
 	}
 	return s.current
 }
 
+// same reports whether a file is the one that was there before, and unchanged. A file that replaces another may be older.
+func same(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
 // load reads the files. s.mu is held, or nobody else has s yet.
 func (s *certificates) load() error {
-	newest, err := s.modified()
+	files, err := s.look()
 	if err != nil {
 		return err
 	}
-	s.read = newest // also when they are of no use: they are not tried again until they change
+	s.read = files // also when they are of no use: they are not tried again until they change
 	pair, err := tls.LoadX509KeyPair(s.c.TLSCert, s.c.TLSKey)
 	if err != nil {
 		return fmt.Errorf("server.tls_cert: %w", err)
@@ -95,18 +105,15 @@ func (s *certificates) load() error {
 	return nil
 }
 
-// modified returns when the newest of the files was changed.
-func (s *certificates) modified() (newest time.Time, err error) {
+// look returns what the files are now.
+func (s *certificates) look() (files []os.FileInfo, err error) {
 	for _, file := range []string{s.c.TLSCert, s.c.TLSKey, s.c.TLSClientCA} {
 		if file == "" {
 			continue
 		}
 		info, statErr := os.Stat(file)
-		if statErr != nil {
-			err = errors.Join(err, statErr)
-		} else if info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
+		err = errors.Join(err, statErr)
+		files = append(files, info)
 	}
-	return newest, err
+	return files, err
 }

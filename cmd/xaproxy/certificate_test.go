@@ -139,10 +139,28 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	ca.write(dir, "third")
 	touch(c.TLSCert, 3*time.Minute)
 	shows("third")
+	other := t.TempDir()
+	ca.write(other, "fourth")
+	for _, name := range []string{"cert.pem", "key.pem"} { // files that were made earlier take the place of the present ones
+		touch(filepath.Join(other, name), -time.Hour)
+		if err := os.Rename(filepath.Join(other, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows("fourth")
+	ca.write(other, "fifth")
+	if err := os.Rename(filepath.Join(other, "cert.pem"), c.TLSCert); err != nil {
+		t.Fatal(err)
+	}
+	shows("fourth") // the key is still to come
+	if err := os.Rename(filepath.Join(other, "key.pem"), c.TLSKey); err != nil {
+		t.Fatal(err)
+	}
+	shows("fifth")
 	if err := os.Remove(c.TLSKey); err != nil {
 		t.Fatal(err)
 	}
-	shows("third")
+	shows("fifth")
 
 	if _, err := shake(t, s.current, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
