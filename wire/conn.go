@@ -31,7 +31,8 @@ const (
 // Source: MySQL page_protocol_basic_packets.
 type Conn struct {
 	nc        net.Conn
-	socket    net.Conn // below TLS and compression
+	bottom    net.Conn // what nc was before TLS and compression
+	patience  time.Duration
 	caps      Capability
 	maxPacket int
 	seq       byte
@@ -60,11 +61,12 @@ func NewConn(nc net.Conn, maxPacket int) *Conn {
 	if maxPacket <= 0 {
 		maxPacket = DefaultMaxPacket
 	}
-	return &Conn{nc: direct(nc), socket: nc, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
+	bottom := direct(nc)
+	return &Conn{nc: bottom, bottom: bottom, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
 }
 
 // Socket returns the connection that NewConn was given, below TLS and compression.
-func (c *Conn) Socket() net.Conn { return c.socket }
+func (c *Conn) Socket() net.Conn { return plain(c.bottom) }
 
 // NetConn returns the connection underneath: a *tls.Conn once TLS has begun.
 func (c *Conn) NetConn() net.Conn {
@@ -88,6 +90,28 @@ func (c *Conn) Buffered() bool { return c.r < c.w || c.z != nil && c.z.buffered(
 
 // SetDeadline sets the deadline of all reads and writes, as net.Conn does.
 func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
+
+// SetPatience bounds how long the peer may keep this side waiting within an exchange: until it takes the next bytes that it is
+// sent, or sends the next bytes of a file. After that writes and ReadFileChunk fail. 0 is no bound.
+//
+// NB: where it has to wait it uses the connection's deadlines, and clears them afterwards.
+func (c *Conn) SetPatience(d time.Duration) {
+	c.patience = d
+	c.hurry(false)
+}
+
+// hurry says whether the peer is expected to send something now.
+func (c *Conn) hurry(reading bool) {
+	s, ok := c.bottom.(*socket)
+	if !ok {
+		return
+	}
+	read := time.Duration(0)
+	if reading {
+		read = c.patience
+	}
+	s.setPatience(read, c.patience)
+}
 
 // Close closes the connection underneath without sending anything. Unflushed bytes are lost.
 func (c *Conn) Close() error { return c.nc.Close() }

@@ -17,6 +17,8 @@ func (c *Conn) RequestFile(name string) error {
 // ReadFileChunk returns the next bytes of the file that RequestFile asked for: none at its end. They are valid until the
 // next read.
 func (c *Conn) ReadFileChunk() ([]byte, error) {
+	c.hurry(true)
+	defer c.hurry(false)
 	p, err := c.ReadPacket()
 	return p, unexpected(err)
 }
@@ -60,6 +62,8 @@ type upload struct {
 
 // run passes the client's packets on up to the empty one. onServer says on whose side the error is.
 func (u *upload) run() (onServer bool, err error) {
+	u.client.hurry(true)
+	defer u.client.hurry(false)
 	for {
 		c := u.client
 		n, err := u.scan(c.rbuf[c.r:c.w])

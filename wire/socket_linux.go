@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -33,6 +34,10 @@ type call struct {
 	buf   []byte // only during the call
 	n     int
 	errno syscall.Errno
+
+	deadline func(time.Time) error
+	patience time.Duration // how long the call may wait; 0: as the connection's deadlines say
+	waits    bool          // a deadline is set: only calls that have to wait need one
 }
 
 // direct returns nc with raw system calls, if it is a plain socket.
@@ -50,7 +55,13 @@ func direct(nc net.Conn) net.Conn {
 	s.read = call{trap: syscall.SYS_READ, name: "read"}
 	s.write = call{trap: syscall.SYS_WRITE, name: "write"}
 	s.read.try, s.write.try = s.read.once, s.write.once
+	s.read.deadline, s.write.deadline = nc.SetReadDeadline, nc.SetWriteDeadline
 	return s
+}
+
+// setPatience bounds how long reads, or writes, wait. It leaves no deadline behind, not even one that was set before.
+func (s *socket) setPatience(read, write time.Duration) {
+	s.read.patience, s.write.patience = read, write
 }
 
 // plain returns what direct was given.
@@ -69,6 +80,7 @@ func (c *call) once(fd uintptr) bool {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
+			c.await()
 			return false
 		}
 		c.n, c.errno = int(n), errno
@@ -76,10 +88,28 @@ func (c *call) once(fd uintptr) bool {
 	}
 }
 
+// await sets the deadline of a wait that begins.
+func (c *call) await() {
+	if c.patience > 0 && !c.waits {
+		c.waits = c.deadline(time.Now().Add(c.patience)) == nil
+	}
+}
+
+// awaited takes it back. One that has passed stays: the connection is of no use any more.
+func (c *call) awaited(err error) error {
+	if c.waits {
+		c.waits = false
+		if err == nil {
+			err = c.deadline(time.Time{})
+		}
+	}
+	return err
+}
+
 // on makes the call, waiting with the given method of the connection where it has to.
 func (c *call) on(s *socket, wait func(func(uintptr) bool) error, b []byte) (int, error) {
 	c.buf = b
-	err := wait(c.try)
+	err := c.awaited(wait(c.try))
 	c.buf = nil
 	switch {
 	case err != nil:
@@ -94,7 +124,9 @@ func (c *call) on(s *socket, wait func(func(uintptr) bool) error, b []byte) (int
 
 func (s *socket) Read(b []byte) (int, error) {
 	if len(b) == 0 || len(b) > directLimit {
-		return s.Conn.Read(b)
+		s.read.await()
+		n, err := s.Conn.Read(b)
+		return n, s.read.awaited(err)
 	}
 	n, err := s.read.on(s, s.raw.Read, b)
 	if n == 0 && err == nil {
@@ -105,7 +137,9 @@ func (s *socket) Read(b []byte) (int, error) {
 
 func (s *socket) Write(b []byte) (int, error) {
 	if len(b) > directLimit {
-		return s.Conn.Write(b)
+		s.write.await()
+		n, err := s.Conn.Write(b)
+		return n, s.write.awaited(err)
 	}
 	written := 0
 	for written < len(b) {
