@@ -19,6 +19,10 @@ type Backend struct {
 	Config config.Backend
 	Index  int // position in the configuration, which plans refer to
 
+	// Warn is told what an administrator should see to, and may be called by several goroutines at once. It must not change
+	// once the backend is used; nil: nobody wants to know.
+	Warn func(error)
+
 	facts     atomic.Pointer[Facts] // nil until the start checks have passed
 	maxPacket int
 	tls       *tls.Config
@@ -31,16 +35,22 @@ type Backend struct {
 
 // Open prepares the pool of one backend. It connects to nothing yet.
 func Open(index int, c config.Backend, maxPacket int) (*Backend, error) {
-	t, err := tlsConfig(c)
-	if err != nil {
-		return nil, err
-	}
 	b := &Backend{
-		Config: c, Index: index, maxPacket: maxPacket, tls: t,
+		Config: c, Index: index, maxPacket: maxPacket,
 		names: make(map[uint16]string), conns: make(map[uint64]*Conn),
+	}
+	var err error
+	if b.tls, err = tlsConfig(c, b.warn); err != nil {
+		return nil, err
 	}
 	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.dial}
 	return b, nil
+}
+
+func (b *Backend) warn(err error) {
+	if b.Warn != nil {
+		b.Warn(err)
+	}
 }
 
 // Name is the backend's name in the configuration and the bqual of its branches.

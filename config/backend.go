@@ -53,6 +53,11 @@ type Backend struct {
 	TLS string `toml:"tls"`
 	// TLSCA is the PEM file with the certificate authorities for tls = "verify". Default "": those of the system.
 	TLSCA string `toml:"tls_ca"`
+	// TLSCert is the PEM file with the certificate chain that xaproxy shows to the server. Default "": none. Given together
+	// with TLSKey.
+	TLSCert string `toml:"tls_cert"`
+	// TLSKey is the PEM file with the certificate's private key. Default "".
+	TLSKey string `toml:"tls_key"`
 }
 
 // DefaultBackend returns the defaults of a [[backends]] entry of the kind.
@@ -89,6 +94,8 @@ func (b *Backend) complete(at section) {
 	}
 	b.PasswordFile = at.path(b.PasswordFile)
 	b.TLSCA = at.path(b.TLSCA)
+	b.TLSCert = at.path(b.TLSCert)
+	b.TLSKey = at.path(b.TLSKey)
 	b.Password = at.password(b.Password, b.PasswordEnv, b.PasswordFile, "password", "password_env", "password_file")
 }
 
@@ -119,6 +126,10 @@ func (b *Backend) validate(at section, c *Config) {
 	at.oneOf("tls", b.TLS, "off", "skip-verify", "verify")
 	if b.TLSCA != "" {
 		b.validateCA(at)
+	}
+	validatePair(at, b.TLSCert, b.TLSKey)
+	if b.TLSCert != "" && b.TLS == "off" {
+		at.wrong("tls_cert", `has no effect with tls = "off"; write tls = "verify" or "skip-verify", or take tls_cert and tls_key out`)
 	}
 }
 

@@ -42,6 +42,7 @@ login_block = "10s"
 max_packet = 1_048_576
 handshake_timeout = "1s"
 idle_timeout = "2s"
+stall_timeout = "12s"
 log_level = "debug"
 log_format = "json"
 [[users]]
@@ -71,6 +72,8 @@ max_lifetime = "5s"
 idle_check = "0s"
 tls = "verify"
 tls_ca = "`+cert+`"
+tls_cert = "`+cert+`"
+tls_key = "`+key+`"
 [[backends]]
 name = "two"
 kind = "mariadb"
@@ -106,7 +109,7 @@ backends = ["two", "one"]
 		Server: Server{
 			Listen: ":0", Version: "8.0.40-x", TLSCert: cert, TLSKey: key, TLSRequired: true, MaxConnections: 16, MaxPacket: MiB,
 			TLSClientCA: cert, TLSClientRequired: true, LoginFailures: 5, LoginBlock: seconds(10),
-			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), LogLevel: "debug", LogFormat: "json",
+			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), LogLevel: "debug", LogFormat: "json",
 		},
 		Users: []User{
 			{
@@ -119,7 +122,7 @@ backends = ["two", "one"]
 			{
 				Name: "one", Kind: Postgres, Host: "db", Port: 5432, User: "u", Password: "s3cret", PasswordFile: "testdata/files/password",
 				Database: "d", PoolSize: 1, PoolWait: seconds(3), ConnectTimeout: seconds(4), MaxLifetime: seconds(5), IdleCheck: 0,
-				TLS: "verify", TLSCA: cert,
+				TLS: "verify", TLSCA: cert, TLSCert: cert, TLSKey: key,
 			},
 			two,
 		},

@@ -40,6 +40,10 @@ type Server struct {
 	LoginBlock Duration `toml:"login_block"`
 	// IdleTimeout is how long a client may be silent before it is disconnected, 1s to 8760h. Default 8h.
 	IdleTimeout Duration `toml:"idle_timeout"`
+	// StallTimeout is how long a client may keep a statement waiting, by not taking what it is sent or not sending what it
+	// has begun to, before it is disconnected, 100ms to 24h. A larger net_write_timeout that it sets itself counts instead.
+	// Default 1m.
+	StallTimeout Duration `toml:"stall_timeout"`
 	// LogLevel is the least severe level that is logged: debug, info, warn or error. Default info.
 	LogLevel string `toml:"log_level"`
 	// LogFormat is console, json or auto: console on a terminal, json elsewhere. Default auto.
@@ -55,6 +59,7 @@ func defaultServer() Server {
 		LoginFailures:    100,
 		LoginBlock:       Duration(time.Minute),
 		IdleTimeout:      Duration(8 * time.Hour),
+		StallTimeout:     Duration(time.Minute),
 		LogLevel:         "info",
 		LogFormat:        "auto",
 	}
@@ -72,16 +77,8 @@ func (s *Server) validate(at section) {
 	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > maxPort {
 		at.wrong("listen", "port %q is not a number from 0 to %d (0: any free port)", port, maxPort)
 	}
-	switch {
-	case s.TLSCert == "" && s.TLSKey != "":
-		at.wrong("tls_key", "is given without tls_cert; give both files, or none for no TLS")
-	case s.TLSCert != "" && s.TLSKey == "":
-		at.wrong("tls_cert", "is given without tls_key; give both files, or none for no TLS")
-	case s.TLSCert != "":
-		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
-			at.wrong("tls_cert", "certificate and key cannot be used: %v; both must be PEM files that belong together", err)
-		}
-	case s.TLSRequired:
+	validatePair(at, s.TLSCert, s.TLSKey)
+	if s.TLSRequired && s.TLSCert == "" && s.TLSKey == "" {
 		at.wrong("tls_required", "TLS is required but there is no certificate; give tls_cert and tls_key, or take tls_required out")
 	}
 	if s.TLSClientCA != "" {
@@ -102,8 +99,24 @@ func (s *Server) validate(at section) {
 	within(at, "max_packet", s.MaxPacket, 16*KiB, GiB)
 	within(at, "handshake_timeout", s.HandshakeTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute))
 	within(at, "idle_timeout", s.IdleTimeout, Duration(time.Second), Duration(year))
+	within(at, "stall_timeout", s.StallTimeout, Duration(100*time.Millisecond), Duration(24*time.Hour))
 	at.oneOf("log_level", s.LogLevel, "debug", "info", "warn", "error")
 	at.oneOf("log_format", s.LogFormat, "auto", "console", "json")
+}
+
+// validatePair looks at the certificate and the key of a section.
+func validatePair(at section, cert, key string) {
+	switch {
+	case cert == "" && key == "":
+	case cert == "":
+		at.wrong("tls_key", "is given without tls_cert; give both files, or none of them")
+	case key == "":
+		at.wrong("tls_cert", "is given without tls_key; give both files, or none of them")
+	default:
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			at.wrong("tls_cert", "certificate and key cannot be used: %v; both must be PEM files that belong together", err)
+		}
+	}
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,6 +131,18 @@ func (s *session) reset() {
 	s.statements, s.named, s.router = nil, nil, s.srv.router
 	s.forget()
 	s.mode, s.autocommit = s.srv.mode, true
+	s.conn.SetPatience(s.patience())
+}
+
+// patience is how long the client may keep a statement waiting: stall_timeout, or a larger net_write_timeout of its own, as
+// drivers set it that read a large result slowly.
+func (s *session) patience() time.Duration {
+	limit := s.srv.cfg.Server.StallTimeout.Std()
+	_, seconds, ok := strings.Cut(find(s.variables, "net_write_timeout").sql, " = ")
+	if n, err := strconv.Atoi(seconds); ok && err == nil {
+		limit = max(limit, time.Duration(n)*time.Second)
+	}
+	return limit
 }
 
 // commands answers one command after the other. A returned error ends the session.
@@ -148,6 +161,9 @@ func (s *session) commands() error {
 		s.work.begin(time.Now())
 		err = s.command(command, arg)
 		s.work.end()
+		if s.relay.Infile { // a file was read, which moves the connection's deadline
+			s.relay.Infile, s.armed = false, time.Time{}
+		}
 		if err == nil {
 			err = s.lostPin()
 		}
@@ -261,6 +277,9 @@ func (s *session) arm() {
 	if now.Sub(s.armed) > limit/16 {
 		s.armed = now
 		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so
+		if s.srv.isClosing() {
+			s.interrupt() // this may have undone it
+		}
 	}
 }
 
@@ -288,10 +307,14 @@ func (s *session) unreadable(err error) error {
 	return err
 }
 
-func (s *Server) whyClosed() string {
+func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	return s.closing
+}
+
+func (s *Server) whyClosed() string {
+	if s.isClosing() {
 		return "it is shutting down"
 	}
 	return "the connection was idle for longer than idle_timeout"

@@ -197,6 +197,7 @@ func (s *session) adopt(next *settings) *wire.Error {
 		}
 	}
 	s.state, s.variables, s.mode = next.state, next.variables, next.mode
+	s.conn.SetPatience(s.patience())
 	return nil
 }
 

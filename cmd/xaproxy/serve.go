@@ -130,6 +130,7 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 		if err != nil {
 			return err
 		}
+		b.Warn = func(err error) { s.log.Warn().Err(err).Msg("backend needs attention") }
 		admin, err := backend.NewAdmin(c)
 		if err != nil {
 			return err
