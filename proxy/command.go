@@ -66,7 +66,7 @@ func (s *session) changeUser(arg []byte) error {
 	s.abandon()
 	s.unpin()
 	login, err := s.srv.wire.ChangeUser(s.conn, s.login, arg)
-	s.srv.gate.tried(s.net, err == nil, time.Now())
+	s.srv.gate.tried(s.net, err, time.Now())
 	if err != nil {
 		return err
 	}

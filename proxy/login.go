@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -41,15 +42,18 @@ func (g *gate) closed(c net.Conn, now time.Time) *wire.Error {
 	}
 }
 
-// tried notes the end of a login.
-func (g *gate) tried(c net.Conn, ok bool, now time.Time) {
-	if g.failures == 0 {
+// tried notes the end of a login. Only wrong passwords and users count as failures, not clients that just look whether
+// somebody listens, as load balancers do.
+func (g *gate) tried(c net.Conn, err error, now time.Time) {
+	var told *wire.Error
+	denied := errors.As(err, &told) && told.Errno == wire.CodeAccessDenied.Errno()
+	if g.failures == 0 || err != nil && !denied {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	name := host(c)
-	if ok {
+	if err == nil {
 		delete(g.hosts, name)
 		return
 	}

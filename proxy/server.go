@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,6 +39,7 @@ type Server struct {
 	xa        *xa.Coordinator
 	wire      *wire.Server
 	users     map[string]*user
+	decoys    decoys
 	mode      router.Mode // of a session that has not changed sql_mode
 	style     style
 	logger    zerolog.Logger
@@ -49,6 +51,7 @@ type Server struct {
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
 	open    map[*session]struct{}
+	strange int // how many of them have not logged in yet
 	closing bool
 }
 
@@ -66,7 +69,8 @@ type user struct {
 	open int // sessions; protected by Server.mu
 }
 
-// New makes a server. It opens nothing.
+// New makes a server. It opens nothing. The users of the configuration, and with them their passwords, are not needed any more
+// when it returns: the server has hashes.
 func New(o Options) (*Server, error) {
 	r, err := router.New(o.Config)
 	if err != nil {
@@ -79,6 +83,7 @@ func New(o Options) (*Server, error) {
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),
 		},
 	}
+	s.decoys = newDecoys(o.Config.Users)
 	for _, u := range o.Config.Users {
 		account := wire.NewAccount(u.Password.Reveal())
 		if u.PasswordHash != "" {
@@ -91,6 +96,7 @@ func New(o Options) (*Server, error) {
 			added.schemas = append(added.schemas, strings.ToLower(schema))
 		}
 		s.users[u.Name] = added
+		s.decoys.add(account)
 	}
 	version := o.Config.Server.Version
 	for _, b := range o.Backends {
@@ -112,10 +118,11 @@ func New(o Options) (*Server, error) {
 
 // Account gives the wire package what it checks passwords against.
 func (s *Server) Account(name string) (*wire.Account, bool) {
+	decoy := s.decoys.of(name) // also where none is needed, so that it takes as long
 	if u, ok := s.users[name]; ok {
 		return u.account, true
 	}
-	return nil, false
+	return decoy, false
 }
 
 // Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
@@ -124,19 +131,25 @@ func (s *Server) Serve(ln net.Listener) error {
 	watching, stop := context.WithCancel(background)
 	defer stop()
 	s.running.Go(func() { s.watch(watching) })
+	pause := time.Duration(0)
 	for {
 		nc, err := ln.Accept()
-		var temporary net.Error
 		switch {
 		case err == nil:
+			pause = 0
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case errors.As(err, &temporary) && temporary.Timeout():
+		case passing(err):
+			if pause == 0 {
+				s.logger.Warn().Err(err).Msg("cannot accept clients for now")
+			}
+			pause = min(2*pause+acceptPause, maxAcceptPause)
+			time.Sleep(pause)
 			continue
 		default:
 			return fmt.Errorf("accept clients on %s: %w", ln.Addr(), err)
 		}
-		session := &session{srv: s, id: s.lastID.Add(1), net: nc}
+		session := &session{srv: s, id: s.lastID.Add(1), net: nc, came: time.Now()}
 		if refusal := s.admit(session); refusal != nil {
 			s.running.Go(func() { refuse(nc, refusal) })
 			continue
@@ -148,6 +161,25 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 }
 
+// passing reports whether accepting may succeed again when others have closed their connections, or at once. Too many
+// clients must not be able to end the proxy.
+func passing(err error) bool {
+	for _, errno := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR, syscall.EAGAIN,
+	} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+const (
+	acceptPause    = 5 * time.Millisecond // after the first error of a row; each further one takes twice as long
+	maxAcceptPause = time.Second
+)
+
 // Close ends all sessions: those that wait for their client at once, the others after their present statement.
 // Open transactions are rolled back. The caller closes the listener first.
 func (s *Server) Close() {
@@ -157,6 +189,14 @@ func (s *Server) Close() {
 		session.interrupt()
 	}
 	s.mu.Unlock()
+}
+
+// Abort closes the connections of all clients, under the hands of the sessions, which end soon after unless they wait for a
+// backend.
+func (s *Server) Abort() {
+	for _, one := range s.sessions() {
+		_ = one.net.Close() // its session finds out
+	}
 }
 
 // Sessions is the number of clients that are connected.
@@ -176,16 +216,50 @@ func (s *Server) admit(session *session) *wire.Error {
 	if refusal := s.gate.closed(session.net, time.Now()); refusal != nil {
 		return refusal
 	}
-	if len(s.open) >= s.cfg.Server.MaxConnections {
-		return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.cfg.Server.MaxConnections)
+	if len(s.open)-s.strange >= s.cfg.Server.MaxConnections {
+		return s.full()
+	}
+	if s.strange >= s.cfg.Server.MaxConnections && !s.evict(session.came) {
+		return s.full()
 	}
 	s.open[session] = struct{}{}
+	s.strange++
 	return nil
 }
+
+// full is the refusal of one client too many. s.mu is held.
+func (s *Server) full() *wire.Error {
+	return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.cfg.Server.MaxConnections)
+}
+
+// evict makes room for a client by closing the connection of the one that has taken longest to log in, if it has had its
+// chance. Clients that say nothing must not keep others out. s.mu is held.
+func (s *Server) evict(now time.Time) bool {
+	var oldest *session
+	for one := range s.open {
+		if !one.known && (oldest == nil || one.id < oldest.id) {
+			oldest = one
+		}
+	}
+	if oldest == nil || now.Sub(oldest.came) < chance {
+		return false
+	}
+	s.logger.Debug().Uint32("conn", oldest.id).Msg("closed, because it has not logged in and others wait")
+	oldest.known = true // counted among those who are in until it ends, which is soon
+	s.strange--
+	_ = oldest.net.Close() // its session finds out
+	return true
+}
+
+// chance is how long a client may take to log in while there are too many others who have not.
+const chance = time.Second
 
 func (s *Server) dismiss(session *session) {
 	s.mu.Lock()
 	delete(s.open, session)
+	if !session.known {
+		s.strange--
+	}
 	s.mu.Unlock()
 	s.leave(session)
 }
@@ -204,8 +278,15 @@ func (s *Server) leave(session *session) {
 func (s *Server) enter(session *session, u *user) *wire.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !session.known && len(s.open)-s.strange >= s.cfg.Server.MaxConnections {
+		return s.full()
+	}
 	if u.sessions > 0 && u.open >= u.sessions {
 		return wire.NewError(wire.CodeUserLimit, "User '%s' already has %d active connections, its max_connections", session.login.User, u.sessions)
+	}
+	if !session.known {
+		session.known = true
+		s.strange--
 	}
 	session.user = u
 	u.open++

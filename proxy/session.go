@@ -20,13 +20,15 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// session is one client connection. Its goroutine owns every field but work.
+// session is one client connection. Its goroutine owns every field but known and work.
 type session struct {
-	srv *Server
-	id  uint32
-	net net.Conn
+	srv  *Server
+	id   uint32
+	net  net.Conn
+	came time.Time
 
-	work work
+	known bool // it has logged in; protected by Server.mu
+	work  work
 
 	conn  *wire.Conn
 	user  *user
@@ -83,7 +85,7 @@ func (s *session) serve() {
 func (s *session) accept() error {
 	s.log = s.srv.logger.With().Uint32("conn", s.id).Logger()
 	conn, login, err := s.srv.wire.Accept(background, s.net, s.id)
-	s.srv.gate.tried(s.net, err == nil, time.Now())
+	s.srv.gate.tried(s.net, err, time.Now())
 	if err != nil {
 		return err
 	}

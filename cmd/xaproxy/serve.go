@@ -103,6 +103,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		s.proxy.Close()
 		overdue := time.AfterFunc(drainTimeout, func() {
 			s.log.Warn().Int("sessions", s.proxy.Sessions()).Msg("statements still run: their connections are closed")
+			s.proxy.Abort()
 			for _, b := range s.backends {
 				b.Abort()
 			}
@@ -155,6 +156,7 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 	s.proxy, err = proxy.New(proxy.Options{
 		Config: s.cfg, Backends: s.backends, Coordinator: s.coordinator, TLS: t, Logger: s.log,
 	})
+	s.cfg.Users = nil // no password stays in memory for longer than it is needed
 	return err
 }
 
