@@ -39,9 +39,18 @@ type stack struct {
 // configuration can be changed before it starts.
 func newStack(t testing.TB, kinds []servers.Kind, change func(*config.Config)) *stack {
 	t.Helper()
+	var on []*servers.Server
+	for _, k := range kinds {
+		on = append(on, servertest.Get(t, k))
+	}
+	return newStackOn(t, on, change)
+}
+
+// newStackOn is newStack over servers that the test has started itself.
+func newStackOn(t testing.TB, on []*servers.Server, change func(*config.Config)) *stack {
+	t.Helper()
 	s := &stack{t: t, log: &syncBuffer{}}
-	for i, k := range kinds {
-		server := servertest.Get(t, k)
+	for i, server := range on {
 		if i == 0 {
 			s.schema = servertest.Database(t, server)
 		} else {
