@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type Backend struct {
 	// once the backend is used; nil: nobody wants to know.
 	Warn func(error)
 
+	schemas   map[string]bool       // lower case: those that the configuration puts there
 	facts     atomic.Pointer[Facts] // nil until the start checks have passed
 	maxPacket int
 	tls       *tls.Config
@@ -34,9 +36,10 @@ type Backend struct {
 }
 
 // Open prepares the pool of one backend. It connects to nothing yet.
-func Open(index int, c config.Backend, maxPacket int) (*Backend, error) {
+func Open(cfg *config.Config, index int) (*Backend, error) {
+	c := cfg.Backends[index]
 	b := &Backend{
-		Config: c, Index: index, maxPacket: maxPacket,
+		Config: c, Index: index, maxPacket: int(cfg.Server.MaxPacket), schemas: cfg.SchemasOn(c.Name),
 		names: make(map[uint16]string), conns: make(map[uint64]*Conn),
 	}
 	var err error
@@ -51,6 +54,21 @@ func (b *Backend) warn(err error) {
 	if b.Warn != nil {
 		b.Warn(err)
 	}
+}
+
+// Flavour is the index of the backend's kind in Session.Set.
+func (b *Backend) Flavour() int {
+	if b.Config.Kind == config.MariaDB {
+		return 1
+	}
+	return 0
+}
+
+// has reports whether a schema can be the current one there. The statements of a session whose schema is elsewhere name
+// their own.
+func (b *Backend) has(schema string) bool {
+	lower := strings.ToLower(schema)
+	return b.schemas[lower] || config.SystemSchema(lower)
 }
 
 // Name is the backend's name in the configuration and the bqual of its branches.
@@ -126,10 +144,13 @@ func (b *Backend) Abort() {
 func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	d := wire.Dialer{
 		Network: "tcp", Addr: net.JoinHostPort(b.Config.Host, strconv.Itoa(b.Config.Port)),
-		User: b.Config.User, Password: b.Config.Password.Reveal(), Schema: s.Schema,
+		User: b.Config.User, Password: b.Config.Password.Reveal(),
 		TLS: b.tls, Collation: s.Collation, Caps: s.Caps, Omit: HandshakeCaps &^ s.Caps, MaxPacket: b.maxPacket,
 		Attrs:   map[string]string{"program_name": "xaproxy"},
 		Timeout: b.Config.ConnectTimeout.Std(),
+	}
+	if b.has(s.Schema) {
+		d.Schema = s.Schema
 	}
 	if b.Config.Socket != "" {
 		d.Network, d.Addr = "unix", b.Config.Socket

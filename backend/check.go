@@ -81,6 +81,17 @@ func (v variables) facts() Facts {
 	return f
 }
 
+// Greeting is the version that the server tells clients when they connect. MariaDB before 11 writes 5.5.5 before its own, for
+// replicas that take 10 for older than 5; clients rely on that.
+//
+// Source: MariaDB sql/mysqld.cc, RPL_VERSION_HACK.
+func (f Facts) Greeting() string {
+	if f.MariaDB && f.olderThan([2]int{11, 0}) {
+		return "5.5.5-" + f.Version
+	}
+	return f.Version
+}
+
 // problems judges the settings. It is a pure function.
 func (v variables) problems(b config.Backend) []Problem {
 	f := v.facts()

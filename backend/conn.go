@@ -78,16 +78,17 @@ func (c *Conn) Ready(s *Session, lead ...string) error {
 // compose writes into c.lead what the connection lacks to be in the state s, and lead, and returns how many statements
 // that is, each followed by a semicolon.
 func (c *Conn) compose(s *Session, lead []string) (n int, err error) {
-	set := s.Set
-	if strings.HasPrefix(set, c.state.Set) {
-		set, n = set[len(c.state.Set):], s.Sets-c.state.Sets
-	} else if n = s.Sets; !c.branch && !c.held { // something was set that s has not
+	want, have := s.Set[c.b.Flavour()], c.state.Set[c.b.Flavour()]
+	set := want.SQL
+	if strings.HasPrefix(set, have.SQL) {
+		set, n = set[len(have.SQL):], want.N-have.N
+	} else if n = want.N; !c.branch && !c.held { // something was set that s has not
 		if err := c.reset(); err != nil {
 			return 0, err
 		}
 	}
 	c.lead = c.lead[:0]
-	if c.state.Schema != s.Schema && s.Schema != "" {
+	if c.state.Schema != s.Schema && c.b.has(s.Schema) {
 		c.lead = append(append(append(c.lead, "USE "...), Quote(s.Schema)...), ';')
 		n++
 	}
@@ -248,7 +249,7 @@ func (c *Conn) resetSession() error {
 	c.b.mu.Lock()
 	names := c.b.names[c.state.Collation]
 	c.b.mu.Unlock()
-	c.state.Set, c.state.Sets = "", 0
+	c.state.Set = [2]Set{}
 	c.prepared.clear() // the server has closed them
 	c.named.clear()
 	if err := c.Exec(names); err != nil { // a reset goes back to the server's character set, not to the handshake's

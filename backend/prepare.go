@@ -63,7 +63,7 @@ func (s *statements) remove(k statementKey) {
 // Prepared returns the server's id of a statement, preparing it if this connection has not yet done so in its present
 // state, to which Ready brought it. A *wire.Error is the server's refusal; the connection stays usable then.
 func (c *Conn) Prepared(text string) (uint32, error) {
-	k := statementKey{c.state.Schema, c.state.Set, text}
+	k := statementKey{c.state.Schema, c.state.Set[c.b.Flavour()].SQL, text}
 	if id, ok := c.prepared.get(k); ok {
 		return id, nil
 	}
@@ -79,7 +79,7 @@ func (c *Conn) Prepared(text string) (uint32, error) {
 
 // Keep notes a statement whose preparation was relayed to the client.
 func (c *Conn) Keep(text string, id uint32) error {
-	k := statementKey{c.state.Schema, c.state.Set, text}
+	k := statementKey{c.state.Schema, c.state.Set[c.b.Flavour()].SQL, text}
 	if old, ok := c.prepared.get(k); ok { // it was prepared anew to be shown to a client
 		c.prepared.remove(k)
 		if err := c.closeStatement(old); err != nil {
@@ -94,7 +94,7 @@ func (c *Conn) Keep(text string, id uint32) error {
 //
 // Source: MySQL manual, "PREPARE Statement".
 func (c *Conn) Named(text string, escapes bool) (string, error) {
-	k := statementKey{c.state.Schema, c.state.Set, text}
+	k := statementKey{c.state.Schema, c.state.Set[c.b.Flavour()].SQL, text}
 	if id, ok := c.named.get(k); ok {
 		return statementName(id), nil
 	}

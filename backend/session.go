@@ -13,10 +13,14 @@ type Session struct {
 	Caps      wire.Capability // of HandshakeCaps
 	Collation uint16          // id in the client's login
 	Schema    string          // current schema; "" for none
-	// Set holds the SET statements that bring a fresh connection to the client's variables, each followed by a
-	// semicolon; "" when it changed none. Sets is their number.
-	Set  string
-	Sets int
+	Set       [2]Set          // for MySQL and for MariaDB, which do not have the same variables
+}
+
+// Set is the SET statements that bring a fresh connection to the client's variables, each followed by a semicolon; "" when it
+// changed none. N is their number.
+type Set struct {
+	SQL string
+	N   int
 }
 
 // HandshakeCaps are the capabilities of a client that a connection must have been opened with to answer alike. A relay

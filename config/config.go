@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Config is the whole configuration file. It does not change after Load and is safe for concurrent reading.
@@ -114,6 +115,32 @@ func (c *Config) BackendIndex(name string) int {
 		}
 	}
 	return -1
+}
+
+// SchemasOn returns, in lower case, the schemas that have tables on a backend: those that a [[schemas]] or [[tables]] entry puts
+// there.
+func (c *Config) SchemasOn(backend string) map[string]bool {
+	on := make(map[string]bool)
+	for i := range c.Schemas {
+		if c.Schemas[i].Backend == backend {
+			on[fold(c.Schemas[i].Name)] = true
+		}
+	}
+	for i := range c.Tables {
+		if c.Tables[i].Backend == backend || slices.Contains(c.Tables[i].Backends, backend) {
+			on[fold(c.Tables[i].Schema)] = true
+		}
+	}
+	return on
+}
+
+// SystemSchema reports whether every server has the schema, given in lower case.
+func SystemSchema(lower string) bool {
+	switch lower {
+	case "mysql", "performance_schema", "sys", "information_schema":
+		return true
+	}
+	return false
 }
 
 // HasSchema reports whether a [[schemas]] or [[tables]] entry configures the schema. Case does not matter.

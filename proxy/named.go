@@ -60,7 +60,7 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 		return s.fail(tooManyStatements)
 	}
 	if plan.Verb == router.Route {
-		conn, release, err := s.aside(s.backend(plan.Parts[0]))
+		conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}

@@ -135,7 +135,7 @@ func (s *session) unreachable(p *router.Plan) *wire.Error {
 			continue
 		}
 		for _, part := range p.Parts {
-			if b := s.backend(part); b.Index != index {
+			if b := s.backend(p, part); b.Index != index {
 				return wire.NewError(wire.CodeNotSupported,
 					"user variable @%s was assigned by a statement on backend %s and is not known on %s; assign it with SET", name, s.srv.backends[index].Name(), b.Name())
 			}

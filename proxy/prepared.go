@@ -113,7 +113,7 @@ func (s *session) keep(id uint32, p *prepared) {
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
 func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
-	conn, release, err := s.aside(s.backend(plan.Parts[0]))
+	conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
 	if err != nil {
 		return false, s.fail(clientError(err, false))
 	}

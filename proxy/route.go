@@ -30,7 +30,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.start()
 	}
 	switch {
-	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && s.tx.last == nil:
+	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && (s.tx.last == nil || s.first(p)):
 		return s.single(p, r) // it touches no table, so it need not open a branch
 	case s.tx != nil && len(p.Parts) == 1:
 		return s.singleInTx(p, r)
@@ -57,7 +57,7 @@ func (s *session) relayStatus() {
 // single runs a statement on one backend, outside of a transaction: the backend's own autocommit decides.
 func (s *session) single(p *router.Plan, r *request) error {
 	part := p.Parts[0]
-	conn, err := s.acquire(s.backend(part))
+	conn, err := s.acquire(s.backend(p, part))
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -145,7 +145,7 @@ type lastStatement struct {
 // singleInTx runs a statement on one branch and relays its answer.
 func (s *session) singleInTx(p *router.Plan, r *request) error {
 	part := p.Parts[0]
-	br, err := s.tx.branch(s.backend(part), s.acquire)
+	br, err := s.tx.branch(s.backend(p, part), s.acquire)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -207,7 +207,7 @@ func (s *session) rows(p *router.Plan, r *request) error {
 		}
 	}()
 	for _, part := range p.Parts {
-		conn, err := s.acquire(s.backend(part))
+		conn, err := s.acquire(s.backend(p, part))
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}
@@ -294,7 +294,7 @@ func (s *session) breakBranches(branches []*txBranch) {
 func (s *session) branches(p *router.Plan) ([]*txBranch, error) {
 	branches := make([]*txBranch, 0, len(p.Parts))
 	for _, part := range p.Parts {
-		br, err := s.tx.branch(s.backend(part), s.acquire)
+		br, err := s.tx.branch(s.backend(p, part), s.acquire)
 		if err != nil {
 			return branches, err
 		}

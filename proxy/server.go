@@ -42,6 +42,7 @@ type Server struct {
 	decoys    decoys
 	mode      router.Mode // of a session that has not changed sql_mode
 	style     style
+	mixed     bool // there are backends of both kinds
 	logger    zerolog.Logger
 	started   time.Time
 	lastID    atomic.Uint32
@@ -101,17 +102,18 @@ func New(o Options) (*Server, error) {
 	version := o.Config.Server.Version
 	for _, b := range o.Backends {
 		if version == "" {
-			version = b.Facts().Version
+			version = b.Facts().Greeting()
 		}
 	}
 	if version == "" {
 		version = fallbackVersion
 	}
+	s.mixed = slices.ContainsFunc(o.Backends, func(b *backend.Backend) bool { return b.Flavour() != o.Backends[0].Flavour() })
 	s.style.mariadb = strings.Contains(version, "MariaDB")
 	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
 	s.wire = &wire.Server{
 		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
-		Offer: wire.QueryAttributes | wire.Compress | wire.ZstdCompression, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
+		Native: s.style.mariadb, Offer: wire.QueryAttributes | wire.Compress | wire.ZstdCompression, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
 	}
 	return s, nil
 }
@@ -319,15 +321,7 @@ func (u *user) mayUse(schema string) bool {
 	if len(u.schemas) > 0 {
 		return slices.Contains(u.schemas, schema)
 	}
-	return !systemSchema(schema)
-}
-
-func systemSchema(lower string) bool {
-	switch lower {
-	case "mysql", "performance_schema", "sys", "information_schema":
-		return true
-	}
-	return false
+	return !config.SystemSchema(schema)
 }
 
 // background is the context of waits that end by themselves.

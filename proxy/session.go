@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -218,7 +219,7 @@ func (s *session) selectable(schema string) *wire.Error {
 	if !s.user.mayUse(lower) {
 		return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
 	}
-	if systemSchema(lower) || s.srv.cfg.HasSchema(schema) {
+	if config.SystemSchema(lower) || s.srv.cfg.HasSchema(schema) {
 		return nil
 	}
 	return wire.NewError(wire.CodeUnknownDatabase, "Unknown database '%s': it is in no [[schemas]] and no [[tables]] of the configuration", schema)

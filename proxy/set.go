@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ type variable struct {
 	name    string
 	sql     string // the statement, without semicolon
 	literal string // its value, as quoteValue writes it; "" where try makes none
+	// absent says which kinds of servers do not have the variable, by backend.Backend.Flavour: for these it does not matter.
+	absent [2]bool
 }
 
 // settings are what SET and USE change.
@@ -123,9 +126,33 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 				"character set %s at position %d can hide quotes inside its characters and is not supported; use utf8mb4", a.Expr, a.Pos)
 		}
 		v.sql = "SET " + v.place() + " = " + a.Expr
+		if name, characteristic, ok := characteristic(a); ok { // servers have it under different names
+			v.name, v.sql = name, "SET SESSION TRANSACTION "+characteristic
+		}
 	}
 	s.note(v)
 	return nil
+}
+
+// characteristic is what SET SESSION TRANSACTION says instead of an assignment to a variable: MySQL and MariaDB before 11.1
+// have different names for these.
+func characteristic(a router.Assignment) (name, words string, ok bool) {
+	value := strings.ToUpper(strings.Trim(a.Expr, "'\" "))
+	switch a.Name {
+	case "transaction_isolation", "tx_isolation":
+		switch value {
+		case "READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE":
+			return "transaction isolation", "ISOLATION LEVEL " + strings.ReplaceAll(value, "-", " "), true
+		}
+	case "transaction_read_only", "tx_read_only":
+		switch value {
+		case "1", "ON", "TRUE":
+			return "transaction read", "READ ONLY", true
+		case "0", "OFF", "FALSE":
+			return "transaction read", "READ WRITE", true
+		}
+	}
+	return "", "", false
 }
 
 // note adds or replaces a variable.
@@ -141,12 +168,19 @@ func (s *settings) note(v variable) {
 
 // compose writes state.Set from the variables.
 func (s *settings) compose() {
-	var b strings.Builder
-	for _, v := range s.variables {
-		b.WriteString(v.sql)
-		b.WriteByte(';')
+	for flavour := range s.state.Set {
+		var b strings.Builder
+		n := 0
+		for _, v := range s.variables {
+			if v.absent[flavour] {
+				continue
+			}
+			b.WriteString(v.sql)
+			b.WriteByte(';')
+			n++
+		}
+		s.state.Set[flavour] = backend.Set{SQL: b.String(), N: n}
 	}
-	s.state.Set, s.state.Sets = b.String(), len(s.variables)
 }
 
 // adopt lets a backend check the new variables and reads back what each has become, because an expression such as
@@ -166,12 +200,19 @@ func (s *session) adopt(next *settings) *wire.Error {
 	for _, v := range changed {
 		literal, err := s.try(conn, v)
 		if err != nil {
-			conn.Became(&backend.Session{Caps: s.state.Caps, Collation: s.state.Collation, Set: "unknown"})
+			conn.Became(unknownState(&s.state))
 			if !answered(err) && s.tx != nil && s.tx.last != nil {
 				return s.lose(s.tx.last, err)
 			}
 			release()
 			return clientError(err, false)
+		}
+		if s.srv.mixed {
+			if literal, err = s.tryElsewhere(conn, literal); err != nil {
+				conn.Became(unknownState(&s.state))
+				release()
+				return clientError(err, false)
+			}
 		}
 		next.note(literal)
 		if literal.name == "sql_mode" {
@@ -188,7 +229,11 @@ func (s *session) adopt(next *settings) *wire.Error {
 			}
 			s.work.uses(br.Conn())
 			for _, v := range changed {
-				if err := br.Conn().Exec(find(next.variables, v.name).sql); err != nil {
+				v = find(next.variables, v.name)
+				if v.absent[br.Conn().Backend().Flavour()] {
+					continue
+				}
+				if err := br.Conn().Exec(v.sql); err != nil {
 					return s.lose(br, err)
 				}
 			}
@@ -208,7 +253,11 @@ func (s *session) settingConn() (*backend.Conn, error) {
 		s.work.uses(s.tx.last.Conn())
 		return s.tx.last.Conn(), nil
 	}
-	conn, err := s.acquire(s.srv.home(s.state.Schema))
+	home := s.srv.home(s.state.Schema)
+	if s.srv.mixed { // the client was told the version of the first, and knows its variables
+		home = s.srv.backends[0]
+	}
+	conn, err := s.acquire(home)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +269,45 @@ func (s *session) settingConn() (*backend.Conn, error) {
 	}
 	return conn, nil
 }
+
+// unknownState is the state of a connection on which SET was refused halfway: it must be reset before it serves anybody.
+func unknownState(s *backend.Session) *backend.Session {
+	unknown := backend.Set{SQL: "unknown"}
+	return &backend.Session{Caps: s.Caps, Collation: s.Collation, Set: [2]backend.Set{unknown, unknown}}
+}
+
+// tryElsewhere sets a variable, which the server of a connection has taken, on a server of the other kind, so that a value
+// which that does not take is refused now and not with a later statement. A variable that it does not have is noted.
+func (s *session) tryElsewhere(conn *backend.Conn, v variable) (variable, error) {
+	for _, b := range s.srv.backends {
+		if b.Flavour() == conn.Backend().Flavour() {
+			continue
+		}
+		other, err := s.acquire(b)
+		if err != nil {
+			return v, err
+		}
+		defer other.Put()
+		if err := other.Ready(&s.state); err != nil {
+			return v, err
+		}
+		other.Became(unknownState(&s.state))
+		var said *wire.Error
+		switch err := other.Exec(v.sql); {
+		case errors.As(err, &said) && said.Errno == errnoUnknownVariable:
+			v.absent[b.Flavour()] = true
+		case errors.As(err, &said):
+			return v, &wire.Error{Errno: said.Errno, State: said.State, Message: said.Message + " (on backend " + b.Name() + ")"}
+		case err != nil:
+			return v, err
+		}
+		return v, nil
+	}
+	return v, nil
+}
+
+// errnoUnknownVariable is ER_UNKNOWN_SYSTEM_VARIABLE.
+const errnoUnknownVariable = 1193
 
 // evaluate returns the value of an expression in the session's present state.
 func (s *session) evaluate(expr string) (wire.Rows, error) {

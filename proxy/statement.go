@@ -231,13 +231,23 @@ func (s *session) rollback(cause error) {
 	tx.rollback(cause)
 }
 
+// first reports whether a statement about the server's variables goes to the first backend, although the session is at one of
+// the other kind: the client was told the first one's version and asks for what that has.
+func (s *session) first(p *router.Plan) bool {
+	return p.Server && s.srv.mixed && p.Parts[0].Backend == router.AnyBackend && s.pinned() == nil &&
+		!(s.tx != nil && s.tx.last != nil && s.tx.last.Conn().Backend().Flavour() == s.srv.backends[0].Flavour())
+}
+
 // backend returns the backend of a part. One that any backend can answer goes to where the session is anyway.
-func (s *session) backend(part router.Part) *backend.Backend {
+func (s *session) backend(p *router.Plan, part router.Part) *backend.Backend {
 	if part.Backend != router.AnyBackend {
 		return s.srv.backends[part.Backend]
 	}
 	if b := s.pinned(); b != nil {
 		return b
+	}
+	if s.first(p) {
+		return s.srv.backends[0]
 	}
 	if s.tx != nil && s.tx.last != nil {
 		return s.tx.last.Conn().Backend()

@@ -10,6 +10,7 @@ import (
 type finding struct {
 	write, commit, previous bool
 	own                     bool
+	server, here            bool // it names system variables; the current schema
 	schemas, variables      map[string]bool
 	home                    int    // backend of the unsharded tables, -1: none yet
 	homeOf                  string // what lives there
@@ -37,7 +38,7 @@ func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 // plan is the plan on one backend without its parts.
 func (f *finding) plan() Plan {
 	return Plan{
-		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Pin: f.leaves, Unpin: f.unpin,
+		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Server: f.server && !f.here, Pin: f.leaves, Unpin: f.unpin,
 		Temporary: f.temporary, Drops: f.drops, Program: f.program, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
 	}
 }

@@ -178,6 +178,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.ImplicitCommit, "implicit-commit"},
 			{p.LastConn, "last-conn"},
 			{p.Own, "own"},
+			{p.Server, "server"},
 			{p.Errors, "errors"},
 			{p.Count, "count"},
 			{p.Full, "full"},

@@ -79,6 +79,7 @@ func (st *stmt) session(f *finding) *reason {
 				f.keep(PinUserVariable)
 			}
 		case t.kind == kSysVar:
+			f.server = true
 			name = strings.ToUpper(strings.Trim(st.text[t.start+2:t.end], "`"))
 			if st.op(i+1, ".") && i+2 < len(st.toks) {
 				name = strings.ToUpper(st.toks[i+2].name)
@@ -98,6 +99,10 @@ func (st *stmt) session(f *finding) *reason {
 					f.keep(PinNamedLock)
 				}
 				f.unpin = name == "RELEASE_ALL_LOCKS" && i == 1 && st.op(3, ")") && (len(st.toks) == 4 || st.word(4) == "AS" && len(st.toks) == 6)
+			case name == "VERSION":
+				f.server = true
+			case name == "DATABASE", name == "SCHEMA":
+				f.here = true
 			case name == "LAST_INSERT_ID" && !st.op(i+2, ")"):
 				f.keep(PinLastInsertID)
 			}

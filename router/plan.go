@@ -80,6 +80,9 @@ type Plan struct {
 	// Own is true for a statement that names values of the session's own: the session writes them into the text with
 	// Router.Own and plans that.
 	Own bool
+	// Server is true for a statement about the server's variables. With AnyBackend it is best asked of the server whose version
+	// the client was told: others may not have them.
+	Server bool
 	// Pin is what the statement leaves on its connections; with Unpin it gives that up instead. UNLOCK TABLES and
 	// RELEASE_ALL_LOCKS() do; UNLOCK TABLES has AnyBackend, is for the connections that hold table locks, and if there are any
 	// commits first.

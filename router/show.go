@@ -2,8 +2,9 @@ package router
 
 import "strings"
 
-// showAny are the SHOW statements that any backend answers, by the words behind SHOW and its modifiers.
-var showAny = [][]string{
+// showServer are the SHOW statements about the server, which any backend answers in its way, by the words behind SHOW and its
+// modifiers.
+var showServer = [][]string{
 	{"VARIABLES"},
 	{"STATUS"},
 	{"ENGINES"},
@@ -12,18 +13,16 @@ var showAny = [][]string{
 	{"COLLATION"},
 	{"CHARACTER", "SET"},
 	{"CHARSET"},
-	{"DATABASES"},
-	{"SCHEMAS"},
-	{"GRANTS"},
 	{"PLUGINS"},
 	{"PRIVILEGES"},
 	{"AUTHORS"},
 	{"CONTRIBUTORS"},
-	{"FUNCTION", "STATUS"},
-	{"PROCEDURE", "STATUS"},
-	{"PACKAGE"},
 	{"LOCALES"},
-	{"CREATE", "USER"},
+}
+
+// showAny are those about what it holds.
+var showAny = [][]string{
+	{"DATABASES"}, {"SCHEMAS"}, {"GRANTS"}, {"FUNCTION", "STATUS"}, {"PROCEDURE", "STATUS"}, {"PACKAGE"}, {"CREATE", "USER"},
 }
 
 // showSchema are those about a schema: SHOW ... [FROM schema].
@@ -52,6 +51,9 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 		i++
 	}
 	switch {
+	case st.any(i, showServer):
+		f.server = true
+		return f.shape(st.r, AnyBackend), nil
 	case st.any(i, showAny):
 		return f.shape(st.r, AnyBackend), nil
 	case st.word(1) == "WARNINGS", st.word(1) == "ERRORS":

@@ -40,6 +40,7 @@ type Server struct {
 	TLS        *tls.Config     // nil: TLS is not offered
 	RequireTLS bool            // refuse logins in clear with error 3159, also from this machine
 	Accounts   Accounts        // who may log in
+	Native     bool            // the greeting proposes mysql_native_password, as MariaDB's does, and not caching_sha2_password
 	Offer      Capability      // offered besides the usual ones; see serverOptions
 	MaxPacket  int             // largest payload of a command, in bytes; 0 is DefaultMaxPacket
 	Handshake  time.Duration   // how long a login may take; 0 is DefaultHandshake
@@ -109,6 +110,9 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 	g := Greeting{
 		Version: s.Version, ConnID: connID, Caps: serverCaps | s.Offer&serverOptions, Status: StatusAutocommit,
 		Collation: defaultCollation, Plugin: cachingSHA2, salt: salt,
+	}
+	if s.Native {
+		g.Plugin = nativePassword
 	}
 	if s.TLS != nil {
 		g.Caps |= SSL

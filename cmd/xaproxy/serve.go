@@ -127,7 +127,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 	servers := make([]recovery.Server, 0, len(s.cfg.Backends))
 	for i, c := range s.cfg.Backends {
-		b, err := backend.Open(i, c, int(s.cfg.Server.MaxPacket))
+		b, err := backend.Open(s.cfg, i)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/servers"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
@@ -82,6 +83,40 @@ func TestSessionVariablesFollowTheSession(t *testing.T) {
 	a.fails(1235, "SET NAMES gbk")
 	if got := a.rows("SELECT @@time_zone, @@sql_mode"); got != "+01:00,ANSI_QUOTES" {
 		t.Errorf("after refused settings: %s", got)
+	}
+}
+
+// TestServersOfBothKinds lets a client ask for what the server has whose version it was told, in a schema of the other kind.
+func TestServersOfBothKinds(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDB}} {
+		t.Run(string(kinds[0])+" first", func(t *testing.T) {
+			s := newStack(t, kinds, func(c *config.Config) {
+				c.Schemas[0].Backend = "b1" // the client's schema
+				c.Backends[0].PoolSize, c.Backends[1].PoolSize = 1, 1
+			})
+			c, other := s.conn(), s.conn()
+			isolation, own := "tx_isolation", "note_verbosity"
+			if kinds[0] == servers.MySQL {
+				isolation, own = "transaction_isolation", "information_schema_stats_expiry"
+			}
+			for _, in := range []string{"", s.schema} {
+				c.exec("SET SESSION "+isolation+" = 'READ-COMMITTED'", "SET @@session."+own+" = DEFAULT")
+				if in != "" {
+					c.exec("BEGIN")
+				}
+				if got := c.rows("SELECT @@" + isolation + ", VERSION() LIKE '%MariaDB%'"); got != "READ-COMMITTED,"+map[bool]string{true: "1", false: "0"}[kinds[0] == servers.MariaDB] {
+					t.Errorf("in %q: %s", in, got)
+				}
+				c.exec("INSERT INTO single (v) VALUES (1)", "INSERT INTO accounts (id, v) VALUES (10, 1), (11, 1)", "DELETE FROM accounts WHERE id IN (10, 11)")
+				c.exec("COMMIT")
+				other.rows("SELECT 1")
+			}
+			c.fails(1193, "SET SESSION no_such_variable = 1")
+			c.exec("INSERT INTO single (v) VALUES (1)")
+			if got := c.rows("SELECT DATABASE()"); got != s.schema {
+				t.Errorf("the schema: %s", got)
+			}
+		})
 	}
 }
 

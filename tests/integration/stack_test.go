@@ -122,7 +122,7 @@ func (s *stack) start(cfg *config.Config) {
 	var listed []recovery.Server
 	var admins []*backend.Admin
 	for i, c := range cfg.Backends {
-		b, err := backend.Open(i, c, int(cfg.Server.MaxPacket))
+		b, err := backend.Open(cfg, i)
 		if err != nil {
 			t.Fatal(err)
 		}
