@@ -97,6 +97,16 @@ func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	}
 }
 
+// pinnedBy reports whether a connection is kept for this reason.
+func (s *session) pinnedBy(why router.Pin) bool {
+	for _, p := range s.pins {
+		if slices.Contains(p.reasons, why.String()) {
+			return true
+		}
+	}
+	return false
+}
+
 // unlockTables does what BEGIN does on a server to the tables that are locked, so that the connection can have a branch.
 func (s *session) unlockTables() *wire.Error {
 	why := router.PinLockTables.String()

@@ -21,12 +21,21 @@ func (s *session) route(p *router.Plan, r *request) error {
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}
+		if p.Pin == router.PinLockTables && !p.Unpin { // what was locked before is not any more, wherever it is
+			if e := s.unlockTables(); e != nil {
+				return s.fail(e)
+			}
+		}
 		return s.single(p, r)
 	}
 	if p.LastConn && s.ranOn(p.Parts[0]) {
 		return s.again(p, r)
 	}
 	if s.tx == nil && !s.autocommit && !(p.Parts[0].Backend == router.AnyBackend && !p.Write) {
+		if s.pinnedBy(router.PinLockTables) {
+			return s.fail(wire.NewError(wire.CodeNotSupported,
+				"a statement under LOCK TABLES with autocommit = 0 is not supported, because servers begin no XA transaction then; SET autocommit = 1, or lock rows by SELECT ... FOR UPDATE"))
+		}
 		s.start()
 	}
 	switch {

@@ -92,10 +92,6 @@ func (s *session) begin(p *router.Plan) error {
 	if e := s.commit(); e != nil {
 		return s.fail(e)
 	}
-	if p.Snapshot {
-		return s.fail(wire.NewError(wire.CodeNotSupported,
-			"START TRANSACTION WITH CONSISTENT SNAPSHOT is not supported: no snapshot spans several backends; use plain START TRANSACTION"))
-	}
 	if e := s.unlockTables(); e != nil {
 		return s.fail(e)
 	}
@@ -106,6 +102,12 @@ func (s *session) begin(p *router.Plan) error {
 			s.tx.opening = s.tx.chained + ", READ ONLY"
 		}
 		s.tx.chained = s.tx.opening
+	}
+	if p.Snapshot {
+		if e := s.snapshot(); e != nil {
+			s.abandon()
+			return s.fail(e)
+		}
 	}
 	return s.ok(wire.OK{})
 }

@@ -232,7 +232,6 @@ var differences = []difference{
 	{"malformed commands: its own words", nil, at("commands", ":raw (17|1a|1b|1c)"), wording},
 	{"commands that are too short are malformed", mariadb, at("commands", ":raw (1a|1b|1c)"), refused(1835)},
 	{"refused: XA is the proxy's own", nil, at("transactions", "XA "), refused(1235)},
-	{"refused: no snapshot spans several backends", nil, at("transactions", "START TRANSACTION WITH CONSISTENT SNAPSHOT"), refused(1235)},
 }
 
 var (

@@ -210,3 +210,42 @@ func TestStatementsByName(t *testing.T) {
 		s.nothingPrepared()
 	})
 }
+
+// TestConsistentSnapshot sees on each backend what was there at START TRANSACTION, not at the first read.
+func TestConsistentSnapshot(t *testing.T) {
+	forMixes(t, func(t *testing.T, s *stack) {
+		c, other := s.conn(), s.conn()
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 1)")
+		for _, start := range []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT", "START TRANSACTION /*!40100 WITH CONSISTENT SNAPSHOT */, READ ONLY"} {
+			other.exec("UPDATE accounts SET v = 1 WHERE id IN (1, 2)")
+			c.exec(start)
+			other.exec("UPDATE accounts SET v = 5 WHERE id IN (1, 2)")
+			if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "1 1" {
+				t.Errorf("%s: %s", start, got)
+			}
+			c.exec("COMMIT")
+			if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "5 5" {
+				t.Errorf("%s: after COMMIT: %s", start, got)
+			}
+		}
+		s.nothingPrepared()
+	})
+}
+
+// TestLockTablesElsewhere locks tables on one backend after the other: the first lock ends, as on one server.
+func TestLockTablesElsewhere(t *testing.T) {
+	s := newStack(t, mixes["mixed"], func(c *config.Config) {
+		c.Schemas = append(c.Schemas, config.Schema{Name: "beside", Backend: "b1"})
+		c.Tables = append(c.Tables, config.Table{Schema: c.Schemas[0].Name, Name: "there", Backend: "b1"})
+	})
+	a, b := s.conn(), s.conn()
+	admin(t, s.servers[1], "CREATE TABLE "+s.schema+".there (n INT)")
+	a.exec("LOCK TABLES single WRITE", "INSERT INTO single (v) VALUES (1)", "LOCK TABLES there WRITE", "INSERT INTO there VALUES (1)")
+	b.exec("INSERT INTO single (v) VALUES (2)") // waits for ever if the first lock is still there
+	a.exec("SET autocommit = 0")
+	a.fails(1235, "INSERT INTO there VALUES (2)")
+	a.exec("UNLOCK TABLES", "INSERT INTO there VALUES (3)", "ROLLBACK", "SET autocommit = 1")
+	if got := b.rows("SELECT n FROM there"); got != "1" {
+		t.Errorf("rows: %s", got)
+	}
+}
