@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,51 +15,77 @@ import (
 
 // client is one connection. It reads answers packet by packet and decodes nothing.
 type client struct {
-	conn *wire.Conn
-	text []byte // of the statement, used again
-	// received counts the bytes of the rows.
-	received int64
+	conn     *wire.Conn
+	text     []byte // of the statement, used again
+	prepared uint32 // the statement of pointPrepared; 0 before it was prepared
+	received int64  // bytes of the rows
 }
 
-// statement appends a statement with a random key.
-type statement func(text []byte) []byte
-
-func point(text []byte) []byte {
-	text = append(text, "SELECT c FROM items WHERE id = "...)
-	return strconv.AppendInt(text, int64(1+rand.IntN(rows)), 10)
+// load is a statement that clients send again and again.
+type load struct {
+	name string
+	run  func(*client) error
 }
 
-func between(text []byte) []byte {
+var loads = []load{
+	{"point select", (*client).point},
+	{"point select, prepared", (*client).pointPrepared},
+	{fmt.Sprintf("%d-row range", span), (*client).between},
+}
+
+func (c *client) point() error {
+	c.text = append(c.text[:0], "SELECT c FROM items WHERE id = "...)
+	c.text = strconv.AppendInt(c.text, int64(1+rand.IntN(rows)), 10)
+	return c.query(c.text)
+}
+
+func (c *client) between() error {
 	first := int64(1 + rand.IntN(rows-span))
-	text = append(text, "SELECT id, k, c FROM items WHERE id BETWEEN "...)
-	text = strconv.AppendInt(text, first, 10)
-	text = append(text, " AND "...)
-	return strconv.AppendInt(text, first+span-1, 10)
+	c.text = append(c.text[:0], "SELECT id, k, c FROM items WHERE id BETWEEN "...)
+	c.text = strconv.AppendInt(c.text, first, 10)
+	c.text = append(c.text, " AND "...)
+	c.text = strconv.AppendInt(c.text, first+span-1, 10)
+	return c.query(c.text)
 }
 
-// connect opens the connections of a path.
-func (p *path) connect(ctx context.Context, n int) error {
-	for range n {
-		d := wire.Dialer{Addr: p.addr, User: p.user, Password: p.password, Schema: schema}
-		conn, _, err := d.Dial(ctx)
-		if err != nil {
-			return fmt.Errorf("connect to %s: %w", p.name, err)
+// oneInt are the types of one parameter, and oneValue that it is not NULL.
+var (
+	oneInt   = []byte{byte(wire.TypeLong), 0}
+	oneValue = []byte{0}
+)
+
+// pointPrepared executes the point select with its key bound as an integer.
+func (c *client) pointPrepared() error {
+	if c.prepared == 0 {
+		if err := c.conn.SendCommand(wire.ComStmtPrepare, []byte("SELECT c FROM items WHERE id = ?")); err != nil {
+			return err
 		}
-		p.clients = append(p.clients, &client{conn: conn})
+		p, err := c.conn.ReadPrepared()
+		if err != nil {
+			return err
+		}
+		c.prepared = p.ID
 	}
-	return nil
+	c.text = binary.LittleEndian.AppendUint32(c.text[:0], uint32(1+rand.IntN(rows)))
+	if err := c.conn.SendExecute(c.prepared, 0, oneValue, oneInt, c.text); err != nil {
+		return err
+	}
+	return c.result()
 }
 
-func (p *path) close() {
-	for _, c := range p.clients {
-		_ = c.conn.Close() // the other side is about to end anyway
+// dial opens a connection of a path.
+func (p *path) dial(ctx context.Context, d wire.Dialer) (*client, error) {
+	d.Addr, d.User, d.Password, d.Schema = p.addr, p.user, p.password, schema
+	conn, _, err := d.Dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", p.name, err)
 	}
+	return &client{conn: conn}, nil
 }
 
 // query runs a statement that answers with one result set.
-func (c *client) query(s statement) error {
-	c.text = s(c.text[:0])
-	if err := c.conn.SendCommand(wire.ComQuery, c.text); err != nil {
+func (c *client) query(text []byte) error {
+	if err := c.conn.SendCommand(wire.ComQuery, text); err != nil {
 		return err
 	}
 	return c.result()
@@ -81,12 +108,15 @@ func (c *client) result() error {
 			return err
 		}
 	}
-	for {
+	for n := 0; ; n++ {
 		p, err := c.conn.ReadPacket()
 		switch {
 		case err != nil:
 			return err
 		case len(p) > 0 && p[0] == 0xFE && len(p) < 64: // a row that begins with 0xFE is longer than 16 MB
+			if n == 0 {
+				return errors.New("the answer has no rows")
+			}
 			return nil
 		case len(p) > 0 && p[0] == 0xFF:
 			return c.unexpected(p)

@@ -4,10 +4,13 @@
 //	tests/setup.sh bench && go run ./tests/bench
 //
 // It boots one MariaDB, haproxy and xaproxy as children, and sends the same statements over each path from connections
-// of package wire, which cost less than the proxies do. Rounds are interleaved: direct, haproxy, xaproxy, direct, ... so
-// that a machine that is busy with something else slows all of them. CPU time is that of the proxy's process (user and
-// system, from /proc), so what the client and the server spend is not in it. The table has medians over the rounds, and
-// the smallest and largest value; ratios are taken within a round.
+// of package wire, which cost less than the proxies do. Rounds are interleaved, each beginning with another path, so that a
+// machine that is busy with something else slows all of them. CPU time is that of the proxy's process, user and system, so
+// what the client and the server spend is not in it. Tables have the median over the rounds with the smallest and the largest
+// value; ratios are taken within a round. Absolute figures say little about another machine; the ratios carry over.
 //
-// Absolute figures say little about another machine; the ratios carry over.
+// Memory is resident memory as the kernel counts it: VmHWM, the peak, and VmRSS. MB and KB are 2^20 and 2^10 bytes. What
+// README and docs promise of it is checked: the exit status is 1 if a promise was not kept.
+//
+// With --against NAME=PROGRAM another build of xaproxy takes part in the same rounds, to compare a change.
 package main

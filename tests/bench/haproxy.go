@@ -62,7 +62,7 @@ defaults
 listen mysql
     bind %s
     server one %s
-`, 2*connections+100, h.addr, server)
+`, connections+100, h.addr, server)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

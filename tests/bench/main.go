@@ -9,20 +9,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	"strings"
 	"syscall"
 	"time"
-
-	"github.com/xaproxy/xaproxy/config"
-	"github.com/xaproxy/xaproxy/tests/proxytest"
-	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
 const (
-	schema = "bench"
-	rows   = 20000 // of the table that is selected from
-	span   = 100   // rows of a range
-	mega   = 1000000
+	kb = 1 << 10
+	mb = 1 << 20
 )
 
 // options are the flags.
@@ -31,123 +25,107 @@ type options struct {
 	connections int
 	rounds      int
 	stream      int // MB
+	big         int // MB
+	idle        int // clients
+	against     map[string]string
+	report      string // file
+}
+
+// parse reads the flags.
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "fewer and shorter rounds: less than 90 s in all")
+	seconds := flags.Float64("seconds", 2, "length of one measurement")
+	flags.IntVar(&o.rounds, "rounds", 9, "rounds over all paths")
+	flags.IntVar(&o.connections, "connections", 16, "client connections")
+	flags.IntVar(&o.stream, "stream", 200, "MB of the streamed result, 0 for none")
+	flags.IntVar(&o.big, "big", 17, "MB of the long literal, 0 for none")
+	flags.IntVar(&o.idle, "idle", 5000, "idle clients, 0 for none")
+	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
+	flags.Func("against", "NAME=PROGRAM, another xaproxy to take part; may be repeated", func(s string) error {
+		name, program, ok := strings.Cut(s, "=")
+		if !ok {
+			return errors.New("want NAME=PROGRAM")
+		}
+		if o.against == nil {
+			o.against = make(map[string]string)
+		}
+		o.against[name] = program
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if *quick {
+		*seconds, o.rounds = 1, 3
+	}
+	o.length = time.Duration(*seconds * float64(time.Second))
+	if flags.NArg() > 0 || o.length <= 0 || o.connections < 1 || o.rounds < 1 || o.stream < 0 || o.big < 0 || o.idle < 0 {
+		flags.Usage()
+		return o, errors.New("seconds, connections and rounds are positive, sizes are not negative, and there are no further arguments")
+	}
+	return o, nil
 }
 
 func main() {
-	var o options
-	seconds := flag.Float64("seconds", 3, "length of one measurement")
-	flag.IntVar(&o.connections, "connections", 16, "client connections")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds over all paths")
-	flag.IntVar(&o.stream, "stream", 200, "MB of the streamed result, 0 for none")
-	flag.Parse()
-	o.length = time.Duration(*seconds * float64(time.Second))
-	if flag.NArg() > 0 || o.length <= 0 || o.connections < 1 || o.rounds < 1 || o.stream < 0 {
-		flag.Usage()
-		os.Exit(2)
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o)
-	stop()
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = run(ctx, o)
+		stop()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// path is one way to the server.
-type path struct {
-	name           string
-	addr           string
-	user, password string
-	pid            int // of the proxy; 0 is none
-	clients        []*client
-}
-
 // run boots everything, measures, writes the report and takes everything down.
 func run(ctx context.Context, o options) (err error) {
-	dir, err := os.MkdirTemp("", "xaproxy-bench-")
+	r := newReport(os.Args[1:])
+	w, err := boot(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	progress("booting MariaDB, haproxy and xaproxy")
-	server, err := servers.Start(ctx, servers.Options{Kind: servers.MariaDB})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	if err := fill(ctx, server); err != nil {
-		return err
-	}
-	forward, err := startHaproxy(ctx, dir, server.Addr(), o.connections)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, forward.kill()) }()
-	binary, err := proxytest.Build(ctx, dir)
-	if err != nil {
-		return err
-	}
-	proxy, err := proxytest.Start(ctx, proxytest.Options{
-		Binary: binary, Dir: dir, LogLevel: "info",
-		Backends: []proxytest.Backend{proxytest.On("one", server)},
-		Schemas:  []config.Schema{{Name: schema, Backend: "one"}},
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, proxy.Stop()) }()
-
-	paths := []*path{
-		{name: "direct", addr: server.Addr(), user: server.User, password: server.Password},
-		{name: "haproxy", addr: forward.addr, user: server.User, password: server.Password, pid: forward.pid()},
-		{name: "xaproxy", addr: proxy.Addr, user: proxytest.User, password: proxytest.Password, pid: proxy.Pid()},
-	}
-	for _, p := range paths {
-		if err := p.connect(ctx, o.connections); err != nil {
-			return err
-		}
-		defer p.close()
-	}
-	progress("")
-	report := newReport(os.Stdout)
-	report.line("MariaDB %s, haproxy %s, %d connections, %d rounds of %s, %d CPUs", server.Version, forward.version, o.connections, o.rounds, o.length, runtime.NumCPU())
-	for _, c := range []struct {
-		name string
-		text statement
-	}{{"point select", point}, {fmt.Sprintf("%d-row range", span), between}} {
-		samples, err := measureAll(ctx, c.name, paths, c.text, o)
+	defer func() { err = errors.Join(err, w.close()) }()
+	r.about(w, o)
+	for _, l := range loads {
+		samples, err := w.rounds(ctx, l.name, func(p *path) (sample, error) { return w.load(ctx, p, l) })
 		if err != nil {
 			return err
 		}
-		report.queries(c.name, paths, samples)
+		r.load(l.name, w.paths, samples)
 	}
 	if o.stream > 0 {
-		samples, err := streamAll(ctx, paths, o)
+		samples, err := w.rounds(ctx, "stream", func(p *path) (sample, error) { return w.once(p, streamed(o.stream)) })
 		if err != nil {
 			return err
 		}
-		report.streams(fmt.Sprintf("%d MB result", o.stream), paths, samples)
+		r.stream(o.stream, w.paths, samples)
 	}
-	return nil
-}
-
-// fill makes the table.
-func fill(ctx context.Context, s *servers.Server) error {
-	db, err := s.DB()
-	if err != nil {
-		return err
-	}
-	for _, statement := range []string{
-		"CREATE DATABASE " + schema,
-		"CREATE TABLE " + schema + ".items (id INT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL)",
-		fmt.Sprintf("INSERT INTO %[1]s.items SELECT seq, seq * 7, REPEAT(MD5(seq), 3), MD5(seq * 3) FROM %[1]s.seq_1_to_%[2]d", schema, rows),
-	} {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
+	if o.big > 0 {
+		literal := long(o.big)
+		samples, err := w.rounds(ctx, "long literal", func(p *path) (sample, error) { return w.once(p, literal) })
+		if err != nil {
 			return err
 		}
+		r.long(o.big, w.paths, samples)
 	}
-	return nil
+	if o.idle > 0 {
+		for _, k := range idleKinds {
+			progress("%d idle clients: %s", o.idle, k.name)
+			each, err := k.measure(ctx, w, o.idle)
+			if err != nil {
+				return fmt.Errorf("%d idle clients, %s: %w", o.idle, k.name, err)
+			}
+			r.idle(k.name, each)
+		}
+	}
+	progress("")
+	return r.write(o)
 }
 
 // progress writes over the line on standard error, if that is a terminal. An error of it changes nothing.

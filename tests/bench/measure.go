@@ -3,50 +3,57 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// sample is one measurement.
+// sample is one measurement. Memory and what is spent are those of the proxy's process.
 type sample struct {
-	perSecond float64       // queries, or bytes of a stream
-	cpu       time.Duration // of the proxy, per query or per GB
-	rss       int64         // bytes; of a stream, the peak
+	count        float64       // statements, or bytes of the rows
+	took         time.Duration // of the clock
+	cpu          time.Duration
+	user, system time.Duration // the parts of cpu; coarser
+	switches     float64       // from one thread to another
+	before, peak int64         // bytes of memory
 }
 
-// measureAll measures all paths, round by round. The first index of the result is the path.
-func measureAll(ctx context.Context, name string, paths []*path, text statement, o options) ([][]sample, error) {
-	samples := make([][]sample, len(paths))
-	for round := range o.rounds {
-		for i, p := range paths {
-			progress("%s: round %d of %d, %s", name, round+1, o.rounds, p.name)
-			s, err := measure(ctx, p, text, o.length)
+// rounds measures all paths, round by round. The first index of the result is the path.
+func (w *world) rounds(ctx context.Context, name string, measure func(*path) (sample, error)) ([][]sample, error) {
+	samples := make([][]sample, len(w.paths))
+	for round := range w.o.rounds {
+		for i := range w.paths {
+			at := (round + i) % len(w.paths)
+			p := w.paths[at]
+			progress("%s: round %d of %d, %s", name, round+1, w.o.rounds, p.name)
+			s, err := measure(p)
 			if err != nil {
 				return nil, fmt.Errorf("%s over %s: %w", name, p.name, err)
 			}
-			samples[i] = append(samples[i], s)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			samples[at] = append(samples[at], s)
 		}
 	}
-	progress("")
-	return samples, ctx.Err()
+	return samples, nil
 }
 
-// measure loads a path for a while, after a moment in which it warms up.
-func measure(ctx context.Context, p *path, text statement, length time.Duration) (s sample, err error) {
+// load sends statements over a path for a while, after a moment in which it warms up.
+func (w *world) load(ctx context.Context, p *path, l load) (s sample, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	var queries atomic.Int64
+	var statements atomic.Int64
 	errs := make([]error, len(p.clients))
 	var wg sync.WaitGroup
 	for i, c := range p.clients {
 		wg.Go(func() {
 			for ctx.Err() == nil && errs[i] == nil {
-				errs[i] = c.query(text)
-				queries.Add(1)
+				errs[i] = l.run(c)
+				statements.Add(1)
 			}
 		})
 	}
@@ -55,22 +62,12 @@ func measure(ctx context.Context, p *path, text statement, length time.Duration)
 		wg.Wait()
 		err = errors.Join(append(errs, err)...)
 	}()
-	sleep(ctx, length/10)
-	before, err := cpuTime(p.pid)
-	if err != nil {
-		return s, err
-	}
-	began, from := time.Now(), queries.Load()
-	sleep(ctx, length)
-	n, took := queries.Load()-from, time.Since(began)
-	after, err := cpuTime(p.pid)
-	if err != nil {
-		return s, err
-	}
-	s.perSecond = float64(n) / took.Seconds()
-	s.cpu = (after - before) / time.Duration(max(n, 1))
-	s.rss, err = memory(p.pid, "VmRSS")
-	return s, err
+	sleep(ctx, w.o.length/10)
+	return p.during(func() (float64, error) {
+		from := statements.Load()
+		sleep(ctx, w.o.length)
+		return float64(statements.Load() - from), nil
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -80,49 +77,53 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// streamAll fetches one large result over each path, round by round.
-func streamAll(ctx context.Context, paths []*path, o options) ([][]sample, error) {
-	const row = 1000 // bytes
-	// MariaDB makes the rows without reading any.
-	text := fmt.Sprintf("SELECT REPEAT('x', %d) FROM seq_1_to_%d", row, o.stream*mega/row)
-	samples := make([][]sample, len(paths))
-	for round := range o.rounds {
-		for i, p := range paths {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			progress("%d MB: round %d of %d, %s", o.stream, round+1, o.rounds, p.name)
-			s, err := stream(p, func(b []byte) []byte { return append(b, text...) })
-			if err != nil {
-				return nil, fmt.Errorf("%s over %s: %w", strings.TrimSpace(text), p.name, err)
-			}
-			samples[i] = append(samples[i], s)
-		}
-	}
-	progress("")
-	return samples, nil
+// once runs one statement on one connection and counts the bytes of its rows.
+func (w *world) once(p *path, text []byte) (sample, error) {
+	c := p.clients[0]
+	return p.during(func() (float64, error) {
+		c.received = 0
+		err := c.query(text)
+		return float64(c.received), err
+	})
 }
 
-func stream(p *path, text statement) (s sample, err error) {
+// during measures what the path's proxy spends while f runs, which returns the count of the sample.
+func (p *path) during(f func() (float64, error)) (s sample, err error) {
 	if err := forgetPeak(p.pid); err != nil {
 		return s, err
 	}
-	before, err := cpuTime(p.pid)
+	if s.before, err = memory(p.pid, "VmRSS"); err != nil {
+		return s, err
+	}
+	before, err := spentBy(p.pid)
 	if err != nil {
 		return s, err
 	}
-	c, began := p.clients[0], time.Now()
-	c.received = 0
-	if err := c.query(text); err != nil {
+	began := time.Now()
+	if s.count, err = f(); err != nil {
 		return s, err
 	}
-	took := time.Since(began)
-	after, err := cpuTime(p.pid)
+	s.took = time.Since(began)
+	after, err := spentBy(p.pid)
 	if err != nil {
 		return s, err
 	}
-	s.perSecond = float64(c.received) / took.Seconds()
-	s.cpu = time.Duration(float64(after-before) * 1000 * mega / float64(c.received))
-	s.rss, err = memory(p.pid, "VmHWM")
+	s.cpu, s.user, s.system = after.cpu-before.cpu, after.user-before.user, after.system-before.system
+	s.switches = float64(after.switches - before.switches)
+	s.peak, err = memory(p.pid, "VmHWM")
 	return s, err
+}
+
+// streamed is a statement whose result has so many MB of rows.
+func streamed(size int) []byte {
+	const row = 1000 // bytes
+	// MariaDB makes the rows without reading any.
+	return fmt.Appendf(nil, "SELECT REPEAT('x', %d) FROM seq_1_to_%d", row, size*mb/row)
+}
+
+// long is a statement with a literal of so many MB, which comes back.
+func long(size int) []byte {
+	text := append(make([]byte, 0, size*mb+16), "SELECT '"...)
+	text = append(text, bytes.Repeat([]byte("x"), size*mb)...)
+	return append(text, '\'')
 }

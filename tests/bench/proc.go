@@ -4,41 +4,87 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of times in /proc: USER_HZ, which is 100 on every architecture that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpuTime is what a process has spent so far, user and system, without its children: proc(5), stat, fields 14 and 15.
-// It is 0 for no process.
-func cpuTime(pid int) (time.Duration, error) {
+// spent is what a process has spent so far, without its children.
+type spent struct {
+	cpu          time.Duration
+	user, system time.Duration // as ticks were counted
+	switches     int64
+}
+
+// spentBy is zero for no process.
+func spentBy(pid int) (s spent, err error) {
 	if pid == 0 {
-		return 0, nil
+		return s, nil
 	}
+	// The clock of a process's CPU time has this number: clock_getcpuclockid(3).
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+		return s, fmt.Errorf("clock of process %d: %w", pid, err)
+	}
+	s.cpu = time.Duration(t.Nano())
+	if s.user, s.system, err = ticks(pid); err != nil {
+		return s, err
+	}
+	s.switches, err = switches(pid)
+	return s, err
+}
+
+// ticks returns proc(5), stat, fields 14 and 15.
+func ticks(pid int) (user, system time.Duration, err error) {
 	path := fmt.Sprintf("/proc/%d/stat", pid)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	// The name in the second field may contain anything; the third field follows its closing parenthesis.
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("%s has an unknown form: %q", path, data)
+		return 0, 0, fmt.Errorf("%s has an unknown form: %q", path, data)
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
+	u, err := strconv.ParseInt(fields[11], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return 0, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
+	s, err := strconv.ParseInt(fields[12], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return 0, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return time.Duration(user+system) * tick, nil
+	return time.Duration(u) * tick, time.Duration(s) * tick, nil
+}
+
+// switches counts context switches of all threads. Those of a thread that ends are lost; neither haproxy nor Go ends threads.
+func switches(pid int) (sum int64, err error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range tasks {
+		for _, field := range []string{"voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"} {
+			n, err := status(path, field)
+			if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+				continue // the thread has ended since
+			}
+			if err != nil {
+				return 0, err
+			}
+			sum += n
+		}
+	}
+	return sum, nil
 }
 
 // memory reads a field of proc(5), status, in bytes. It is 0 for no process.
@@ -46,18 +92,23 @@ func memory(pid int, field string) (int64, error) {
 	if pid == 0 {
 		return 0, nil
 	}
-	path := fmt.Sprintf("/proc/%d/status", pid)
+	n, err := status(fmt.Sprintf("/proc/%d/status", pid), field)
+	return n * kb, err
+}
+
+// status reads a number of proc(5), status.
+func status(path, field string) (int64, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(data)) {
 		if value, ok := strings.CutPrefix(line, field+":"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 			if err != nil {
 				return 0, fmt.Errorf("%s: %w", path, err)
 			}
-			return kb * 1024, nil
+			return n, nil
 		}
 	}
 	return 0, fmt.Errorf("%s has no %s", path, field)
