@@ -27,8 +27,8 @@ type past struct {
 	noted    *backend.Debt // whose answer that is
 }
 
-// forget gives up all that could still be asked.
-func (s *session) forget() {
+// forgetPast gives up all that could still be asked.
+func (s *session) forgetPast() {
 	s.past.forget()
 	s.past.inserted(0)
 	s.past = past{}

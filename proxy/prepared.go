@@ -174,8 +174,10 @@ func (s *session) execute(arg []byte) error {
 	if err := s.routed(p); err != nil {
 		return s.fail(clientError(err, false))
 	}
-	r := &request{text: p.sent, schema: p.schema, bound: &binding{long: p.long}}
-	x := &r.bound.execute
+	s.binding.long = p.long
+	s.request = request{text: p.sent, schema: p.schema, bound: &s.binding}
+	defer s.forget()
+	r, x := &s.request, &s.binding.execute
 	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
 		return s.fail(wrongArguments("mysqld_stmt_execute"))
 	}

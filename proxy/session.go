@@ -51,7 +51,8 @@ type session struct {
 	elsewhere  map[string]int       // user variables that only a pinned connection knows, by name: its backend
 	router     *router.Router       // with the session's temporary tables
 
-	request request // of the present COM_QUERY
+	request request // of the present statement; it and binding are used again and again
+	binding binding // of the present COM_STMT_EXECUTE
 	tracked []byte  // changes of the session's state that the next OK of the proxy's own tells the client
 
 	more   bool // another statement of the same packet follows
@@ -67,7 +68,7 @@ func (s *session) serve() {
 			s.srv.logger.Error().Uint32("conn", s.id).Interface("panic", r).Bytes("stack", debug.Stack()).Msg("session failed")
 			s.abandon()
 			s.unpin()
-			s.forget()
+			s.forgetPast()
 		}
 	}()
 	err := s.accept()
@@ -75,7 +76,7 @@ func (s *session) serve() {
 		err = s.commands()
 		s.abandon()
 		s.unpin()
-		s.forget()
+		s.forgetPast()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.log.Debug().Err(err).Msg("session ended")
@@ -132,7 +133,7 @@ func (s *session) reset() {
 	}
 	s.variables, s.nextTx = nil, ""
 	s.statements, s.named, s.router = nil, nil, s.srv.router
-	s.forget()
+	s.forgetPast()
 	s.mode, s.autocommit = s.srv.mode, true
 	s.conn.SetPatience(s.patience())
 }

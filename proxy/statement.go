@@ -24,6 +24,7 @@ func (s *session) statement(attrs, sql []byte) error {
 		return s.fail(clientError(err, false))
 	}
 	s.request = request{sql: sql, attrs: attrs}
+	defer s.forget()
 	return s.carryOut(plan, &s.request)
 }
 

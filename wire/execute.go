@@ -85,6 +85,18 @@ func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param in
 	return nil
 }
 
+// Forget drops what Parse was given, so that it can be freed. It keeps a little memory for the next Parse.
+func (e *Execute) Forget() {
+	ends := e.ends[:0]
+	if cap(ends) > maxKeptEnds {
+		ends = nil
+	}
+	*e = Execute{ends: ends}
+}
+
+// maxKeptEnds is the number of parameters for which Forget keeps memory.
+const maxKeptEnds = 512
+
 // Null reports whether parameter i is NULL.
 func (e *Execute) Null(i int) bool {
 	return e.Nulls[i/8]&(1<<(i%8)) != 0 || Type(e.Types[2*i]) == TypeNull

@@ -27,6 +27,8 @@ type options struct {
 	stream      int // MB
 	big         int // MB
 	idle        int // clients
+	only        string // part of the names of what is measured
+	program     string // xaproxy; "" builds this checkout's
 	against     map[string]string
 	report      string // file
 }
@@ -41,6 +43,8 @@ func parse(args []string) (o options, err error) {
 	flags.IntVar(&o.stream, "stream", 200, "MB of the streamed result, 0 for none")
 	flags.IntVar(&o.big, "big", 17, "MB of the long literal, 0 for none")
 	flags.IntVar(&o.idle, "idle", 5000, "idle clients, 0 for none")
+	flags.StringVar(&o.only, "only", "", "measure only what has this in its name, such as prepared, idle or TLS")
+	flags.StringVar(&o.program, "program", "", "the xaproxy to measure, instead of this checkout's")
 	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
 	flags.Func("against", "NAME=PROGRAM, another xaproxy to take part; may be repeated", func(s string) error {
 		name, program, ok := strings.Cut(s, "=")
@@ -92,21 +96,25 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	r.about(w, o)
+	wanted := func(name string) bool { return strings.Contains(name, o.only) }
 	for _, l := range loads {
+		if !wanted(l.name) {
+			continue
+		}
 		samples, err := w.rounds(ctx, l.name, func(p *path) (sample, error) { return w.load(ctx, p, l) })
 		if err != nil {
 			return err
 		}
 		r.load(l.name, w.paths, samples)
 	}
-	if o.stream > 0 {
+	if o.stream > 0 && wanted("stream") {
 		samples, err := w.rounds(ctx, "stream", func(p *path) (sample, error) { return w.once(p, streamed(o.stream)) })
 		if err != nil {
 			return err
 		}
 		r.stream(o.stream, w.paths, samples)
 	}
-	if o.big > 0 {
+	if o.big > 0 && wanted("long literal") {
 		literal := long(o.big)
 		samples, err := w.rounds(ctx, "long literal", func(p *path) (sample, error) { return w.once(p, literal) })
 		if err != nil {
@@ -116,6 +124,9 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	if o.idle > 0 {
 		for _, k := range idleKinds {
+			if !wanted("idle " + k.name) {
+				continue
+			}
 			progress("%d idle clients: %s", o.idle, k.name)
 			each, err := k.measure(ctx, w, o.idle)
 			if err != nil {

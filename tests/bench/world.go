@@ -29,7 +29,7 @@ type world struct {
 	dir     string // for files, removed at the end
 	server  *servers.Server
 	haproxy *haproxy
-	binary  string // of this checkout's xaproxy
+	binary  string // xaproxy
 	paths   []*path
 	undo    []func() error
 }
@@ -77,8 +77,10 @@ func boot(ctx context.Context, o options) (_ *world, err error) {
 		return nil, err
 	}
 	w.later(w.haproxy.kill)
-	if w.binary, err = proxytest.Build(ctx, w.dir); err != nil {
-		return nil, err
+	if w.binary = o.program; w.binary == "" {
+		if w.binary, err = proxytest.Build(ctx, w.dir); err != nil {
+			return nil, err
+		}
 	}
 	w.paths = []*path{
 		{name: "direct", addr: w.server.Addr(), user: w.server.User, password: w.server.Password},
