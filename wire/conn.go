@@ -181,7 +181,7 @@ func (c *Conn) inOrder(seq byte) error {
 // readHeader consumes a packet header and returns the length of what follows.
 func (c *Conn) readHeader() (int, error) {
 	if cap(c.big) > keepBig {
-		c.big = nil
+		c.giveBackBig()
 	}
 	if err := c.need(headerSize); err != nil {
 		if c.r < c.w {
@@ -213,7 +213,11 @@ func (c *Conn) readBig(n int) ([]byte, error) {
 		if len(c.big)+n > c.maxPacket {
 			return nil, c.tooLarge()
 		}
-		if err := c.readInto(n); err != nil {
+		more := 0
+		if n == maxChunk { // at least one chunk follows, most often a small one
+			more = maxChunk / 4
+		}
+		if err := c.readInto(n, more); err != nil {
 			return nil, fmt.Errorf("read packet body: %w", unexpected(err))
 		}
 		if n < maxChunk {
@@ -238,17 +242,15 @@ func (c *Conn) continued() (int, error) {
 	return n, nil
 }
 
-// readInto appends the next n bytes of the stream to c.big.
-func (c *Conn) readInto(n int) error {
+// readInto appends the next n bytes of the stream to c.big. If it has to grow to hold them, it gets room for more.
+func (c *Conn) readInto(n, more int) error {
 	k := min(n, c.w-c.r)
 	c.big = append(c.big, c.rbuf[c.r:c.r+k]...)
 	c.r += k
 	for n -= k; n > 0; {
 		have := len(c.big)
 		if have == cap(c.big) {
-			grown := make([]byte, have, have+min(n, max(growStep, have)))
-			copy(grown, c.big)
-			c.big = grown
+			c.grow(n + more)
 		}
 		k, err := c.nc.Read(c.big[have:min(cap(c.big), have+n)])
 		c.big = c.big[:have+k]

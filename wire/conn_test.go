@@ -101,6 +101,7 @@ func TestReadPacketErrors(t *testing.T) {
 			return errors.As(err, &e) && e.Errno == 1153
 		}},
 	} {
+		hugeBuffers = spares{} // what is lent was not allocated for this packet
 		conn := NewConn(readerConn{Reader: bytes.NewReader(c.in)}, maxChunk+1)
 		_, err := conn.ReadPacket()
 		if !c.check(err) {

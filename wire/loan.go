@@ -1,6 +1,9 @@
 package wire
 
-import "sync"
+import (
+	"sync"
+	"weak"
+)
 
 // loans are the larger buffers of a connection that is at work, and the small ones that they stand in for. Thousands of
 // client connections wait for their next command at any time, and few are at work: ReadCommand gives the larger ones back.
@@ -15,7 +18,8 @@ type loans struct {
 var (
 	readBuffers  = sync.Pool{New: func() any { return new([maxReadBuffer]byte) }}
 	writeBuffers = sync.Pool{New: func() any { return new([writeBuffer]byte) }}
-	bigBuffers   sync.Pool // *[]byte
+	bigBuffers   sync.Pool // *[]byte of up to keepBig
+	hugeBuffers  spares    // of more
 )
 
 // borrowRead makes the read buffer as large as it gets. The unread bytes move.
@@ -43,6 +47,39 @@ func (c *Conn) borrowBig() {
 	}
 }
 
+// grow makes room in c.big, which is full, for some of the want bytes that are still to come: four times what has come, or
+// what a former packet has left once that is a lot. A statement of 17 MB would otherwise leave as much behind for the garbage collector
+// as it needs, each time.
+func (c *Conn) grow(want int) {
+	have := c.big
+	if len(have) >= growStep && len(have)+want > keepBig {
+		if b := hugeBuffers.get(); b != nil && cap(*b) > len(have) {
+			grown := append(*b, have...)
+			c.giveBackBig()
+			c.lent.big, c.big = b, grown
+			return
+		}
+	}
+	c.big = append(make([]byte, 0, len(have)+min(want, max(growStep, 4*len(have)))), have...)
+}
+
+// giveBackBig returns what was lent for large packets, or has become of it.
+func (c *Conn) giveBackBig() {
+	if c.big == nil {
+		return
+	}
+	if c.lent.big == nil {
+		c.lent.big = new([]byte)
+	}
+	*c.lent.big = c.big[:0]
+	if cap(c.big) <= keepBig {
+		bigBuffers.Put(c.lent.big)
+	} else {
+		hugeBuffers.put(c.lent.big)
+	}
+	c.big, c.lent.big = nil, nil
+}
+
 // giveBack returns what was lent. What has not been read, or not been written, stays where it is.
 func (c *Conn) giveBack() {
 	c.full = false // the next command may be short
@@ -56,17 +93,36 @@ func (c *Conn) giveBack() {
 		writeBuffers.Put(c.lent.write)
 		c.lent.write, c.lent.smallWrite = nil, nil
 	}
-	if c.big != nil {
-		if c.lent.big == nil {
-			c.lent.big = new([]byte)
-		}
-		if cap(c.big) <= keepBig {
-			*c.lent.big = c.big[:0]
-			bigBuffers.Put(c.lent.big)
-		}
-		c.big, c.lent.big = nil, nil
-	}
+	c.giveBackBig()
 	if cap(c.scratch) > restBuffer {
 		c.scratch = nil
 	}
+}
+
+// spares are large buffers that are not in use, from when they are given back until the garbage collector comes. A sync.Pool
+// would keep one for each processor, and each of them through two collections.
+type spares struct {
+	mu   sync.Mutex
+	free []weak.Pointer[[]byte]
+}
+
+// get returns the buffer that was given back last, or nil.
+func (s *spares) get() *[]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := len(s.free) - 1; n >= 0; n-- {
+		b := s.free[n].Value()
+		s.free = s.free[:n]
+		if b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// put takes a buffer that nobody uses any more.
+func (s *spares) put(b *[]byte) {
+	s.mu.Lock()
+	s.free = append(s.free, weak.Make(b))
+	s.mu.Unlock()
 }
