@@ -17,7 +17,7 @@ const (
 	compressedHeader = 7        // compressed length, sequence id, length before compression or 0 for bytes as they are
 	minCompress      = 50       // bytes; fewer go as they are, as servers and clients do
 	maxCompress      = 64 << 10 // bytes compressed at once
-	compressedBuffer = 4 << 10  // of a connection's compressed input
+	compressedBuffer = 1 << 10  // of a connection's compressed input; held also at rest
 	maxZstdWindow    = 16 << 20 // bytes; packets have fewer before compression
 	zstdLevel        = 3        // what a client asks of a server: the default of MySQL
 )

@@ -17,7 +17,7 @@ const (
 	// max_allowed_packet.
 	DefaultMaxPacket = 64 << 20
 
-	minReadBuffer = 4 << 10  // to begin with, and at rest: most client connections never need more
+	minReadBuffer = 1 << 10  // to begin with, and at rest: most commands need no more
 	maxReadBuffer = 32 << 10 // when reads fill the small one
 	writeBuffer   = 16 << 10 // bytes written at once
 	restBuffer    = 4 << 10  // largest write buffer at rest

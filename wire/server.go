@@ -368,6 +368,8 @@ func (r *resumedConn) Read(p []byte) (int, error) {
 		return r.Conn.Read(p)
 	}
 	n := copy(p, r.first)
-	r.first = r.first[n:]
+	if r.first = r.first[n:]; len(r.first) == 0 {
+		r.first = nil // let go of the array, too
+	}
 	return n, nil
 }
