@@ -1,17 +1,21 @@
 package router
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// Load is how the lines of a client's file are spread over the backends of a sharded table by LOAD DATA LOCAL. The session cuts
-// the file at LinesTerminated, gives the first Ignore lines to every part and each of the others to the part that Shard names:
-// all parts run the client's text, so each of them skips as many lines.
+// Load is how the lines of a client's file are spread over the backends of a sharded table by LOAD DATA LOCAL. A Cutter cuts
+// the file; the first Ignore lines go to every part and each of the others to the part that Place names: all parts run the
+// client's text, so each of them skips as many lines.
 // https://dev.mysql.com/doc/refman/8.4/en/load-data.html
 type Load struct {
-	// KeyColumn is the shard key among the fields of a line, counted from 0.
-	KeyColumn int
+	// File is the name of the client's file.
+	File string
+	// Columns is how many fields of a line are read, KeyColumn the shard key among them, counted from 0.
+	Columns, KeyColumn int
 	// FieldsTerminated, LinesTerminated: not empty. Enclosed and Escaped: one byte, or none. LinesStarting: of each line, what
 	// is up to its first occurrence does not count, and a line without it is skipped; it may be empty.
 	FieldsTerminated, Enclosed, Escaped []byte
@@ -20,23 +24,53 @@ type Load struct {
 	OptionallyEnclosed bool
 	// Ignore is how many lines to skip.
 	Ignore uint64
+	// Charset tells that the statement says which character set the file has, and that it is one that the cutter can read.
+	// Otherwise it is the backend's character_set_database, for ReadsAs.
+	Charset bool
+	// Assigns are the user variables that fields go to, named as in Plan.Variables: afterwards they have the values of the last
+	// line. Plan.Variables has only those that are read as well.
+	Assigns []string
 
 	table *table
 }
 
-// Shard is the backend for a line with this field in the place KeyColumn, without its quotes and escapes; nil is NULL. The
-// only error is *Refusal, without a position. Safe for concurrent use.
-func (l *Load) Shard(field []byte) (backend int, err error) {
-	v := Value{Kind: ValueBytes, Bytes: field}
-	if field == nil {
+// Place is the backend for a piece that is ForKey. The only error is *Refusal, without a position. Safe for concurrent use.
+func (l *Load) Place(p Piece) (backend int, err error) {
+	if p.Missing {
+		return 0, l.refuse(p, unsupported(-1, "", "the line ends before the shard key %s of %s", l.table.column, l.table.name))
+	}
+	v := Value{Kind: ValueBytes, Bytes: p.Key}
+	if p.Key == nil {
 		v.Kind = ValueNull
 	}
 	b, why := l.table.place(nil, literal{kind: kParam}, false, func(int) Value { return v })
 	if why != nil {
-		why.do = "correct the line in the file"
-		return 0, why.refusal(-1)
+		return 0, l.refuse(p, why)
 	}
 	return b, nil
+}
+
+// refuse says where in the file the reason is.
+func (l *Load) refuse(p Piece, why *reason) *Refusal {
+	why.text = fmt.Sprintf("line %d of the file, field %d: %s", p.Line, l.KeyColumn+1, why.text)
+	why.do = "nothing was loaded; correct the file"
+	return why.refusal(-1)
+}
+
+// separators are those of the five clauses, some of them empty.
+func (l *Load) separators() [][]byte {
+	return [][]byte{l.FieldsTerminated, l.Enclosed, l.Escaped, l.LinesStarting, l.LinesTerminated}
+}
+
+// maxSeparator is how long one of them may be, in bytes: there must be letters and digits that are in none of them.
+const maxSeparator = 16
+
+// ReadsAs says why a file in this character set, named as by the server, cannot be cut. The only error is *Refusal.
+func (l *Load) ReadsAs(charset string) error {
+	if checkCharset(charset, -1) == nil {
+		return nil
+	}
+	return unsupported(-1, "write CHARACTER SET utf8mb4, or that of the file", "LOAD DATA into the sharded table %s would read the file in the character set %s, which is not supported", l.table.name, charset).refusal(-1)
 }
 
 // load reads LOAD DATA LOCAL INFILE, strictly: its clauses in their order and nothing else. It works on the client's text,
@@ -59,6 +93,7 @@ func (st *stmt) load() (*Plan, *reason) {
 	if i += 2; i >= len(st.toks) || st.toks[i].kind != kString {
 		return nil, st.wrong(i)
 	}
+	file := unescape([]byte(st.text[st.toks[i].start:st.toks[i].end]), st.mode)
 	if i++; st.word(i) == "REPLACE" || st.word(i) == "IGNORE" {
 		i++
 	}
@@ -77,19 +112,23 @@ func (st *stmt) load() (*Plan, *reason) {
 		return nil, unsupported(o.at, "run it on the backend itself", "writing to system schemas is not supported")
 	}
 	l := &loading{stmt: st, i: i, table: p.table, Load: Load{
-		table: p.table, FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,
+		table: p.table, File: string(file), FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,
 	}}
 	l.clauses()
 	if l.why != nil {
 		return nil, l.why
 	}
 	f.write, f.program, f.schemas[schema] = true, l.program, true
-	if l.assigns {
+	carries := f.leaves != PinNone // from line to line, or to the next statement
+	if len(l.Assigns) > 0 {
 		f.keep(PinUserVariable)
 	}
 	if p.table != nil {
-		if f.home >= 0 || f.previous {
+		if f.home >= 0 || f.previous || carries {
 			return nil, unsupported(o.at, "compute it in the client", "LOAD DATA into the sharded table %s needs %s", p.table.name, sessionState)
+		}
+		for _, name := range l.Assigns {
+			delete(f.variables, name) // each line gives it a value before it is read
 		}
 		return l.spread(f.plan(), o.at)
 	}
@@ -115,6 +154,8 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	switch {
 	case l.KeyColumn < 0:
 		return nil, unsupported(at, "name the columns in the order of the file, with "+t.column, "LOAD DATA does not say which field is %s, the shard key of %s", t.column, t.name)
+	case len(l.FieldsTerminated) > 0 && bytes.Equal(l.FieldsTerminated, l.LinesTerminated):
+		return nil, unsupported(at, "let lines end in another way than fields", "LOAD DATA without line ends into the sharded table %s is not supported", t.name)
 	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
 		return nil, unsupported(at, "separate fields and lines", "LOAD DATA of fixed lengths into the sharded table %s is not supported", t.name)
 	case len(l.Enclosed) > 1 || len(l.Escaped) > 1:
@@ -122,6 +163,13 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	case l.mode&NoBackslashEscapes != 0 && !l.escapes:
 		return nil, unsupported(at, "write FIELDS ESCAPED BY", "LOAD DATA into the sharded table %s with sql_mode NO_BACKSLASH_ESCAPES must say how the file is escaped", t.name)
 	}
+	for _, s := range l.separators() {
+		if len(s) > maxSeparator || slices.ContainsFunc(s, func(c byte) bool { return c >= 0x80 }) {
+			return nil, unsupported(at, "use a few ASCII characters", "a separator in LOAD DATA into the sharded table %s is longer than %d bytes or not ASCII, which is not supported", t.name, maxSeparator)
+		}
+	}
+	slices.Sort(l.Assigns)
+	l.Assigns = slices.Compact(l.Assigns)
 	p.Local, p.Load, p.Merge = true, &l.Load, MergeOK
 	backends := slices.Clone(t.backends)
 	slices.Sort(backends)
@@ -141,7 +189,6 @@ type loading struct {
 	i       int    // next token
 	table   *table // sharded, or nil
 	escapes bool   // ESCAPED BY was there
-	assigns bool   // a field goes to a user variable
 	program bool   // a function that is not built in is called
 	why     *reason
 }
@@ -175,6 +222,7 @@ func (l *loading) clauses() {
 			if why := checkCharset(name, l.at(l.i)); why != nil {
 				l.refuse(why)
 			}
+			l.Charset = true
 		}
 		l.i++
 	}
@@ -261,10 +309,11 @@ func (l *loading) separator() []byte {
 // columns reads (column or @variable, ...).
 func (l *loading) columns() {
 	for n := 0; ; n++ {
+		l.Columns = n + 1
 		l.i++ // bracket or comma
 		switch {
 		case l.i < len(l.toks) && l.toks[l.i].kind == kUserVar:
-			l.assigns = true
+			l.Assigns = append(l.Assigns, l.variableName(l.i))
 		case l.i < len(l.toks) && l.toks[l.i].name != "":
 			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.column) {
 				if l.KeyColumn >= 0 {
@@ -273,6 +322,7 @@ func (l *loading) columns() {
 				l.KeyColumn = n
 			}
 		case n == 0 && l.op(l.i, ")"):
+			l.Columns = 0
 			l.i++
 			return
 		default:
