@@ -8,19 +8,48 @@ import "fmt"
 // Source: MySQL page_protocol_com_query_response_local_infile_request, MariaDB KB "LOCAL INFILE packet".
 
 // RequestFile asks the client for a file and flushes. The client must have LocalFiles among its capabilities. Next comes
-// ReadFileChunk up to the end, and then the answer to the statement.
-func (c *Conn) RequestFile(name string) error {
+// File.Next up to the end, and then the answer to the statement.
+func (c *Conn) RequestFile(name string) (File, error) {
 	c.scratch = append(append(c.scratch[:0], headerInfile), name...)
-	return c.send(c.scratch)
+	return File{conn: c}, c.send(c.scratch)
 }
 
-// ReadFileChunk returns the next bytes of the file that RequestFile asked for: none at its end. They are valid until the
-// next read.
-func (c *Conn) ReadFileChunk() ([]byte, error) {
+// File is a file that the client sends. Where its packets begin and end has no meaning, so they are not put together: it takes no
+// more memory than the connection's read buffer.
+type File struct {
+	conn      *Conn
+	left      int  // bytes of the current chunk that have not been returned
+	continued bool // the next chunk continues the current packet
+	done      bool // the empty packet was read
+}
+
+// Next returns the bytes that come next, as many as have arrived: none at the end. They are valid until the next read. After an
+// error the connection must be closed.
+func (f *File) Next() ([]byte, error) {
+	c := f.conn
 	c.hurry(true)
 	defer c.hurry(false)
-	p, err := c.ReadPacket()
-	return p, unexpected(err)
+	for f.left == 0 {
+		if f.done {
+			return nil, nil
+		}
+		n, err := c.readHeader()
+		if err != nil {
+			return nil, unexpected(err)
+		}
+		f.done = n == 0 && !f.continued
+		f.continued = n == maxChunk
+		f.left = n
+	}
+	if c.r == c.w {
+		if err := c.fill(); err != nil {
+			return nil, fmt.Errorf("read file: %w", unexpected(err))
+		}
+	}
+	p := c.rbuf[c.r:min(c.w, c.r+f.left)]
+	c.r += len(p)
+	f.left -= len(p)
+	return p, nil
 }
 
 // ReadFileRequest reads the server's request for a file, to be answered with WriteFileChunk, and returns the file's name.
@@ -39,12 +68,22 @@ func (c *Conn) ReadFileRequest() (string, error) {
 }
 
 // WriteFileChunk sends the next bytes of a file that the server asked for. None mean its end; only then everything is
-// flushed, and the server's answer follows.
+// flushed, and the server's answer follows. A server that fails reads the file to its end before it says so.
 func (c *Conn) WriteFileChunk(p []byte) error {
 	if len(p) == 0 {
 		return c.send(nil)
 	}
 	return c.WritePacket(p)
+}
+
+// Await waits until the server has said something and leaves that unread. An answer that comes before the end of the file is a
+// server's last word: it reads no more. Another goroutine may write meanwhile, so the connection must not be a compressed one,
+// which counts both directions together.
+func (c *Conn) Await() error {
+	if c.Buffered() {
+		return nil
+	}
+	return unexpected(c.fill())
 }
 
 // refuseFile answers a LOCAL INFILE request with an empty file. The server's final answer follows.

@@ -137,13 +137,12 @@ func TestFileChunks(t *testing.T) {
 		}
 		sent <- err
 	}()
-	if err := front.RequestFile("/tmp/f"); err != nil {
+	f, err := front.RequestFile("/tmp/f")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range append(file, nil) {
-		if p, err := front.ReadFileChunk(); err != nil || !bytes.Equal(p, want) {
-			t.Errorf("%d bytes, want %d, %v", len(p), len(want), err)
-		}
+	if p, err := readFile(&f); err != nil || !bytes.Equal(p, bytes.Join(file, nil)) {
+		t.Errorf("%d bytes, %v", len(p), err)
 	}
 	if err := <-sent; err != nil {
 		t.Error(err)
@@ -161,6 +160,128 @@ func TestFileChunks(t *testing.T) {
 			t.Errorf("%q: %v", c.in, err)
 		}
 	}
+}
+
+// readFile reads a file to its end.
+func readFile(f *File) (all []byte, err error) {
+	for {
+		p, err := f.Next()
+		if err != nil || len(p) == 0 {
+			return all, err
+		}
+		all = append(all, p...)
+	}
+}
+
+// TestFileLost: a client that goes away within its file, or sends something else, is an error.
+func TestFileLost(t *testing.T) {
+	whole := pack(1, []byte("line\n"), []byte("line\n"), nil)
+	for n := range len(whole) {
+		for _, cuts := range [][]byte{nil, {1}} {
+			f := File{conn: NewConn(&cutConn{in: bytes.Clone(whole[:n]), cuts: cuts}, 0)}
+			f.conn.seq = 1
+			if p, err := readFile(&f); !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix([]byte("line\nline\n"), p) {
+				t.Errorf("cut at %d: %q, %v", n, p, err)
+			}
+		}
+	}
+	f := File{conn: NewConn(&cutConn{in: pack(7, []byte("x"))}, 0)}
+	if _, err := f.Next(); !errors.Is(err, ErrSequence) {
+		t.Errorf("out of order: %v", err)
+	}
+}
+
+// TestFileMemory: packets as large as they get do not leave the read buffer, and cost no allocation.
+func TestFileMemory(t *testing.T) {
+	in := pack(1, bytes.Repeat([]byte("x"), maxChunk), bytes.Repeat([]byte("y"), 60_000), nil)
+	source := &cutConn{}
+	conn := NewConn(source, 0)
+	once := func() {
+		source.in, conn.seq = in, 1
+		f, n := File{conn: conn}, 0
+		for {
+			p, err := f.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n += len(p); len(p) == 0 {
+				break
+			}
+		}
+		if n != maxChunk+60_000 {
+			t.Fatalf("%d bytes", n)
+		}
+	}
+	once() // the buffer grows
+	if n := testing.AllocsPerRun(3, once); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if len(conn.rbuf) > maxReadBuffer || cap(conn.big) > 0 {
+		t.Errorf("buffers of %d and %d bytes remain", len(conn.rbuf), cap(conn.big))
+	}
+}
+
+// TestAwait: an answer is noticed while the file is still being sent, and is there to be read afterwards.
+func TestAwait(t *testing.T) {
+	a, b := tcpPair(t)
+	front, back := NewConn(a, 0), NewConn(b, 0)
+	front.caps, back.caps = testCaps, testCaps
+	answered := make(chan error, 1)
+	go func() { answered <- back.Await() }()
+	for range 3 {
+		if err := back.WriteFileChunk(bytes.Repeat([]byte("x"), 20_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-answered:
+		t.Fatalf("nothing was said: %v", err)
+	default:
+	}
+	front.seq = 3
+	if err := front.WriteErr(&Error{1317, "70100", "interrupted"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Await(); err != nil {
+		t.Errorf("it is there already: %v", err)
+	}
+	var said *Error
+	if _, err := back.ReadResult(100); !errors.As(err, &said) || said.Errno != 1317 {
+		t.Errorf("%v", err)
+	}
+	front.Close()
+	if err := back.Await(); err == nil {
+		t.Error("the server is gone")
+	}
+}
+
+// FuzzFile compares a file as it is read with the plainest way to put a client's packets together.
+func FuzzFile(f *testing.F) {
+	f.Add([]byte{3}, pack(250, []byte("line\n"), bytes.Repeat([]byte("x"), 300), nil))
+	f.Add([]byte{}, pack(250, nil))
+	f.Add([]byte{0}, append(pack(250, []byte("cut"))[:5], 9))
+	f.Fuzz(func(t *testing.T, cuts, in []byte) {
+		var want []byte
+		ok, continued, seq := false, false, byte(250)
+		for rest := in; len(rest) >= headerSize && rest[3] == seq; seq++ {
+			n := min(len(rest), headerSize+chunkLength(rest))
+			want = append(want, rest[headerSize:n]...)
+			if ok = chunkLength(rest) == 0 && !continued; ok {
+				break
+			}
+			continued = chunkLength(rest) == maxChunk
+			rest = rest[n:]
+		}
+		file := File{conn: NewConn(&cutConn{in: bytes.Clone(in), cuts: cuts}, 0)}
+		file.conn.seq = 250
+		got, err := readFile(&file)
+		if (err == nil) != ok || !bytes.Equal(got, want) {
+			t.Fatalf("got %x, %v, want %x, success: %v", got, err, want, ok)
+		}
+	})
 }
 
 // TestUploadAllocations: in steady state a file costs no allocation.
