@@ -35,7 +35,15 @@ func TestQuestionsAboutThePast(t *testing.T) {
 			}
 		}
 		want("nothing was inserted yet", "SELECT LAST_INSERT_ID(), @@last_insert_id, @@identity", "0,0,0")
-		a.exec("INSERT INTO single (id, v) VALUES (1000, 1)")
+		b.exec("INSERT INTO single (v) VALUES (1)")
+		theirs := b.rows("SELECT MAX(id) FROM single")
+		b.exec("DELETE FROM single")
+		for _, id := range []string{theirs, "1000"} { // one that the connection knows from the other client
+			a.exec("INSERT INTO single (id, v) VALUES (" + id + ", 1)")
+			if got := a.rows("SELECT LAST_INSERT_ID()"); got != "0" {
+				t.Errorf("after an INSERT with the id %s: LAST_INSERT_ID() is %s", id, got)
+			}
+		}
 		want("an id of the client's own", "SELECT LAST_INSERT_ID()", "0")
 		a.exec("INSERT INTO single (v) VALUES (99)")
 		mine := a.rows("SELECT id FROM single WHERE v = 99")
@@ -241,7 +249,7 @@ func TestLockTablesElsewhere(t *testing.T) {
 	a, b := s.conn(), s.conn()
 	admin(t, s.servers[1], "CREATE TABLE "+s.schema+".there (n INT)")
 	a.exec("LOCK TABLES single WRITE", "INSERT INTO single (v) VALUES (1)", "LOCK TABLES there WRITE", "INSERT INTO there VALUES (1)")
-	b.exec("INSERT INTO single (v) VALUES (2)") // waits for ever if the first lock is still there
+	b.exec("SET lock_wait_timeout = 1", "INSERT INTO single (v) VALUES (2)")
 	a.exec("SET autocommit = 0")
 	a.fails(1235, "INSERT INTO there VALUES (2)")
 	a.exec("UNLOCK TABLES", "INSERT INTO there VALUES (3)", "ROLLBACK", "SET autocommit = 1")
