@@ -1,13 +1,19 @@
 package integration
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/proxytest"
+	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/tests/servers/servertest"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
@@ -142,4 +148,54 @@ func (s *stack) runs(server, n int, text string) {
 	s.t.Helper()
 	q := fmt.Sprintf("SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'SCHEMA' AND info LIKE '%%%s%%' AND id <> CONNECTION_ID()", text)
 	waitFor(s.t, fmt.Sprintf("%d statements with %s run on server %d", n, text, server), func() bool { return s.on(server, q) == fmt.Sprint(n) })
+}
+
+// startProxy runs the program itself in front of a server, with a schema of the test's, and a client of it.
+func startProxy(t *testing.T, server *servers.Server) (*proxytest.Proxy, *raw) {
+	t.Helper()
+	schema := servertest.Database(t, server)
+	p := proxytest.Run(t, proxytest.Options{
+		Backends: []proxytest.Backend{proxytest.On("one", server)},
+		Schemas:  []config.Schema{{Name: schema, Backend: "one"}},
+	})
+	c, g, err := (&wire.Dialer{Addr: p.Addr, User: proxytest.User, Password: proxytest.Password, Schema: schema, Timeout: 20 * time.Second}).Dial(t.Context())
+	check(t, err)
+	t.Cleanup(func() { c.Close() })
+	return p, &raw{t, c, g.ConnID}
+}
+
+// changeUser sends COM_CHANGE_USER and proves the password, as a client of an account with a plain password does.
+func (c *raw) changeUser(user, password, schema string) error {
+	arg := append([]byte(user), 0, 0) // no proof yet
+	arg = append(append(arg, schema...), 0)
+	arg = append(arg, 45, 0)
+	arg = append(append(arg, "caching_sha2_password"...), 0)
+	if err := c.SendCommand(wire.ComChangeUser, arg); err != nil {
+		return err
+	}
+	p, err := c.ReadPacket()
+	if err != nil {
+		return err
+	}
+	_, salt, ok := bytes.Cut(p[1:], []byte{0})
+	if p[0] != 0xfe || !ok {
+		return fmt.Errorf("asked with %q", p)
+	}
+	proof := sha256.Sum256([]byte(password))
+	stored := sha256.Sum256(proof[:])
+	for i, b := range sha256.Sum256(append(stored[:], salt[:20]...)) {
+		proof[i] ^= b
+	}
+	if err := errors.Join(c.WritePacket(proof[:]), c.Flush()); err != nil {
+		return err
+	}
+	if p, err = c.ReadPacket(); err != nil {
+		return err
+	}
+	if p[0] == 0xff {
+		said, err := wire.ParseErr(p, c.Caps())
+		return errors.Join(said, err)
+	}
+	_, err = c.answer() // the proof was right; now comes the OK, or what else is in the way
+	return err
 }

@@ -31,6 +31,7 @@ type stack struct {
 	addr        string
 	servers     []*servers.Server
 	backends    []*backend.Backend
+	proxy       *proxy.Server
 	coordinator *xa.Coordinator
 	log         *syncBuffer
 }
@@ -160,7 +161,7 @@ func (s *stack) start(cfg *config.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = ln.Addr().String()
+	s.addr, s.proxy = ln.Addr().String(), server
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { janitor.Run(ctx) })
