@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -14,6 +15,7 @@ import (
 // connection that executes it prepares it for itself.
 type prepared struct {
 	text   string
+	shown  []byte // the beginning of text
 	sent   string // text with values of the session's own in it, as the servers get it
 	schema string // that was current when it was prepared: its tables are looked up there for ever
 	mode   router.Mode
@@ -44,7 +46,7 @@ func (s *session) prepare(sql []byte) error {
 	if s.full() {
 		return s.fail(tooManyStatements)
 	}
-	p := &prepared{text: string(sql), schema: s.state.Schema, mode: s.mode}
+	p := &prepared{text: string(sql), shown: slices.Clone(sql[:min(len(sql), shownText)]), schema: s.state.Schema, mode: s.mode}
 	if err := s.routed(p); err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -171,6 +173,7 @@ func (s *session) execute(arg []byte) error {
 	if err != nil {
 		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
 	}
+	s.work.runs(p.shown)
 	if err := s.routed(p); err != nil {
 		return s.fail(clientError(err, false))
 	}

@@ -15,14 +15,10 @@ import (
 // the session holds: the backends where its statement runs, and why it keeps connections.
 //
 // Source: MySQL manual, "SHOW PROCESSLIST Statement".
-func (s *session) processes(p *router.Plan, r *request) error {
-	info := string(r.sql)
-	const shown = 100 // characters, without FULL
-	width := uint32(shown)
+func (s *session) processes(p *router.Plan) error {
+	shown, width := 100, uint32(100) // characters
 	if p.Full {
-		width = 1<<32/3 - 1
-	} else if len(info) > shown {
-		info = info[:shown]
+		shown, width = shownText, 1<<32/3-1
 	}
 	style := s.srv.style
 	columns := []wire.Column{
@@ -40,12 +36,9 @@ func (s *session) processes(p *router.Plan, r *request) error {
 	var rows [][][]byte
 	now := time.Now()
 	for _, one := range all {
-		row, ok := one.process(s.user, now)
+		row, ok := one.process(s.user, now, shown)
 		if !ok {
 			continue
-		}
-		if one == s {
-			row[7] = []byte(info)
 		}
 		if style.mariadb {
 			row = append(row, []byte("0.000"))
@@ -56,8 +49,8 @@ func (s *session) processes(p *router.Plan, r *request) error {
 	return s.conn.WriteTextResult(columns, rows, s.status())
 }
 
-// process is the session's row, unless it is another user's. Any goroutine may ask.
-func (s *session) process(of *user, now time.Time) (row [][]byte, ok bool) {
+// process is the session's row with so much of its statement, unless it is another user's. Any goroutine may ask.
+func (s *session) process(of *user, now time.Time, shown int) (row [][]byte, ok bool) {
 	w := &s.work
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,6 +69,9 @@ func (s *session) process(of *user, now time.Time) (row [][]byte, ok bool) {
 	row = [][]byte{
 		strconv.AppendUint(nil, uint64(s.id), 10), []byte(w.name), []byte(s.net.RemoteAddr().String()), nil, []byte(command),
 		strconv.AppendInt(nil, int64(max(now.Sub(since), 0)/time.Second), 10), []byte(strings.Join(state, ", ")), nil,
+	}
+	if command == "Query" {
+		row[7] = slices.Clone(w.text[:min(len(w.text), shown)])
 	}
 	if w.schema != "" {
 		row[3] = []byte(w.schema)

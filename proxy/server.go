@@ -129,10 +129,14 @@ func (s *Server) Account(name string) (*wire.Account, bool) {
 
 // Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
 func (s *Server) Serve(ln net.Listener) error {
-	defer s.running.Wait()
 	watching, stop := context.WithCancel(background)
-	defer stop()
-	s.running.Go(func() { s.watch(watching) })
+	var watcher sync.WaitGroup
+	watcher.Go(func() { s.watch(watching) })
+	defer func() {
+		s.running.Wait() // the last statements are watched, too
+		stop()
+		watcher.Wait()
+	}()
 	pause := time.Duration(0)
 	for {
 		nc, err := ln.Accept()

@@ -12,6 +12,7 @@ import (
 
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
 func (s *session) statement(attrs, sql []byte) error {
+	s.work.runs(sql)
 	plan, err := s.router.Plan(sql, s.state.Schema, s.mode)
 	if err == nil && plan.Own {
 		var e *wire.Error
@@ -75,7 +76,7 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 	case router.Diagnostics:
 		return s.diagnostics(plan, r)
 	case router.Processes:
-		return s.processes(plan, r)
+		return s.processes(plan)
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:

@@ -20,6 +20,7 @@ type work struct {
 	schema string     // the current one
 	pins   []string   // why the session keeps connections
 	since  time.Time  // when the statement began; zero between statements
+	text   []byte     // the beginning of the statement
 	slept  time.Time  // when the last statement ended
 	conns  []*backend.Conn
 
@@ -91,6 +92,16 @@ func (w *work) drop() {
 	w.settle()
 	clear(w.conns)
 	w.conns = w.conns[:0]
+	w.mu.Unlock()
+}
+
+// shownText is how much of a statement SHOW FULL PROCESSLIST shows, in bytes.
+const shownText = 1 << 10
+
+// runs notes the text of the statement.
+func (w *work) runs(text []byte) {
+	w.mu.Lock()
+	w.text = append(w.text[:0], text[:min(len(text), shownText)]...)
 	w.mu.Unlock()
 }
 

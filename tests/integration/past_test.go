@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xaproxy/xaproxy/config"
 )
@@ -164,8 +166,27 @@ func TestProcessList(t *testing.T) {
 	if !strings.Contains(all, "SHOW FULL PROCESSLIST") {
 		t.Errorf("the session itself is not shown: %s", all)
 	}
+	slow := s.conn()
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, err := slow.ExecContext(ctx, "SELECT SLEEP(60), ?", 5)
+		done <- err
+	}()
+	waitFor(t, "the statement of another session is shown", func() bool {
+		return strings.Contains(b.rows("SHOW PROCESSLIST"), ",Query,0,on b0,SELECT SLEEP(60), ")
+	})
 	b.exec("KILL " + id)
 	waitFor(t, "the killed session is gone", func() bool { return !strings.Contains(b.rows("SHOW PROCESSLIST"), id+",u,") })
+
+	cancel()
+	<-done
+	// The proxy stops now, and does not wait for a statement whose client has gone.
+	begun := time.Now()
+	s.stop()
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("it took %s to stop", took)
+	}
 }
 
 // TestStatementsByName prepares within SQL.

@@ -34,6 +34,7 @@ type stack struct {
 	proxy       *proxy.Server
 	coordinator *xa.Coordinator
 	log         *syncBuffer
+	stop        func() // ends the proxy, as SIGTERM does; it is called at the end of the test in any case
 }
 
 // newStack serves one schema: table "accounts" sharded by id over the servers, everything else on the first one. The
@@ -170,11 +171,14 @@ func (s *stack) start(cfg *config.Config) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		_ = ln.Close() // Serve reports what matters
 		server.Close()
 		cancel()
 		running.Wait()
+	})
+	t.Cleanup(func() {
+		s.stop()
 		s.coordinator.Close()
 		for i, b := range s.backends {
 			b.Close()
