@@ -179,7 +179,7 @@ func (s *session) execute(arg []byte) error {
 	}
 	s.binding.long = p.long
 	s.request = request{text: p.sent, schema: p.schema, bound: &s.binding}
-	defer s.forget()
+	defer s.executed()
 	r, x := &s.request, &s.binding.execute
 	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
 		return s.fail(wrongArguments("mysqld_stmt_execute"))
@@ -201,6 +201,12 @@ func (s *session) execute(arg []byte) error {
 		p.cursor, s.cursor = s.cursor, nil
 	}
 	return err
+}
+
+// executed drops what the present request holds of the client's packet, which may be large.
+func (s *session) executed() {
+	s.binding.execute.Forget()
+	s.request, s.binding = request{}, binding{execute: s.binding.execute}
 }
 
 func (p *prepared) isLong(i int) bool {

@@ -28,12 +28,6 @@ type binding struct {
 	id      uint32         // the server's statement, once it was sent
 }
 
-// forget drops what the present request holds of the client's packet, which may be large.
-func (s *session) forget() {
-	s.binding.execute.Forget()
-	s.request, s.binding = request{}, binding{execute: s.binding.execute}
-}
-
 // refusedError is a server's refusal to prepare a statement: the statement has failed, and nothing else.
 type refusedError struct{ said *wire.Error }
 

@@ -1,14 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
-	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // script is the server at the far end of a benchmark: it answers with the same bytes again and again, and allocates nothing
@@ -17,9 +17,9 @@ type script struct {
 	addr      *net.TCPAddr
 	server    wire.Server
 	running   sync.WaitGroup
-	query     []byte // packets that answer a COM_QUERY
-	prepare   []byte // ... a COM_STMT_PREPARE, after its text was seen
-	execution []byte // ... a COM_STMT_EXECUTE
+	query     [][]byte // payloads that answer a COM_QUERY
+	prepare   [][]byte // ... a COM_STMT_PREPARE
+	execution [][]byte // ... a COM_STMT_EXECUTE
 }
 
 // scriptCaps are the capabilities that the answers are written for.
@@ -73,27 +73,33 @@ func (s *script) serve(tb testing.TB, nc net.Conn) {
 		}
 		answer := s.query
 		switch command {
+		case wire.ComStmtSendLongData, wire.ComStmtClose: // have no answer
+			continue
 		case wire.ComStmtPrepare:
 			answer = s.prepare
 		case wire.ComStmtExecute:
 			answer = s.execution
 		case wire.ComQuery:
-			if name, ok := aboutNames(arg); ok {
-				answer = name
+			switch {
+			case bytes.HasPrefix(arg, []byte("SELECT @@character_set_client")): // the proxy's question on a new connection
+				answer = rowsOf([]string{"a", "b"}, wire.AppendTextRow(nil, [][]byte{[]byte("utf8mb4"), []byte("utf8mb4_general_ci")}))
+			case bytes.HasPrefix(arg, []byte("XA START")) && bytes.IndexByte(arg, ';') < 0: // before an execution
+				answer = [][]byte{okOf(0)}
+			case bytes.HasPrefix(arg, []byte("XA START")): // the statement follows in the same packet
+				answer = append([][]byte{okOf(wire.StatusMoreResults)}, s.query...)
+			case bytes.HasPrefix(arg, []byte("XA END")): // and XA ROLLBACK
+				answer = [][]byte{okOf(wire.StatusMoreResults), okOf(0)}
 			}
 		}
-		if _, err := c.NetConn().Write(answer); err != nil {
+		for _, p := range answer {
+			if c.WritePacket(p) != nil {
+				return
+			}
+		}
+		if c.Flush() != nil {
 			return
 		}
 	}
-}
-
-// aboutNames answers the question that the proxy asks on a new connection, and XA START, which goes before a statement.
-func aboutNames(sql []byte) (answer []byte, ok bool) {
-	if strings.HasPrefix(string(sql[:min(len(sql), 24)]), "SELECT @@character_set_c") {
-		return packets(rowsOf([]string{"a", "b"}, wire.AppendTextRow(nil, [][]byte{[]byte("utf8mb4"), []byte("utf8mb4_general_ci")}))...), true
-	}
-	return nil, false
 }
 
 // rowsOf returns the payloads of a result set.
@@ -106,29 +112,13 @@ func rowsOf(columns []string, rows ...[]byte) [][]byte {
 	return append(all, wire.OK{Header: 0xFE, Status: wire.StatusAutocommit}.Append(nil, scriptCaps))
 }
 
-// packets frames payloads that answer one command.
-func packets(payloads ...[]byte) []byte {
-	var all recorder
-	c := wire.NewConn(&all, 0)
-	c.SetSeq(1)
-	for _, p := range payloads {
-		if err := c.WritePacket(p); err != nil {
-			panic(fmt.Sprintf("a recorder cannot fail: %v", err))
-		}
-	}
-	if err := c.Flush(); err != nil {
-		panic(fmt.Sprintf("a recorder cannot fail: %v", err))
-	}
-	return all.bytes
+// okOf returns the payload of an OK.
+func okOf(status wire.Status) []byte {
+	return wire.OK{Status: status | wire.StatusAutocommit}.Append(nil, scriptCaps)
 }
 
-// recorder keeps what is written.
-type recorder struct {
-	net.Conn
-	bytes []byte
-}
+// scriptLog is a decision log for transactions that are never committed.
+type scriptLog struct{ xa.Log }
 
-func (r *recorder) Write(p []byte) (int, error) {
-	r.bytes = append(r.bytes, p...)
-	return len(p), nil
-}
+func (scriptLog) Coord() string { return "bench" }
+func (scriptLog) Epoch() uint32 { return 1 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,15 +21,38 @@ import (
 // workload is a client of the proxy with a statement that it repeats: the whole way is measured, the client's bytes in, the
 // plan, a connection of the pool, the server's bytes out, its answer back, each over TCP.
 type workload struct {
-	name string
-	once func(*benchClient) error
+	name  string
+	first string // sent before, unless empty
+	once  func(*benchClient) error
 }
 
 var workloads = []workload{
-	{"text", (*benchClient).text},
-	{"text-sharded", (*benchClient).textSharded},
-	{"execute", (*benchClient).execute},
-	{"execute-sharded", (*benchClient).executeSharded},
+	{"text", "", (*benchClient).text},
+	{"text-sharded", "", (*benchClient).textSharded},
+	{"text-in-transaction", "BEGIN", (*benchClient).text},
+	{"execute", "", (*benchClient).execute},
+	{"execute-sharded", "", (*benchClient).executeSharded},
+	{"execute-in-transaction", "BEGIN", (*benchClient).execute},
+}
+
+// start returns a client that has repeated its statement often enough for everything to be where it stays.
+func (w *workload) start(tb testing.TB) *benchClient {
+	tb.Helper()
+	c := startBench(tb)
+	if w.first != "" {
+		if err := c.conn.SendCommand(wire.ComQuery, []byte(w.first)); err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := c.conn.ReadResult(1 << 10); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for range 100 {
+		if err := w.once(c); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return c
 }
 
 // benchClient has all that its statements need, so that it allocates nothing either.
@@ -40,17 +64,17 @@ type benchClient struct {
 	key            uint32 // another one for each statement
 }
 
-// startBench starts a proxy in front of a scripted server, and a client that has prepared its statements. Each answer is a row of
-// two columns, the second so wide.
-func startBench(tb testing.TB, width int) *benchClient {
+// startBench starts a proxy in front of a scripted server, and a client that has prepared its statements. Each answer is
+// a row of two columns.
+func startBench(tb testing.TB) *benchClient {
 	tb.Helper()
-	row := wire.AppendTextRow(nil, [][]byte{[]byte("12345"), bytes.Repeat([]byte("x"), width)})
+	row := wire.AppendTextRow(nil, [][]byte{[]byte("12345"), bytes.Repeat([]byte("x"), 100)})
 	binary := append([]byte{0, 0}, row...) // both are VARCHARs
 	server := &script{
-		query:     packets(rowsOf([]string{"id", "c"}, row)...),
-		execution: packets(rowsOf([]string{"id", "c"}, binary)...),
+		query:     rowsOf([]string{"id", "c"}, row),
+		execution: rowsOf([]string{"id", "c"}, binary),
 		// id 7, no columns, one parameter, no warnings
-		prepare: packets([]byte{0, 7, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, wire.Column{Name: "?", Type: wire.TypeLong}.Append(nil)),
+		prepare: [][]byte{{0, 7, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, wire.Column{Name: "?", Type: wire.TypeLong}.Append(nil)},
 	}
 	server.listen(tb)
 	c, err := config.Parse("bench.toml", fmt.Appendf(nil, `
@@ -85,7 +109,9 @@ backends = ["one"]
 		tb.Fatal(err)
 	}
 	b.Ready(backend.Facts{Version: "8.4.0"})
-	proxy, err := New(Options{Config: c, Backends: []*backend.Backend{b}, Coordinator: xa.NewCoordinator(xa.Options{}), Logger: zerolog.Nop()})
+	proxy, err := New(Options{Config: c, Backends: []*backend.Backend{b}, Coordinator: xa.NewCoordinator(xa.Options{
+		Log: scriptLog{}, PrepareTimeout: time.Second, CommitWait: time.Second, Logger: zerolog.Nop(), Orphaned: func(string) {},
+	}), Logger: zerolog.Nop()})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -176,12 +202,7 @@ func (c *benchClient) answer() error {
 func BenchmarkSession(b *testing.B) {
 	for _, w := range workloads {
 		b.Run(w.name, func(b *testing.B) {
-			c := startBench(b, 100)
-			for range 100 {
-				if err := w.once(c); err != nil {
-					b.Fatal(err)
-				}
-			}
+			c := w.start(b)
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := w.once(c); err != nil {

@@ -25,8 +25,9 @@ func (s *session) statement(attrs, sql []byte) error {
 		return s.fail(clientError(err, false))
 	}
 	s.request = request{sql: sql, attrs: attrs}
-	defer s.forget()
-	return s.carryOut(plan, &s.request)
+	err = s.carryOut(plan, &s.request)
+	s.request = request{} // an idle session must not keep the client's packet, which may be large
+	return err
 }
 
 // forbidden says why the user may not run a statement.
