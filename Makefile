@@ -43,10 +43,11 @@ lint: ## gofumpt, vet, staticcheck
 	$(TOOLS)/staticcheck ./...
 	$(GO) mod tidy -diff
 
-bench: ## CPU of the proxy against haproxy and a direct connection, and allocations per query
+BENCH ?=
+bench: ## CPU and memory of the proxy beside haproxy and a direct connection, allocations per statement (BENCH=--quick: 90 s)
 	tests/setup.sh bench
-	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./xa ./decision
-	$(GO) run ./tests/bench
+	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./proxy ./xa ./decision
+	$(GO) run ./tests/bench $(BENCH)
 
 CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10m" for longer)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -19,14 +20,17 @@ const (
 	mb = 1 << 20
 )
 
+// quickRounds is how many rounds --quick does at most.
+const quickRounds = 5
+
 // options are the flags.
 type options struct {
 	length      time.Duration // of one measurement
 	connections int
 	rounds      int
-	stream      int // MB
-	big         int // MB
-	idle        int // clients
+	stream      int    // MB
+	big         int    // MB
+	idle        int    // clients
 	only        string // part of the names of what is measured
 	program     string // xaproxy; "" builds this checkout's
 	against     map[string]string
@@ -35,38 +39,39 @@ type options struct {
 
 // parse reads the flags.
 func parse(args []string) (o options, err error) {
+	o.against = make(map[string]string)
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	quick := flags.Bool("quick", false, "fewer and shorter rounds: less than 90 s in all")
-	seconds := flags.Float64("seconds", 2, "length of one measurement")
-	flags.IntVar(&o.rounds, "rounds", 9, "rounds over all paths")
+	quick := flags.Bool("quick", false, "few rounds: less than 90 s in all")
+	flags.DurationVar(&o.length, "length", 500*time.Millisecond, "of one measurement; many short rounds are better than few long ones")
+	flags.IntVar(&o.rounds, "rounds", 25, "rounds over all paths")
 	flags.IntVar(&o.connections, "connections", 16, "client connections")
 	flags.IntVar(&o.stream, "stream", 200, "MB of the streamed result, 0 for none")
 	flags.IntVar(&o.big, "big", 17, "MB of the long literal, 0 for none")
 	flags.IntVar(&o.idle, "idle", 5000, "idle clients, 0 for none")
 	flags.StringVar(&o.only, "only", "", "measure only what has this in its name, such as prepared, idle or TLS")
-	flags.StringVar(&o.program, "program", "", "the xaproxy to measure, instead of this checkout's")
+	flags.Func("program", "the xaproxy to measure, instead of this checkout's", func(s string) (err error) {
+		o.program, err = filepath.Abs(s)
+		return err
+	})
 	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
 	flags.Func("against", "NAME=PROGRAM, another xaproxy to take part; may be repeated", func(s string) error {
 		name, program, ok := strings.Cut(s, "=")
-		if !ok {
-			return errors.New("want NAME=PROGRAM")
+		if !ok || name == "xaproxy" {
+			return errors.New("want NAME=PROGRAM, NAME not being xaproxy")
 		}
-		if o.against == nil {
-			o.against = make(map[string]string)
-		}
+		program, err := filepath.Abs(program)
 		o.against[name] = program
-		return nil
+		return err
 	})
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if *quick {
-		*seconds, o.rounds = 1, 3
+		o.rounds = min(o.rounds, quickRounds)
 	}
-	o.length = time.Duration(*seconds * float64(time.Second))
 	if flags.NArg() > 0 || o.length <= 0 || o.connections < 1 || o.rounds < 1 || o.stream < 0 || o.big < 0 || o.idle < 0 {
 		flags.Usage()
-		return o, errors.New("seconds, connections and rounds are positive, sizes are not negative, and there are no further arguments")
+		return o, errors.New("length, connections and rounds are positive, sizes are not negative, and there are no further arguments")
 	}
 	return o, nil
 }

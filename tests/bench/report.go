@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -50,7 +51,14 @@ func newReport(args []string) *report {
 	}
 	r.summary.row("", "median", "smallest", "largest")
 	r.idling.row("", "KB of memory for each client")
-	r.head = append(r.head, "    "+strings.Join(append([]string{"go run ./tests/bench"}, args...), " "))
+	command := "    go run ./tests/bench"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " '\"") {
+			arg = strconv.Quote(arg)
+		}
+		command += " " + arg
+	}
+	r.head = append(r.head, command)
 	return r
 }
 
@@ -76,9 +84,9 @@ func (r *report) load(name string, paths []*path, samples [][]sample) {
 		if i != direct {
 			cells[2] = spread("%.2f", ratios(samples[i], samples[direct], rate))
 			cells[3] = spread("%.1f", each(samples[i], per(func(s sample) float64 { return micros(s.cpu) })))
-			cells[5] = fmt.Sprintf("%.1f", median(each(samples[i], per(func(s sample) float64 { return micros(s.user) }))))
-			cells[6] = fmt.Sprintf("%.1f", median(each(samples[i], per(func(s sample) float64 { return micros(s.system) }))))
-			cells[7] = fmt.Sprintf("%.2f", median(each(samples[i], per(func(s sample) float64 { return s.switches }))))
+			cells[5] = fmt.Sprintf("%.1f", overall(samples[i], func(s sample) float64 { return micros(s.user) }))
+			cells[6] = fmt.Sprintf("%.1f", overall(samples[i], func(s sample) float64 { return micros(s.system) }))
+			cells[7] = fmt.Sprintf("%.2f", overall(samples[i], func(s sample) float64 { return s.switches }))
 			cells[8] = fmt.Sprintf("%.0f", peak(samples[i]))
 		}
 		if i > byHaproxy {
@@ -232,6 +240,15 @@ func rate(s sample) float64 { return s.count / s.took.Seconds() }
 // per divides a figure by the count.
 func per(of func(sample) float64) func(sample) float64 {
 	return func(s sample) float64 { return of(s) / math.Max(s.count, 1) }
+}
+
+// overall is a figure of all rounds together, divided by their count: for one that is counted too coarsely for one round.
+func overall(samples []sample, of func(sample) float64) float64 {
+	sum, count := 0.0, 0.0
+	for _, s := range samples {
+		sum, count = sum+of(s), count+s.count
+	}
+	return sum / count
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

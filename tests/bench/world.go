@@ -86,13 +86,10 @@ func boot(ctx context.Context, o options) (_ *world, err error) {
 		{name: "direct", addr: w.server.Addr(), user: w.server.User, password: w.server.Password},
 		{name: "haproxy", addr: w.haproxy.addr, user: w.server.User, password: w.server.Password, pid: w.haproxy.pid()},
 	}
-	programs := map[string]string{"xaproxy": w.binary}
+	programs := maps.Clone(o.against)
+	programs["xaproxy"] = w.binary
 	for _, name := range append([]string{"xaproxy"}, slices.Sorted(maps.Keys(o.against))...) {
-		program, ok := programs[name]
-		if !ok {
-			program = o.against[name]
-		}
-		p, err := w.proxy(ctx, name, program)
+		p, err := w.proxy(ctx, name, programs[name])
 		if err != nil {
 			return nil, err
 		}
