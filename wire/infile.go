@@ -86,6 +86,23 @@ func (c *Conn) Await() error {
 	return unexpected(c.fill())
 }
 
+// ReadEarly reads an answer that came before the end of the file: an *Error if it is one. Its sequence id says how much the
+// server had read then, so any is right. The connection must be closed.
+func (c *Conn) ReadEarly() error {
+	if err := c.need(headerSize); err != nil {
+		return unexpected(err)
+	}
+	c.seq = c.rbuf[c.r+headerSize-1]
+	p, err := c.ReadPacket()
+	switch {
+	case err != nil:
+		return unexpected(err)
+	case len(p) > 0 && p[0] == headerErr:
+		return c.readErr(p)
+	}
+	return malformed("answer before the end of a file")
+}
+
 // refuseFile answers a LOCAL INFILE request with an empty file. The server's final answer follows.
 func (c *Conn) refuseFile() error { return c.WriteFileChunk(nil) }
 

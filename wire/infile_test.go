@@ -239,8 +239,10 @@ func TestAwait(t *testing.T) {
 	default:
 	}
 	front.seq = 3
-	if err := front.WriteErr(&Error{1317, "70100", "interrupted"}); err != nil {
-		t.Fatal(err)
+	for _, p := range [][]byte{(&Error{1317, "70100", "interrupted"}).Append(nil, testCaps), OK{}.Append(nil, testCaps)} {
+		if err := front.send(p); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := <-answered; err != nil {
 		t.Fatal(err)
@@ -248,12 +250,16 @@ func TestAwait(t *testing.T) {
 	if err := back.Await(); err != nil {
 		t.Errorf("it is there already: %v", err)
 	}
+	back.seq = 77 // more was sent than the server has read
 	var said *Error
-	if _, err := back.ReadResult(100); !errors.As(err, &said) || said.Errno != 1317 {
+	if err := back.ReadEarly(); !errors.As(err, &said) || said.Errno != 1317 {
 		t.Errorf("%v", err)
 	}
+	if err := back.ReadEarly(); !errors.Is(err, errMalformed) {
+		t.Errorf("an OK: %v", err)
+	}
 	front.Close()
-	if err := back.Await(); err == nil {
+	if back.Await() == nil || back.ReadEarly() == nil {
 		t.Error("the server is gone")
 	}
 }
