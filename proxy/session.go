@@ -192,6 +192,10 @@ func (s *session) query(arg []byte) error {
 	if len(statements) < 2 {
 		return s.statement(attrs, sql)
 	}
+	attrs = bytes.Clone(attrs)
+	for i, one := range statements {
+		statements[i] = bytes.Clone(one) // the file of a LOAD DATA among them is read into the packet's place
+	}
 	for i, one := range statements {
 		s.more = i < len(statements)-1
 		if err := s.statement(attrs, one); err != nil || s.failed {
