@@ -14,7 +14,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.fail(e)
 	}
 	if p.Load != nil {
-		return s.fail(wire.NewError(wire.CodeNotSupported, "LOAD DATA into a sharded table is not supported yet: load its rows with INSERT"))
+		return s.load(p, r)
 	}
 	s.relay.Infile = p.Local
 	if p.ImplicitCommit {
