@@ -27,7 +27,7 @@ func (s *session) load(p *router.Plan, r *request) error {
 	if !own {
 		lead = []string{"SAVEPOINT " + statementSavepoint}
 	}
-	l := &loading{session: s, load: p.Load}
+	l := &loading{session: s, load: p.Load, at: make(map[int]*loadPart)}
 	ok, e, err := l.run(p, r, lead)
 	switch {
 	case err != nil:
@@ -48,7 +48,8 @@ type loading struct {
 	*session
 	load     *router.Load
 	parts    []*loadPart
-	latest   *loadPart // that got a line last
+	at       map[int]*loadPart // the same by backend
+	latest   *loadPart         // that got a line last
 	failed   *wire.Error
 	patience time.Duration // how long the client may be silent
 	until    time.Time     // when that ends, at least
@@ -64,7 +65,9 @@ func (l *loading) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 	}
 	for i, br := range branches {
 		l.tx.xa.Wrote(br.index)
-		l.parts = append(l.parts, &loadPart{txBranch: br, request: r.part(p.Parts[i])})
+		part := &loadPart{txBranch: br, request: r.part(p.Parts[i])}
+		l.parts = append(l.parts, part)
+		l.at[p.Parts[i].Backend] = part
 	}
 	l.tx.last = branches[0]
 	parallel(len(l.parts), func(i int) { l.parts[i].start(l.tx, &l.state, l.load, lead) })
@@ -145,28 +148,26 @@ func (l *loading) spread() error {
 
 // send sends a piece of the file to where it belongs.
 func (l *loading) send(piece router.Piece) {
-	if piece.For == router.ForNobody {
-		return
-	}
-	backend := router.AnyBackend
-	if piece.For == router.ForKey {
-		var err error
-		if backend, err = l.load.Place(piece); err != nil {
+	switch piece.For {
+	case router.ForAll:
+		for _, part := range l.parts {
+			l.write(part, piece.Text)
+		}
+	case router.ForKey:
+		backend, err := l.load.Place(piece)
+		if err != nil {
 			l.failed = clientError(err, false)
 			return
 		}
+		l.latest = l.at[backend]
+		l.latest.lines++
+		l.write(l.latest, piece.Text)
 	}
-	for _, part := range l.parts {
-		if piece.For == router.ForKey {
-			if part.Conn().Backend().Index != backend {
-				continue
-			}
-			part.lines++
-			l.latest = part
-		}
-		if part.write(piece.Text); part.err != nil {
-			l.failed = clientError(part.err, false)
-		}
+}
+
+func (l *loading) write(part *loadPart, text []byte) {
+	if part.write(text); part.err != nil {
+		l.failed = clientError(part.err, false)
 	}
 }
 
@@ -190,7 +191,7 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 	}
 	for _, part := range l.parts {
 		if records, lines := part.records(), part.lines; failed == nil && records != lines {
-			failed = wire.NewError(wire.CodeUnknown, "backend %s read %d rows in %d lines of the file: it may not be in the character set that it is read in; nothing was loaded",
+			failed = wire.NewError(wire.CodeUnknown, "backend %s read %d rows in %d lines of the file; nothing was loaded: the file may not be in the character set that it is read in, or a view refuses rows",
 				part.Conn().Backend().Name(), records, lines)
 		}
 	}

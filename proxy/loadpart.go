@@ -51,7 +51,7 @@ func (p *loadPart) start(tx *transaction, s *backend.Session, load *router.Load,
 	if charset, p.readTimeout, p.err = p.answer(); p.err != nil {
 		return
 	}
-	if !load.Charset {
+	if load.Charset == "" {
 		if p.err = load.ReadsAs(charset); p.err != nil {
 			p.err = clientError(p.err, false)
 			return

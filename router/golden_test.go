@@ -239,8 +239,8 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		if l := p.Load; l != nil {
 			fmt.Fprintf(&b, "\n  file %q, field %d of %d is the key; fields end with %q, enclosed by %q, escaped by %q; lines start with %q, end with %q; skip %d",
 				l.File, l.KeyColumn, l.Columns, l.FieldsTerminated, l.Enclosed, l.Escaped, l.LinesStarting, l.LinesTerminated, l.Ignore)
-			if l.Charset {
-				b.WriteString("; charset given")
+			if l.Charset != "" {
+				fmt.Fprintf(&b, "; charset %s", l.Charset)
 			}
 			if len(l.Assigns) > 0 {
 				fmt.Fprintf(&b, "; assigns %s", strings.Join(l.Assigns, ","))

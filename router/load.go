@@ -24,9 +24,9 @@ type Load struct {
 	OptionallyEnclosed bool
 	// Ignore is how many lines to skip.
 	Ignore uint64
-	// Charset tells that the statement says which character set the file has, and that it is one that the cutter can read.
-	// Otherwise it is the backend's character_set_database, for ReadsAs.
-	Charset bool
+	// Charset is the file's character set as the statement says, and one that the cutter can read. If it is empty, it is the
+	// backend's character_set_database, and ReadsAs must be asked.
+	Charset string
 	// Assigns are the user variables that fields go to, named as in Plan.Variables: afterwards they have the values of the last
 	// line. Plan.Variables has only those that are read as well.
 	Assigns []string
@@ -67,10 +67,24 @@ const maxSeparator = 16
 
 // ReadsAs says why a file in this character set, named as by the server, cannot be cut. The only error is *Refusal.
 func (l *Load) ReadsAs(charset string) error {
-	if checkCharset(charset, -1) == nil {
-		return nil
+	if why := l.readable(charset, -1); why != nil {
+		return why.refusal(-1)
 	}
-	return unsupported(-1, "write CHARACTER SET utf8mb4, or that of the file", "LOAD DATA into the sharded table %s would read the file in the character set %s, which is not supported", l.table.name, charset).refusal(-1)
+	return nil
+}
+
+// readable refuses the character sets with characters whose second byte may look like a separator.
+func (l *Load) readable(charset string, at int) *reason {
+	letters := func(s []byte) bool {
+		return bytes.ContainsFunc(s, func(c rune) bool { return class[byte(c)]&cIdent != 0 && class[byte(c)]&cDigit == 0 })
+	}
+	switch {
+	case checkCharset(charset, at) != nil:
+		return unsupported(at, "write CHARACTER SET utf8mb4, or that of the file", "LOAD DATA into the sharded table %s in the character set %q is not supported", l.table.name, charset)
+	case charset == "euckr" && slices.ContainsFunc(l.separators(), letters):
+		return unsupported(at, "use other separators", "LOAD DATA into the sharded table %s in the character set euckr with letters as separators is not supported", l.table.name)
+	}
+	return nil
 }
 
 // load reads LOAD DATA LOCAL INFILE, strictly: its clauses in their order and nothing else. It works on the client's text,
@@ -168,6 +182,11 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 			return nil, unsupported(at, "use a few ASCII characters", "a separator in LOAD DATA into the sharded table %s is longer than %d bytes or not ASCII, which is not supported", t.name, maxSeparator)
 		}
 	}
+	if l.Charset != "" {
+		if why := l.readable(l.Charset, l.charsetAt); why != nil {
+			return nil, why
+		}
+	}
 	slices.Sort(l.Assigns)
 	l.Assigns = slices.Compact(l.Assigns)
 	p.Local, p.Load, p.Merge = true, &l.Load, MergeOK
@@ -186,11 +205,12 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 type loading struct {
 	*stmt
 	Load
-	i       int    // next token
-	table   *table // sharded, or nil
-	escapes bool   // ESCAPED BY was there
-	program bool   // a function that is not built in is called
-	why     *reason
+	i         int    // next token
+	table     *table // sharded, or nil
+	escapes   bool   // ESCAPED BY was there
+	charsetAt int
+	program   bool // a function that is not built in is called
+	why       *reason
 }
 
 func (l *loading) refuse(why *reason) {
@@ -217,13 +237,8 @@ func (l *loading) clauses() {
 			l.refuse(l.wrong(l.i))
 			return
 		}
-		name := bare(l.stmt.text[l.toks[l.i].start:l.toks[l.i].end])
-		if l.table != nil {
-			if why := checkCharset(name, l.at(l.i)); why != nil {
-				l.refuse(why)
-			}
-			l.Charset = true
-		}
+		l.Charset = bare(l.stmt.text[l.toks[l.i].start:l.toks[l.i].end])
+		l.charsetAt = l.at(l.i)
 		l.i++
 	}
 	if l.skip("FIELDS") || l.skip("COLUMNS") {

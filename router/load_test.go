@@ -70,8 +70,8 @@ func TestLoadRefuses(t *testing.T) {
 
 // TestLoadCharset: what a backend would read the file in.
 func TestLoadCharset(t *testing.T) {
-	l := loadOf(t, "(customer)")
-	for charset, ok := range map[string]bool{"utf8mb4": true, "latin1": true, "binary": true, "gbk": false, "utf16": false, "": false} {
+	l := loadOf(t, "FIELDS TERMINATED BY 'ab' (customer)")
+	for charset, ok := range map[string]bool{"utf8mb4": true, "latin1": true, "binary": true, "gb2312": true, "gbk": false, "utf16": false, "euckr": false, "": false} {
 		if err := l.ReadsAs(charset); (err == nil) != ok {
 			t.Errorf("%q: %v", charset, err)
 		}
