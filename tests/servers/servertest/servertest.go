@@ -42,9 +42,10 @@ var databases atomic.Int64
 // transaction, blocks it for ever.
 const dropTimeout = 10 * time.Second
 
-// Main runs the tests, then stops the shared servers, also when it is interrupted, and exits. It is the whole of a
-// TestMain. If the binary panics or is killed the kernel kills the servers, and the next Start removes their folders.
-func Main(m *testing.M) {
+// Main runs the tests, then what is to be done last, then stops the shared servers, also when it is interrupted, and
+// exits. It is the whole of a TestMain. If the binary panics or is killed the kernel kills the servers, and the next Start
+// removes their folders.
+func Main(m *testing.M, last ...func()) {
 	shared.mu.Lock()
 	shared.main = true
 	shared.mu.Unlock()
@@ -56,6 +57,9 @@ func Main(m *testing.M) {
 		os.Exit(130)
 	}()
 	code := m.Run()
+	for _, f := range last {
+		f()
+	}
 	if !stopAll() && code == 0 {
 		code = 1
 	}
