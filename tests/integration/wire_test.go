@@ -2,19 +2,10 @@ package integration
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +13,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
 	"github.com/xaproxy/xaproxy/tests/servers/servertest"
 	"github.com/xaproxy/xaproxy/wire"
@@ -30,21 +22,8 @@ import (
 // certificate makes a self-signed certificate for 127.0.0.1 and writes it and its key to a folder.
 func certificate(t *testing.T) (cert, key string, pair tls.Certificate) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	check(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	check(t, os.WriteFile(cert, certPEM, 0o600))
-	check(t, os.WriteFile(key, keyPEM, 0o600))
-	pair, err = tls.X509KeyPair(certPEM, keyPEM)
+	cert, key = proxytest.Certificate(t)
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	check(t, err)
 	return cert, key, pair
 }
