@@ -1,4 +1,5 @@
-"""mysql-connector-python: "text", or "prepared" by the server; the pure Python implementation and its pool."""
+"""mysql-connector-python: "text", "prepared" by the server, or "chosen" for text in the collation that the library chooses by
+the version of the server; the pure Python implementation and its pool."""
 
 import sys
 
@@ -12,8 +13,9 @@ pools = {}
 
 def connect(schema):
     if schema not in pools:
-        # The library asks for utf8mb4_0900_ai_ci of its own accord, which MariaDB does not know.
-        options = {"collation": "utf8mb4_general_ci", "use_pure": True, **checks.LOGIN}
+        options = {"use_pure": True, **checks.LOGIN}
+        if sys.argv[1] != "chosen":
+            options["collation"] = "utf8mb4_general_ci"
         pools[schema] = pooling.MySQLConnectionPool(pool_name=schema, pool_size=2, database=schema, **options)
     return pools[schema].get_connection()
 

@@ -1,4 +1,6 @@
-"""Django's ORM over PyMySQL: its schema editor, introspection, queries and nested transactions."""
+"""Django's ORM over mysqlclient or PyMySQL: its schema editor, introspection, queries and nested transactions."""
+
+import sys
 
 import django
 import pymysql
@@ -6,8 +8,9 @@ from django.conf import settings
 
 import checks
 
-pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks for a mysqlclient of at least this version
-pymysql.install_as_MySQLdb()
+if sys.argv[1] == "pymysql":
+    pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks for a mysqlclient of at least this version
+    pymysql.install_as_MySQLdb()
 
 
 def database(schema):

@@ -1,6 +1,7 @@
-"""SQLAlchemy over PyMySQL: reflection, the ORM with its unit of work, a pool that pings."""
+"""SQLAlchemy over mysqlclient or PyMySQL, as its dialect says: reflection, the ORM with its unit of work, a pool that pings."""
 
 import datetime
+import sys
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -13,7 +14,7 @@ del checks.KINDS["r"], checks.KINDS["span"]
 
 
 def engine(schema):
-    url = sa.URL.create("mysql+pymysql", checks.LOGIN["user"], checks.LOGIN["password"], checks.LOGIN["host"], checks.LOGIN["port"], schema)
+    url = sa.URL.create("mysql+" + sys.argv[1], checks.LOGIN["user"], checks.LOGIN["password"], checks.LOGIN["host"], checks.LOGIN["port"], schema)
     return sa.create_engine(url, pool_pre_ping=True, pool_size=2)
 
 
