@@ -1,0 +1,76 @@
+package clients
+
+import (
+	"slices"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
+
+// leftOut is a test of go-sql-driver/mysql, or parts of one, that is not run with the others.
+type leftOut struct {
+	test string       // as go test's -skip and -run take it
+	kind servers.Kind // where it is left out; "": everywhere
+	as   reason
+	why  string
+}
+
+// reason says what is proved of what is left out, each time.
+type reason string
+
+const (
+	unfit     reason = "it cannot be run here"                       // nothing
+	past      reason = "it passes, but says nothing about xaproxy"   // nothing
+	theServer reason = "it fails on the server itself"               // that it does
+	theProxy  reason = "it fails through xaproxy, not on the server" // both
+)
+
+// leftOuts is all that is not run; docs/compatibility.md has the same list. What is no longer so has to be taken out: the
+// proof fails then.
+var leftOuts = []leftOut{
+	{
+		"TestConnectorReturnsTimeout", "", unfit,
+		"it dials an address in the Internet",
+	},
+	{
+		"TestUnixSocketAuthFail", "", past,
+		"it asks for the server's Unix socket and logs in there, past xaproxy",
+	},
+	{
+		"TestTLS/#0", "", theProxy,
+		"SHOW STATUS LIKE 'Ssl_cipher' is answered by the backend, about xaproxy's connection to it",
+	},
+	{
+		"TestConnectionAttributes", "", theProxy,
+		"performance_schema is refused (1044), and would list xaproxy's connections, with its attributes",
+	},
+	{
+		"TestLongData/default", servers.MariaDB, theProxy,
+		"a parameter of just max_allowed_packet, sent in pieces, goes to the backend in one packet, which is too large",
+	},
+	{
+		"TestLongData/interpolateParams", servers.MariaDB, theProxy,
+		"the same: the driver prepares what would be too long as text",
+	},
+	{
+		"TestLongData/compress", servers.MariaDB, theServer,
+		"MariaDB refuses a packet of just max_allowed_packet (1153) when it is compressed",
+	},
+}
+
+// partsThatEnd are the parts of tests that end early, as skipped, when a statement whose context was cancelled has not been
+// carried out: "need to kill the query", they say. xaproxy does kill it. On MySQL a killed SLEEP() gives 1, and the row that the
+// tests expect is there.
+var partsThatEnd = []string{
+	"TestContextCancelExec/default", "TestContextCancelQuery/default", "TestContextCancelStmtExec/default", "TestContextCancelStmtQuery/default",
+}
+
+// leftOutOn returns those that are left out on a kind of server, for one of the reasons if some are given.
+func leftOutOn(kind servers.Kind, as ...reason) []leftOut {
+	var all []leftOut
+	for _, l := range leftOuts {
+		if (l.kind == "" || l.kind == kind) && (len(as) == 0 || slices.Contains(as, l.as)) {
+			all = append(all, l)
+		}
+	}
+	return all
+}
