@@ -31,7 +31,7 @@ unit: ## without any server
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 1 $(REAL)
 
-test-clients: ## client libraries of other languages through the proxy, which it installs into the cache folder
+test-clients: ## client libraries and tools in many languages through the proxy, set up in the cache folder
 	tests/setup.sh demo
 	tests/clients/setup.sh
 	$(GO) test -count=1 -v -timeout 20m ./tests/clients
@@ -62,7 +62,7 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
-check: lint test ## what CI runs, with the demo
+check: lint test test-clients ## what CI runs, with the demo
 	$(MAKE) demo DEMO=--exit
 
 clean: ## remove what make built here
