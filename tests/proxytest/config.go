@@ -22,7 +22,8 @@ type Backend struct {
 	Name, Kind     string
 	Addr           string // host:port of the server, or of something in front of it
 	User, Password string
-	PoolSize       int // 0: 64
+	PoolSize       int      // 0: 64
+	Lines          []string // further ones of the entry
 }
 
 // On is the backend with this name on a server.
@@ -59,6 +60,9 @@ func (o Options) toml(port int) (string, error) {
 	}
 	section("[server]", append(server, o.Server...)...)
 	section("[[users]]", fmt.Sprintf("name = %q\npassword = %q", User, Password))
+	for _, u := range o.Users {
+		section("[[users]]", u)
+	}
 	for _, x := range o.Backends {
 		host, port, err := net.SplitHostPort(x.Addr)
 		if err != nil {
@@ -68,8 +72,10 @@ func (o Options) toml(port int) (string, error) {
 		if size == 0 {
 			size = 64
 		}
-		section("[[backends]]", fmt.Sprintf("name = %q\nkind = %q\nhost = %q\nport = %s", x.Name, x.Kind, host, port),
-			fmt.Sprintf("user = %q\npassword = %q\npool_size = %d", x.User, x.Password, size))
+		section("[[backends]]", append([]string{
+			fmt.Sprintf("name = %q\nkind = %q\nhost = %q\nport = %s", x.Name, x.Kind, host, port),
+			fmt.Sprintf("user = %q\npassword = %q\npool_size = %d", x.User, x.Password, size),
+		}, x.Lines...)...)
 	}
 	decision := []string{`dir = "log"`}
 	for _, d := range []struct {

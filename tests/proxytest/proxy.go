@@ -34,6 +34,7 @@ type Options struct {
 	Binary   string // path of the program; tests leave it empty: it is built once per test binary
 	Dir      string // for configuration and decision log; it must exist. Tests leave it empty
 	Backends []Backend
+	Users    []string // the lines of [[users]] entries besides that of User
 	Schemas  []config.Schema
 	Tables   []config.Table
 	// Zero means the program's own default.
