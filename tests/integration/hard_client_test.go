@@ -114,7 +114,7 @@ func (s *stack) busy(backend int) int {
 // runs anything in the test's schema.
 func (s *stack) atRest() {
 	s.t.Helper()
-	waitFor(s.t, "no connection is in use and no server runs anything", func() bool {
+	until(s.t, "no connection is in use and no server runs anything", func() bool {
 		for i, b := range s.backends {
 			if p := b.Stats(); p.Open != p.Free || p.Waiting > 0 || s.running(i) != "0" {
 				return false
@@ -129,25 +129,31 @@ func (s *stack) running(server int) string {
 	return s.on(server, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'SCHEMA' AND command NOT IN ('Sleep', 'Killed')")
 }
 
+// until is waitFor for conditions that may be asked for as often as one likes.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
 // waiting waits until so many clients stand in the queue of a backend's pool.
 func (s *stack) waiting(backend, n int) {
 	s.t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for s.backends[backend].Stats().Waiting != n {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("%d clients wait for backend %d, want %d", s.backends[backend].Stats().Waiting, backend, n)
-		}
-	}
+	until(s.t, fmt.Sprintf("%d clients wait for backend %d", n, backend), func() bool { return s.backends[backend].Stats().Waiting == n })
 }
 
 // runs waits until a server runs so many statements that contain the text.
 func (s *stack) runs(server, n int, text string) {
 	s.t.Helper()
 	q := fmt.Sprintf("SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'SCHEMA' AND info LIKE '%%%s%%' AND id <> CONNECTION_ID()", text)
-	waitFor(s.t, fmt.Sprintf("%d statements with %s run on server %d", n, text, server), func() bool { return s.on(server, q) == fmt.Sprint(n) })
+	until(s.t, fmt.Sprintf("%d statements with %s run on server %d", n, text, server), func() bool { return s.on(server, q) == fmt.Sprint(n) })
 }
 
 // startProxy runs the program itself in front of a server, with a schema of the test's, and a client of it.

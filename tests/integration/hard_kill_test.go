@@ -194,7 +194,7 @@ func TestInterruptions(t *testing.T) {
 				if !x.quiet || how == "KILL" {
 					err := soon(t, how, soonEnough, answer)
 					if x.quiet { // what it held is free before it reads, and then it reads that the connection is gone
-						waitFor(t, "the connection is free", func() bool { return k.busy(0) == 0 })
+						until(t, "the connection is free", func() bool { return k.busy(0) == 0 })
 						_, err = k.victim.answer()
 					}
 					if how == "KILL QUERY" && errno(err) != 1317 || how != "KILL QUERY" && (err == nil || errno(err) != 0 && errno(err) != 1317) {

@@ -107,7 +107,7 @@ func TestStallTimeout(t *testing.T) {
 	check(t, mute.WritePacket([]byte("7\n")))
 	check(t, mute.Flush())
 	s.runs(0, 3, "REPEAT")
-	waitFor(t, "only the client that may keep a connection has one", func() bool { return s.busy(0) == 1 && s.busy(1) == 0 })
+	until(t, "only the client that may keep a connection has one", func() bool { return s.busy(0) == 1 && s.busy(1) == 0 })
 	if took := time.Since(begun); took < stall || took > stall+5*time.Second {
 		t.Errorf("they held connections for %s", took)
 	}
@@ -151,7 +151,7 @@ func TestSilentClients(t *testing.T) {
 	}
 	var in []*raw
 	begun := time.Now()
-	waitFor(t, "a client can log in", func() bool {
+	until(t, "a client can log in", func() bool {
 		c, _, err := (&wire.Dialer{Addr: s.addr, User: "u", Password: "pw", Schema: s.schema, Timeout: time.Minute}).Dial(t.Context())
 		if err == nil {
 			in = append(in, &raw{t, c, 0})
@@ -178,7 +178,7 @@ func TestSilentClients(t *testing.T) {
 		c.exec("SELECT COUNT(*) FROM single")
 	}
 	in[0].Close()
-	waitFor(t, "the place of a client that left is free", func() bool {
+	until(t, "the place of a client that left is free", func() bool {
 		c, _, err := (&wire.Dialer{Addr: s.addr, User: "u", Password: "pw", Timeout: time.Minute}).Dial(t.Context())
 		if err == nil {
 			c.Close()
@@ -249,8 +249,8 @@ func TestLoginLimits(t *testing.T) {
 			t.Errorf("a wrong user: %v", err)
 		}
 	}
-	waitFor(t, "the address is blocked", func() bool { return errno(login("u", "pw")) == 1129 })
-	waitFor(t, "the block has ended", func() bool { return login("u", "pw") == nil })
+	until(t, "the address is blocked", func() bool { return errno(login("u", "pw")) == 1129 })
+	until(t, "the block has ended", func() bool { return login("u", "pw") == nil })
 
 	only := s.rawAs(wire.Dialer{User: "single", Password: "pw"})
 	if err := login("single", "pw"); errno(err) != 1203 || !strings.Contains(err.Error(), "max_connections") {
@@ -263,7 +263,7 @@ func TestLoginLimits(t *testing.T) {
 	only.exec("SELECT COUNT(*) FROM single")
 	again := s.rawAs(wire.Dialer{User: "single", Password: "pw"})
 	again.Close()
-	waitFor(t, "the place of a connection that was closed is free", func() bool { return login("single", "pw") == nil })
+	until(t, "the place of a connection that was closed is free", func() bool { return login("single", "pw") == nil })
 }
 
 // TestAbort ends the sessions of a proxy that is to stop, whose clients do not read, or wait.
@@ -274,7 +274,7 @@ func TestAbort(t *testing.T) {
 	check(t, deaf.SendQuery(nil, []byte(endless)))
 	s.runs(0, 1, "REPEAT")
 	s.proxy.Abort()
-	waitFor(t, "all sessions have ended", func() bool { return s.proxy.Sessions() == 0 })
+	until(t, "all sessions have ended", func() bool { return s.proxy.Sessions() == 0 })
 	if _, err := idle.ask("SELECT 1"); err == nil {
 		t.Error("a client is served after its connection was closed")
 	}

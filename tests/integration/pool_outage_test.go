@@ -103,7 +103,7 @@ func TestFrozenServer(t *testing.T) {
 
 	hanging := later(func() error { _, err := patient.ask(frozen); return err })
 	vanishing := later(func() error { _, err := gone.ask(frozen); return err })
-	waitFor(t, "all connections are in use", func() bool { return s.busy(0) == size })
+	until(t, "all connections are in use", func() bool { return s.busy(0) == size })
 	for name, q := range map[string]string{"a statement": frozen, "SET": "SET time_zone = '+01:00'"} {
 		begun := time.Now()
 		if _, err := idle.ask(q); errno(err) != 1040 || time.Since(begun) > bound {
@@ -112,7 +112,7 @@ func TestFrozenServer(t *testing.T) {
 	}
 	gone.Close()
 	<-vanishing
-	waitFor(t, "the connection of a client that went away is free", func() bool { return s.busy(0) < size })
+	until(t, "the connection of a client that went away is free", func() bool { return s.busy(0) < size })
 	begun := time.Now()
 	if _, err := limited.ask(frozen); err == nil || time.Since(begun) > bound {
 		t.Errorf("a statement with a time limit: %v after %s", err, time.Since(begun))

@@ -244,7 +244,7 @@ func (l *load) end() (errs []string, slowest time.Duration) {
 func (l *load) goesOn(t testing.TB, n int64) {
 	t.Helper()
 	from := l.done.Load()
-	waitFor(t, "the clients get on", func() bool { return l.done.Load() >= from+n })
+	until(t, "the clients get on", func() bool { return l.done.Load() >= from+n })
 }
 
 // ownServer boots a server of the test's own and puts it in front of the others of the stack.
