@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -108,7 +109,8 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	roots.AddCert(ca.cert)
 	client := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}
 
-	s := &certificates{c: c, log: zerolog.Nop()}
+	var log bytes.Buffer
+	s := &certificates{c: c, log: zerolog.New(&log)}
 	if err := s.load(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +163,11 @@ func TestCertificatesAreReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	shows("fifth")
+	log.Reset()
+	shows("fifth")
+	if log.Len() > 0 {
+		t.Errorf("told again of a fault that is known: %s", log.String())
+	}
 
 	if _, err := shake(t, s.current, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
