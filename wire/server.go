@@ -181,7 +181,7 @@ func (c *Conn) readLogin() (*loginPacket, error) {
 	}
 	p, err := parseLogin(raw)
 	if err != nil {
-		return nil, c.refuse(NewError(CodeHandshake, "bad handshake: %v", err))
+		return nil, fmt.Errorf("%w: %w", c.refuse(NewError(CodeHandshake, "Bad handshake")), err)
 	}
 	return p, nil
 }
@@ -241,7 +241,11 @@ type serverAuth struct {
 // run asks the client until its password is known to be right or wrong. Unknown users go through the same steps.
 func (a *serverAuth) run() error {
 	account, known := a.server.account(a.user)
-	if want := account.plugin(a.plugin); a.again || a.plugin != want {
+	preferred := a.plugin
+	if !a.conn.caps.Has(PluginAuth) {
+		preferred = nativePassword // clients before plugins speak nothing else
+	}
+	if want := account.plugin(preferred); a.again || a.plugin != want {
 		if err := a.change(want); err != nil {
 			return err
 		}
@@ -262,7 +266,7 @@ func (a *serverAuth) run() error {
 func (a *serverAuth) change(plugin string) error {
 	if !a.conn.caps.Has(PluginAuth) {
 		if plugin == nativePassword && a.plugin == "" {
-			a.plugin = plugin // clients before plugins speak nothing else
+			a.plugin = plugin
 			return nil
 		}
 		return a.conn.refuse(NewError(CodeAuthProtocol,

@@ -115,24 +115,26 @@ func TestServerRefuses(t *testing.T) {
 
 // TestServerOldClient: a client that knows no plugins speaks mysql_native_password.
 func TestServerOldClient(t *testing.T) {
-	acceptErr, err := knock(t, &Server{Accounts: testAccounts(t)}, func(c *Conn) error {
-		p, err := c.ReadPacket()
-		if err != nil {
+	for _, user := range []string{"native", "plain"} {
+		acceptErr, err := knock(t, &Server{Accounts: testAccounts(t)}, func(c *Conn) error {
+			p, err := c.ReadPacket()
+			if err != nil {
+				return err
+			}
+			g, err := parseGreeting(p)
+			if err != nil {
+				return err
+			}
+			l := loginPacket{caps: Protocol41 | SecureConnection, user: user, auth: nativeScramble(testPassword, g.salt)}
+			if err := c.send(l.append(nil)); err != nil {
+				return err
+			}
+			_, err = c.ReadResult(0)
 			return err
+		})
+		if acceptErr != nil || err != nil {
+			t.Error(user, acceptErr, err)
 		}
-		g, err := parseGreeting(p)
-		if err != nil {
-			return err
-		}
-		l := loginPacket{caps: Protocol41 | SecureConnection, user: "native", auth: nativeScramble(testPassword, g.salt)}
-		if err := c.send(l.append(nil)); err != nil {
-			return err
-		}
-		_, err = c.ReadResult(0)
-		return err
-	})
-	if acceptErr != nil || err != nil {
-		t.Error(acceptErr, err)
 	}
 }
 
