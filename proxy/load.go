@@ -3,9 +3,12 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
+	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -154,12 +157,12 @@ func (l *loading) send(piece router.Piece) {
 			l.write(part, piece.Text)
 		}
 	case router.ForKey:
-		backend, err := l.load.Place(piece)
+		at, err := l.load.Place(piece)
 		if err != nil {
 			l.failed = clientError(err, false)
 			return
 		}
-		l.latest = l.at[backend]
+		l.latest = l.at[at]
 		l.latest.lines++
 		l.write(l.latest, piece.Text)
 	}
@@ -208,10 +211,25 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 		return wire.OK{}, failed
 	}
 	if l.latest != nil && len(l.load.Assigns) > 0 {
-		l.hold(l.latest.Conn(), router.PinUserVariable.String())
-		l.assigned(l.load.Assigns, l.latest.Conn())
+		l.keep(l.latest.Conn())
 	}
 	return mergeOK(oks), nil
+}
+
+// keep pins the session to the connection that got the last line: it has what the user variables are on a single server. Those
+// that it had pinned for them before may be free now.
+func (l *loading) keep(conn *backend.Conn) {
+	why := router.PinUserVariable.String()
+	l.hold(conn, why)
+	l.assigned(l.load.Assigns, conn)
+	for index, pin := range l.pins {
+		if slices.Contains(slices.Collect(maps.Values(l.elsewhere)), index) || !slices.Contains(pin.reasons, why) {
+			continue
+		}
+		if l.letGo(pin.conn, why) {
+			pin.conn.Put()
+		}
+	}
 }
 
 // wait prepares for waiting for the client: it may be silent for as long as the backends would let it.

@@ -180,17 +180,7 @@ func TestLoadWaitsForLock(t *testing.T) {
 			query(t, other.Conn, "BEGIN")
 			query(t, other.Conn, "INSERT INTO lines_ (id, v) VALUES (3, 'locked')")
 			l.begin(intoLines)
-			var sent atomic.Int64
-			done := make(chan error, 1)
-			go func() { // 60 MB, more than sockets hold
-				row, err := []byte(strings.Repeat("x", 150)+"\n"), error(nil)
-				for id := 2; id < 400_000 && err == nil; id++ {
-					if err = l.WriteFileChunk(append(fmt.Appendf(nil, "%d,", id), row...)); err == nil && id%1000 == 0 {
-						sent.Store(int64(id))
-					}
-				}
-				done <- err
-			}()
+			done, sent := s.flood(l, 400_000) // 60 MB, more than sockets hold
 			if timeout {
 				check(t, <-done)
 				_, err := l.end()
@@ -205,23 +195,18 @@ func TestLoadWaitsForLock(t *testing.T) {
 			waitFor(t, "the server waits for the lock", func() bool {
 				return s.on(1, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != "0"
 			})
-			last := int64(-1)
-			waitFor(t, "the client waits", func() bool {
-				was := last
-				last = sent.Load()
-				return last == was && last > 0
-			})
-			if last > 300_000 {
-				t.Errorf("%d rows were taken while nobody could have them", last)
+			waitFor(t, "the client waits", func() bool { return sent.still() })
+			if sent.last > 300_000 {
+				t.Errorf("%d rows were taken while nobody could have them", sent.last)
 			}
 			query(t, other.Conn, "ROLLBACK")
 			check(t, <-done)
 			ok, err := l.end()
-			if err != nil || ok.Affected != 399_998 {
+			if err != nil || ok.Affected != 400_000 {
 				t.Fatalf("%+v, %v", ok, err)
 			}
 			for i := range s.servers {
-				if got := s.on(i, "SELECT COUNT(*) FROM SCHEMA.lines_"); got != "199999" {
+				if got := s.on(i, "SELECT COUNT(*) FROM SCHEMA.lines_"); got != "200000" {
 					t.Errorf("server %d has %s rows", i, got)
 				}
 				admin(t, s.servers[i], "TRUNCATE TABLE "+s.schema+".lines_")
@@ -340,35 +325,47 @@ func TestLoadUserVariables(t *testing.T) {
 			c.Backends[i].PoolSize = 2
 		}
 	})
-	const q = "LOAD DATA LOCAL INFILE 'f' INTO TABLE lines_ FIELDS TERMINATED BY ',' (id, @n) SET v = CONCAT(@n, @m)"
+	for i := range s.servers {
+		admin(t, s.servers[i], fmt.Sprintf("INSERT INTO %s.lines_ (id, v) VALUES (%d, 'there')", s.schema, 100+i))
+	}
+	const q = "LOAD DATA LOCAL INFILE 'f' INTO TABLE lines_ FIELDS TERMINATED BY ',' (id, @n) SET v = CONCAT(@n, COALESCE(@m, ''))"
 	direct := s.direct[0]
-	for _, before := range []string{"SELECT 1", "BEGIN"} {
-		l := s.loader(t)
-		for _, one := range []*loader{l, direct} {
-			query(t, one.Conn, "SET @m = '!', @n = 'old'")
-			query(t, one.Conn, before)
-			one.loads(q, "1,one\n2,two\n3,three\n4,four\n")
-			one.loads(q, "5,five\n6,six\n")
-			one.loads(q, "")
-		}
-		if got, want := l.rows("SELECT @n, @m"), direct.rows("SELECT @n, @m"); got != want || got != "six,!" {
-			t.Errorf("%s: variables are %s, on a server %s", before, got, want)
-		}
-		if got := l.rows("SELECT v FROM lines_ WHERE id IN (1, 2, 5, 6)"); got != "five!|one!|six!|two!" {
-			t.Errorf("%s: %s", before, got)
-		}
-		query(t, direct.Conn, "ROLLBACK")
-		query(t, l.Conn, "ROLLBACK")
-		for range 4 {
-			if got := s.loader(t).rows("SELECT @n, @m, @@net_read_timeout"); !strings.HasPrefix(got, "NULL,NULL,") || got != "NULL,NULL,"+s.direct[0].rows("SELECT @@GLOBAL.net_read_timeout") {
-				t.Errorf("another client sees %s", got)
+	for _, before := range []string{"SELECT 1", "SET @m = '!', @n = 'old'"} {
+		for _, begin := range []string{"SELECT 1", "BEGIN"} {
+			l := s.loader(t)
+			query(t, direct.Conn, "SET @m = NULL")
+			for _, one := range []*loader{l, direct} {
+				query(t, one.Conn, before)
+				query(t, one.Conn, begin)
+				one.loads(q, "1,one\n2,two\n3,three\n4,four\n")
+				one.loads(q, "6,six\n5,five\n")
+				one.loads(q, "")
 			}
+			if got, want := l.rows("SELECT @n, @m"), direct.rows("SELECT @n, @m"); got != want || !strings.HasPrefix(got, "five,") {
+				t.Errorf("%s, %s: variables are %s, on a server %s", before, begin, got, want)
+			}
+			if got, want := l.rows("SELECT v FROM lines_ WHERE id IN (1, 2, 5, 6)"), direct.rows("SELECT v FROM lines_ WHERE id IN (1, 2, 5, 6)"); got != want {
+				t.Errorf("%s, %s: %s, on a server %s", before, begin, got, want)
+			}
+			query(t, direct.Conn, "ROLLBACK")
+			query(t, l.Conn, "ROLLBACK")
+			for id := range 2 { // one free connection of each backend is left
+				other := s.loader(t)
+				got := other.rows(fmt.Sprintf("SELECT 'x', @n, @m, @@net_read_timeout FROM single WHERE id = %d UNION SELECT 'x', @n, @m, @@net_read_timeout", id))
+				sharded := other.rows(fmt.Sprintf("SELECT 'x', @n, @m, @@net_read_timeout FROM lines_ WHERE id = %d", id+100))
+				for _, got := range []string{got, sharded} {
+					if want := "x,NULL,NULL," + direct.rows("SELECT @@GLOBAL.net_read_timeout"); got != want {
+						t.Errorf("%s, %s: another client sees %s, want %s", before, begin, got, want)
+					}
+				}
+			}
+			check(t, l.Close())
+			for i := range s.servers {
+				waitFor(t, "the session has ended", func() bool { return s.backends[i].Stats().Open == s.backends[i].Stats().Free })
+				admin(t, s.servers[i], "DELETE FROM "+s.schema+".lines_ WHERE id < 100")
+			}
+			query(t, direct.Conn, "DELETE FROM lines_")
 		}
-		for i := range s.servers {
-			admin(t, s.servers[i], "DELETE FROM "+s.schema+".lines_")
-		}
-		query(t, direct.Conn, "DELETE FROM lines_")
-		check(t, l.Close())
 	}
 }
 
@@ -410,7 +407,8 @@ func TestLoadRelayed(t *testing.T) {
 	})
 }
 
-// TestLoadEarlyAnswer: a server that answers amid the file and reads no more, without closing the connection, holds nobody up.
+// TestLoadEarlyAnswer: a server that stops reading amid the file, then answers, and does not close the connection, holds nobody up
+// for longer than until its answer.
 func TestLoadEarlyAnswer(t *testing.T) {
 	var f *faultyServer
 	s := newLoadStack(t, mixes["mixed"], func(c *config.Config) {
@@ -418,37 +416,75 @@ func TestLoadEarlyAnswer(t *testing.T) {
 		c.Backends[1].Port = f.Addr().(*net.TCPAddr).Port
 	})
 	for _, in := range []string{"SELECT 1", "BEGIN"} {
-		l := s.loader(t)
-		query(t, l.Conn, in)
-		thaw := f.strike()
-		l.begin(intoLines)
-		for id := range 200_000 { // 30 MB, more than sockets hold
-			check(t, l.WriteFileChunk(fmt.Appendf(nil, "%d,%s\n", id+2, strings.Repeat("x", 150))))
+		for _, soon := range []bool{true, false} {
+			l := s.loader(t)
+			query(t, l.Conn, in)
+			answer, thaw := f.strike()
+			if soon {
+				answer()
+			}
+			l.begin(intoLines)
+			done, sent := s.flood(l, 200_000) // 30 MB, more than sockets hold
+			if !soon {
+				waitFor(t, "the client waits", func() bool { return sent.still() })
+				answer()
+			}
+			check(t, <-done)
+			_, err := l.end()
+			var e *wire.Error
+			if !errors.As(err, &e) || e.Errno != 1053 {
+				t.Errorf("%s: %v", in, err)
+			}
+			thaw()
+			s.nothingLoaded()
+			l.loads(intoLines, "1,one\n2,two\n")
+			if got := l.rows(everyLine); got != "1,one|2,two" {
+				t.Errorf("afterwards: %s", got)
+			}
+			query(t, l.Conn, "DELETE FROM lines_ WHERE id IN (1, 2)")
 		}
-		_, err := l.end()
-		var e *wire.Error
-		if !errors.As(err, &e) || e.Errno != 1053 {
-			t.Errorf("%s: %v", in, err)
-		}
-		thaw()
-		s.nothingLoaded()
-		l.loads(intoLines, "1,one\n2,two\n")
-		if got := l.rows(everyLine); got != "1,one|2,two" {
-			t.Errorf("afterwards: %s", got)
-		}
-		query(t, l.Conn, "DELETE FROM lines_ WHERE id IN (1, 2)")
 	}
 }
 
-// faultyServer stands between the proxy and a server. After strike it answers the next file with an error in the server's place, in
-// its middle, and reads no more of that connection, but keeps it.
+// flood sends many lines, with ids from 2 on, from a goroutine of its own.
+func (s *loadStack) flood(l *loader, n int) (done chan error, sent *progress) {
+	done, sent = make(chan error, 1), &progress{}
+	go func() {
+		row, err := []byte(","+strings.Repeat("x", 150)+"\n"), error(nil)
+		for id := 2; id < n+2 && err == nil; id++ {
+			if err = l.WriteFileChunk(append(strconv.AppendInt(nil, int64(id), 10), row...)); err == nil {
+				sent.lines.Store(int64(id))
+			}
+		}
+		done <- err
+	}()
+	return done, sent
+}
+
+// progress is how far a flood has come.
+type progress struct {
+	lines atomic.Int64
+	last  int64
+}
+
+// still reports whether nothing was sent since the last call.
+func (p *progress) still() bool {
+	was := p.last
+	p.last = p.lines.Load()
+	return p.last == was && was > 0
+}
+
+// faultyServer stands between the proxy and a server. After strike it stops reading a connection in the middle of the next file, and
+// then answers with an error in the server's place.
 type faultyServer struct {
 	net.Listener
 	server string
 
-	mu     sync.Mutex
-	frozen chan struct{} // closed by thaw; nil: not to strike
+	mu    sync.Mutex
+	fault *fault // nil: not to strike
 }
+
+type fault struct{ answer, thaw chan struct{} }
 
 func newFaultyServer(t *testing.T, server string) *faultyServer {
 	t.Helper()
@@ -468,22 +504,22 @@ func newFaultyServer(t *testing.T, server string) *faultyServer {
 	return f
 }
 
-// strike makes it strike once; the connection lives until thaw.
-func (f *faultyServer) strike() (thaw func()) {
+// strike makes it strike once: it answers after answer, and closes the connection after thaw.
+func (f *faultyServer) strike() (answer, thaw func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	frozen := make(chan struct{})
-	f.frozen = frozen
-	return sync.OnceFunc(func() { close(frozen) })
+	one := &fault{make(chan struct{}), make(chan struct{})}
+	f.fault = one
+	return sync.OnceFunc(func() { close(one.answer) }), sync.OnceFunc(func() { close(one.thaw) })
 }
 
 // strikes takes the strike.
-func (f *faultyServer) strikes() chan struct{} {
+func (f *faultyServer) strikes() *fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	frozen := f.frozen
-	f.frozen = nil
-	return frozen
+	one := f.fault
+	f.fault = nil
+	return one
 }
 
 // pass relays one connection, packet by packet in the direction to the server.
@@ -501,10 +537,11 @@ func (f *faultyServer) pass(client net.Conn) {
 			return
 		}
 		if h[3] == 10 { // only a file has so many packets
-			if frozen := f.strikes(); frozen != nil {
+			if one := f.strikes(); one != nil {
+				<-one.answer
 				e := (&wire.Error{Errno: 1053, State: "08S01", Message: "Server shutdown in progress"}).Append(nil, wire.Protocol41)
 				_, _ = client.Write(append([]byte{byte(len(e)), 0, 0, h[3]}, e...)) // the proxy may be gone
-				<-frozen
+				<-one.thaw
 				return
 			}
 		}

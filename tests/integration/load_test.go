@@ -257,7 +257,7 @@ func (l *loader) load(q, file string) (wire.OK, error) {
 	l.t.Helper()
 	l.begin(q)
 	for r := rand.New(rand.NewPCG(1, uint64(len(file)))); len(file) > 0; {
-		n := min(len(file), 1+r.IntN(20))
+		n := min(len(file), 1+r.IntN(20+len(file)/50))
 		check(l.t, l.WriteFileChunk([]byte(file[:n])))
 		file = file[n:]
 	}
