@@ -423,9 +423,11 @@ func TestLoadInTransaction(t *testing.T) {
 		if got := l.rows(everyLine) + " " + other.rows(everyLine); got != "1,one|2,before|3,three|4,four " {
 			t.Errorf("seen inside and outside: %s", got)
 		}
+		// Long enough that the servers have rows when the bad line comes.
+		long := strings.Repeat("5,five"+strings.Repeat(".", 150)+"\n6,six"+strings.Repeat(".", 150)+"\n", 500)
 		for file, why := range map[string]string{
-			"5,five\n6,six\nx,seven\n8,eight\n": "line 3 of the file, field 1: ",
-			"5,five\n\n6,six":                   "line 2 of the file, field 1: ",
+			long + "x,seven\n8,eight\n": "line 1001 of the file, field 1: ",
+			"5,five\n\n6,six":           "line 2 of the file, field 1: ",
 		} {
 			if got := l.refused(1235, intoLines, file); !strings.HasPrefix(got, why) {
 				t.Errorf("refused: %s", got)
