@@ -86,7 +86,7 @@ func (c *Conn) pay(owed []*Debt) {
 	for _, d := range owed {
 		if !d.closed || d.question == InsertID { // that must not be there for others
 			d.err = c.within(func() (err error) {
-				d.rows, err = c.Query(d.question)
+				d.rows, err = c.Ask(d.question)
 				return err
 			})
 			d.closed = true
@@ -97,6 +97,18 @@ func (c *Conn) pay(owed []*Debt) {
 
 // settle asks all that anybody may still want to know, because the connection is about to forget it.
 func (c *Conn) settle() { c.pay(c.claim(nil)) }
+
+// Ask is Query for one of the questions, whose answers may be larger.
+func (c *Conn) Ask(question string) (wire.Rows, error) {
+	if err := c.SendQuery(nil, []byte(question)); err != nil {
+		return wire.Rows{}, c.Lost(err)
+	}
+	rows, err := c.ReadResult(maxAnswer)
+	return rows, c.classify(err)
+}
+
+// maxAnswer bounds the answer to a question in bytes: a thousand warnings of the largest size fit.
+const maxAnswer = 4 << 20
 
 // lose says of what is still owed that it will never be known.
 func (c *Conn) lose() {
@@ -112,7 +124,7 @@ var errForgotten = wire.NewError(wire.CodeBackendDown, "the backend connection o
 
 // The questions.
 const (
-	Warnings = "SHOW WARNINGS"
+	Warnings = "SHOW WARNINGS LIMIT 1000"
 	// InsertID leaves zero on the connection, so that what is there later is its owner's.
 	InsertID = "SELECT LAST_INSERT_ID(), LAST_INSERT_ID(0)"
 )

@@ -182,9 +182,6 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 		var said *wire.Error
 		switch {
 		case part.err == nil:
-			if part.ok.Warnings > 0 && l.tx.last.Conn() == l.parts[0].Conn() {
-				l.tx.last = part.txBranch // that SHOW WARNINGS will ask
-			}
 		case part.Conn().Broken(), !errors.As(part.err, &said), endsTransaction(said, part.Conn().Backend().Facts().RollbackOnTimeout):
 			return wire.OK{}, l.lose(part.txBranch, part.err)
 		case failed == nil:
@@ -196,6 +193,13 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 		if records, lines := part.records(), part.lines; failed == nil && records != lines {
 			failed = wire.NewError(wire.CodeUnknown, "backend %s read %d rows in %d lines of the file; nothing was loaded: the file may not be in the character set that it is read in, or a view refuses rows",
 				part.Conn().Backend().Name(), records, lines)
+		}
+	}
+	ok := mergeOK(oks)
+	if failed == nil {
+		l.past.merged(ok)
+		for _, part := range l.parts { // the savepoint clears them
+			l.collect(part.ok.Warnings, part.Conn())
 		}
 	}
 	if savepoint {
@@ -213,7 +217,7 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 	if l.latest != nil && len(l.load.Assigns) > 0 {
 		l.keep(l.latest.Conn())
 	}
-	return mergeOK(oks), nil
+	return ok, nil
 }
 
 // keep pins the session to the connection that got the last line: it has what the user variables are on a single server. Those

@@ -143,7 +143,7 @@ func (s *session) collect(warnings uint16, conn *backend.Conn) {
 		return
 	}
 	s.past.warnings += int(warnings)
-	rows, err := conn.Query(backend.Warnings)
+	rows, err := conn.Ask(backend.Warnings)
 	if err != nil { // the connection breaks, and with it what depends on it
 		s.log.Debug().Err(err).Msg("warnings are lost")
 	}

@@ -101,7 +101,7 @@ func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request) error 
 		return nil
 	}
 	s.left(p, conn)
-	if result.OK.Status&wire.StatusInTrans != 0 && s.cursor == nil && p.Pin != router.PinLockTables {
+	if result.OK.Status&wire.StatusInTrans != 0 && !conn.InBranch() && s.cursor == nil && p.Pin != router.PinLockTables {
 		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
 	}
 	return nil

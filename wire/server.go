@@ -105,14 +105,19 @@ func (s *Server) Accept(ctx context.Context, nc net.Conn, connID uint32) (*Conn,
 	return c, l, nil
 }
 
+// proposed is the authentication plugin in the greeting.
+func (s *Server) proposed() string {
+	if s.Native {
+		return nativePassword
+	}
+	return cachingSHA2
+}
+
 func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, error) {
 	salt := newSalt()
 	g := Greeting{
 		Version: s.Version, ConnID: connID, Caps: serverCaps | s.Offer&serverOptions, Status: StatusAutocommit,
-		Collation: defaultCollation, Plugin: cachingSHA2, salt: salt,
-	}
-	if s.Native {
-		g.Plugin = nativePassword
+		Collation: defaultCollation, Plugin: s.proposed(), salt: salt,
 	}
 	if s.TLS != nil {
 		g.Caps |= SSL
@@ -245,7 +250,9 @@ func (a *serverAuth) run() error {
 	if !a.conn.caps.Has(PluginAuth) {
 		preferred = nativePassword // clients before plugins speak nothing else
 	}
-	if want := account.plugin(preferred); a.again || a.plugin != want {
+	// A client that was proposed a plugin which it does not have names one of its own, and waits to be asked.
+	unasked := len(a.proof) == 0 && a.plugin != a.server.proposed()
+	if want := account.plugin(preferred); a.again || unasked || a.plugin != want {
 		if err := a.change(want); err != nil {
 			return err
 		}

@@ -59,6 +59,9 @@ func TestQuestionsAboutThePast(t *testing.T) {
 		if got := a.rows("SELECT LAST_INSERT_ID() > 1001"); got != "1" {
 			t.Errorf("in a transaction: %s", got)
 		}
+		if got := a.rows("SHOW WARNINGS"); got != "" {
+			t.Errorf("warnings in a transaction: %s", got)
+		}
 		a.exec("COMMIT")
 		want("after a transaction", "SELECT LAST_INSERT_ID() > 1001", "1")
 
