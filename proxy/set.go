@@ -351,7 +351,7 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 	if !ok {
 		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)
 	}
-	if v.name == "sql_mode" && s.srv.hasMySQL() && !strings.Contains(strings.ToUpper(v.sql), noAutoCreateUser) {
+	if v.name == "sql_mode" && s.srv.hasMySQL() {
 		literal = dropMode(literal, noAutoCreateUser)
 	}
 	v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
@@ -359,7 +359,7 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 }
 
 // noAutoCreateUser is the only mode that MariaDB has by default and MySQL does not know. It is about GRANT alone, so a
-// client that merely adds to the default goes without it where its statements may run on either.
+// client goes without it where its statements may run on either.
 const noAutoCreateUser = "NO_AUTO_CREATE_USER"
 
 // dropMode removes a mode from a literal of sql_mode.

@@ -24,7 +24,7 @@ func TestAdministration(t *testing.T) {
 	}{
 		{"ping", regexp.MustCompile(`^mysqld is alive`)},
 		{"status", regexp.MustCompile(`^Uptime: \d+ +Threads: \d+ +Questions: \d+`)},
-		{"version", regexp.MustCompile(`Server version\s+(10\.11|9\.7)`)},
+		{"version", regexp.MustCompile(`Server version\s+(5\.5\.5-10\.11|10\.11|9\.7)`)},
 		{"processlist", regexp.MustCompile(`\| Id +\| User +\|`)},
 		{"extended-status", regexp.MustCompile(`\| Threads_connected +\| \d+`)},
 		{"variables", regexp.MustCompile(`\| max_allowed_packet +\| \d+`)},
@@ -97,7 +97,7 @@ func TestConnectionID(t *testing.T) {
 			if greeting[1] != function[1] {
 				failure = fmt.Sprintf("%s's console on %s is client %s, but CONNECTION_ID() is %s", m.name, kind, greeting[1], function[1])
 			}
-			judge(t, failure, "CONNECTION_ID() is")
+			judge(t, failure, "")
 			countTool()
 		}
 	}

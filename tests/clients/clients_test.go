@@ -23,7 +23,6 @@ const idsPerProgram = 10
 // Errors by which exclusions are known.
 const (
 	noCollation = "Unknown collation: 'utf8mb4_0900_ai_ci'"
-	noIsolation = "Unknown system variable 'transaction_isolation'"
 )
 
 var programs = []program{
@@ -35,7 +34,7 @@ var programs = []program{
 	{name: "mysql-connector-python", command: []string{"@/python/bin/python", "python/connector_client.py", "text"}},
 	{
 		name: "mysql-connector-python, its own collation", command: []string{"@/python/bin/python", "python/connector_client.py", "chosen"},
-		not: []exclusion{{"plain_mariadb", noCollation}, {"plain_mysql", noCollation}},
+		not: []exclusion{{"plain_mysql", noCollation}},
 	},
 	{name: "mysql-connector-python, prepared", command: []string{"@/python/bin/python", "python/connector_client.py", "prepared"}},
 	{name: "SQLAlchemy, PyMySQL", command: []string{"@/python/bin/python", "python/sqlalchemy_client.py", "pymysql"}},
@@ -46,19 +45,15 @@ var programs = []program{
 	{name: "mysql2, execute", command: []string{"node", "node/client.js", "execute"}},
 	{
 		name: "MySQL Connector J, text", command: []string{"java", "-cp", "@/java/*", "java/Client.java", "mysql", "false"},
-		not: []exclusion{{"plain_mariadb", noIsolation}},
 	},
 	{
 		name: "MySQL Connector J, prepared", command: []string{"java", "-cp", "@/java/*", "java/Client.java", "mysql", "true"},
-		not: []exclusion{{"plain_mariadb", noIsolation}},
 	},
 	{
 		name: "MariaDB Connector J, text", command: []string{"java", "-cp", "@/java/*", "java/Client.java", "mariadb", "false"},
-		not: []exclusion{{"plain_mysql", noIsolation}},
 	},
 	{
 		name: "MariaDB Connector J, prepared", command: []string{"java", "-cp", "@/java/*", "java/Client.java", "mariadb", "true"},
-		not: []exclusion{{"plain_mysql", noIsolation}},
 	},
 	{name: "PHP mysqli", command: []string{"php", "php/mysqli.php"}},
 	{name: "PHP PDO, emulated", command: []string{"php", "php/pdo.php", "emulated"}},
