@@ -83,7 +83,7 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 
 // relayOn runs a statement on a connection and relays the answer.
 func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request) error {
-	if p.Program {
+	if p.Program || p.Pin == router.PinUserVariable { // also a statement that fails may have assigned some
 		conn.Soil()
 	}
 	if err := r.send(conn, &s.state); err != nil {
@@ -165,7 +165,7 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 	s.tx.last = br
 	s.work.uses(br.Conn())
 	defer s.work.leaves(br.Conn())
-	if p.Program {
+	if p.Program || p.Pin == router.PinUserVariable {
 		br.Conn().Soil()
 	}
 	if err := s.tx.begin(br, &s.state, r, p.Write); err != nil {
