@@ -56,6 +56,9 @@ func TestAdministration(t *testing.T) {
 	}
 }
 
+// goneTimeout bounds the wait for the end of a connection that was killed.
+const goneTimeout = 10 * time.Second
+
 // idle logs a client in and returns its id, and what waits for the end of its connection.
 func (p place) idle(t *testing.T) (id string, gone func() error) {
 	t.Helper()
@@ -67,7 +70,7 @@ func (p place) idle(t *testing.T) (id string, gone func() error) {
 	}
 	t.Cleanup(func() { _ = client.Close() }) // it may have been closed already
 	return strconv.FormatUint(uint64(greeting.ConnID), 10), func() error {
-		if err := client.SetDeadline(time.Now().Add(clientTimeout)); err != nil {
+		if err := client.SetDeadline(time.Now().Add(goneTimeout)); err != nil {
 			return err
 		}
 		for {

@@ -33,7 +33,7 @@ func TestDriversOwnTests(t *testing.T) {
 			if *direct {
 				to, skip = directly, leftOutOn(kind, unfit, theServer)
 			}
-			run := own.run(t, to, "^("+strings.Join(needing, "|")+")$", names(skip)...)
+			run := own.run(t, to, "^("+strings.Join(needing, "|")+")$", patterns(skip)...)
 			if run.err != nil || len(run.failed) > 0 {
 				t.Fatalf("%v, failed: %q\n%s", run.err, run.failed, run.out)
 			}
@@ -52,13 +52,13 @@ func TestDriversOwnTests(t *testing.T) {
 				own.version(t), kind, len(needing), len(tests), len(run.passed)-len(tests), len(skip)))
 
 			for _, l := range leftOutOn(kind, theServer, theProxy) {
-				if run := own.run(t, directly, l.test); (run.err == nil) == (l.as == theServer) {
+				if run := own.run(t, directly, l.pattern()); (run.err == nil) == (l.as == theServer) {
 					t.Errorf("%s is left out because %s, but directly %s:\n%s", l.test, l.as, run.ending(), run.out)
 				}
 				if l.as == theServer {
 					continue
 				}
-				if run := own.run(t, proxied, l.test); run.err == nil {
+				if run := own.run(t, proxied, l.pattern()); run.err == nil {
 					t.Errorf("%s is left out because %s, but through xaproxy %s: take it out of leftOuts, and of docs/compatibility.md", l.test, l.as, run.ending())
 				}
 			}
@@ -77,14 +77,6 @@ func TestLeftOutsAreDocumented(t *testing.T) {
 			t.Errorf("docs/compatibility.md does not name %s", name)
 		}
 	}
-}
-
-func names(all []leftOut) []string {
-	var list []string
-	for _, l := range all {
-		list = append(list, l.test)
-	}
-	return list
 }
 
 const driverSchema = "gotest"
@@ -134,7 +126,7 @@ func (d driverTests) needServer(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := d.run(t, login{net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "nobody", "none"}, "^Test", names(leftOutOn("", unfit))...)
+	run := d.run(t, login{net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "nobody", "none"}, "^Test", patterns(leftOutOn("", unfit))...)
 	if run.err != nil || len(run.skipped) < 50 {
 		t.Fatalf("without a server, %v, and only %d tests were skipped:\n%s", run.err, len(run.skipped), run.out)
 	}

@@ -2,13 +2,14 @@ package clients
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
 // leftOut is a test of go-sql-driver/mysql, or parts of one, that is not run with the others.
 type leftOut struct {
-	test string       // as go test's -skip and -run take it
+	test string       // its name; or that, a slash, and what is in the names of its parts that are left out
 	kind servers.Kind // where it is left out; "": everywhere
 	as   reason
 	why  string
@@ -73,4 +74,29 @@ func leftOutOn(kind servers.Kind, as ...reason) []leftOut {
 		}
 	}
 	return all
+}
+
+// pattern is what go test's -skip and -run take.
+func (l leftOut) pattern() string {
+	test, part, parts := strings.Cut(l.test, "/")
+	if parts {
+		return "^" + test + "$/" + part
+	}
+	return "^" + test + "$"
+}
+
+func names(all []leftOut) []string {
+	var list []string
+	for _, l := range all {
+		list = append(list, l.test)
+	}
+	return list
+}
+
+func patterns(all []leftOut) []string {
+	var list []string
+	for _, l := range all {
+		list = append(list, l.pattern())
+	}
+	return list
 }
