@@ -256,6 +256,14 @@ func (c *Conn) resetSession() error {
 		c.broken = true
 		return err
 	}
+	if c.state.Schema == "" {
+		return nil
+	}
+	// The schema stays, but @@character_set_database and @@collation_database are no longer its own: LOAD DATA goes by them.
+	if err := c.Exec("USE " + Quote(c.state.Schema)); err != nil {
+		c.broken = true
+		return err
+	}
 	return nil
 }
 
