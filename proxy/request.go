@@ -98,6 +98,10 @@ func (r *request) state(s *backend.Session) *backend.Session {
 	return &then
 }
 
+// longDataPiece is how much of a parameter goes to a backend in one packet: less than any max_allowed_packet that is in use,
+// because what the client has sent in pieces may just fit into it, but not together with a header.
+const longDataPiece = 1 << 20
+
 // execute sends long data and COM_STMT_EXECUTE on a connection that is ready, for the statement as it is prepared there.
 func (r *request) execute(c *backend.Conn) error {
 	if r.named != nil {
@@ -119,8 +123,12 @@ func (r *request) execute(c *backend.Conn) error {
 		var head [6]byte
 		binary.LittleEndian.PutUint32(head[:], id)
 		binary.LittleEndian.PutUint16(head[4:], uint16(at))
-		if err := c.SendCommand(wire.ComStmtSendLongData, head[:], data); err != nil {
-			return c.Lost(err)
+		for first := true; first || len(data) > 0; first = false { // an empty parameter is one empty piece
+			piece := data[:min(len(data), longDataPiece)]
+			data = data[len(piece):]
+			if err := c.SendCommand(wire.ComStmtSendLongData, head[:], piece); err != nil {
+				return c.Lost(err)
+			}
 		}
 	}
 	e := &b.execute
