@@ -45,14 +45,6 @@ var leftOuts = []leftOut{
 		"performance_schema is refused (1044), and would list xaproxy's connections, with its attributes",
 	},
 	{
-		"TestLongData/default", servers.MariaDB, theProxy,
-		"a parameter of just max_allowed_packet, sent in pieces, goes to the backend in one packet, which is too large",
-	},
-	{
-		"TestLongData/interpolateParams", servers.MariaDB, theProxy,
-		"the same: the driver prepares what would be too long as text",
-	},
-	{
 		"TestLongData/compress", servers.MariaDB, theServer,
 		"MariaDB refuses a packet of just max_allowed_packet (1153) when it is compressed",
 	},
