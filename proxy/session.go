@@ -303,6 +303,8 @@ func (s *session) unreadable(err error) error {
 	case errors.As(err, &e):
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e = wire.NewError(wire.CodeServerShutdown, "xaproxy closed the connection: %s", s.srv.whyClosed())
+	case errors.Is(err, wire.ErrTooLarge):
+		e = wire.NewError(wire.CodePacketTooLarge, "Got a packet bigger than max_packet = %s of xaproxy", s.srv.cfg.Server.MaxPacket)
 	case errors.Is(err, wire.ErrSequence):
 		e = wire.NewError(wire.CodePacketOrder, "Got packets out of order")
 	default:
@@ -312,8 +314,26 @@ func (s *session) unreadable(err error) error {
 	if werr := s.conn.WriteErr(e); werr != nil {
 		return fmt.Errorf("%w (and the client did not hear of it: %v)", err, werr)
 	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) { // who said nothing is not saying anything
+		s.abandon()
+		s.unpin()
+		s.forgetPast()
+		s.hearOut()
+	}
 	return err
 }
+
+// hearOut takes what the client is still sending, for a while. A connection that is closed before everything was read is reset,
+// and the client loses the error that it was sent.
+func (s *session) hearOut() {
+	if half, ok := s.net.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = s.net.SetReadDeadline(time.Now().Add(farewell)) // if it fails, so does the read
+		_, _ = io.Copy(io.Discard, s.net)                   // the session is over in any case
+	}
+}
+
+// farewell is how long a client may take to send the rest of a packet that is not wanted, and to close.
+const farewell = time.Second
 
 func (s *Server) isClosing() bool {
 	s.mu.Lock()

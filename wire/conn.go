@@ -120,8 +120,8 @@ func (c *Conn) Close() error { return c.nc.Close() }
 // be changed, until the next read.
 //
 // The error is io.EOF when the peer closed between two packets; it wraps io.ErrUnexpectedEOF when it closed within one
-// and ErrSequence when a packet is out of order. It is an *Error 1153 when the payload is larger than the limit. After
-// any error the connection must be closed.
+// and ErrSequence when a packet is out of order, or ErrTooLarge when the payload is larger than the limit. After any error the
+// connection must be closed.
 func (c *Conn) ReadPacket() ([]byte, error) {
 	n, err := c.readHeader()
 	if err != nil {
@@ -262,9 +262,7 @@ func (c *Conn) readInto(n, more int) error {
 	return nil
 }
 
-func (c *Conn) tooLarge() *Error {
-	return NewError(CodePacketTooLarge, "got a packet bigger than the limit of %d bytes", c.maxPacket)
-}
+func (c *Conn) tooLarge() error { return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxPacket) }
 
 // need reads until n bytes are in the read buffer; n is at most maxReadBuffer.
 func (c *Conn) need(n int) error {

@@ -21,6 +21,10 @@ const (
 // ErrSequence is returned, wrapped, when a packet's sequence id is not the next one. The connection must be closed.
 var ErrSequence = errors.New("packets out of order")
 
+// ErrTooLarge is returned, wrapped, when a packet is larger than the limit of its connection, which must be closed. It is not an
+// *Error, which would be the word of a server.
+var ErrTooLarge = errors.New("packet too large")
+
 // errMalformed is wrapped by the errors of all decoders.
 var errMalformed = errors.New("malformed packet")
 
