@@ -262,7 +262,9 @@ func (c *Conn) readInto(n, more int) error {
 	return nil
 }
 
-func (c *Conn) tooLarge() error { return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxPacket) }
+func (c *Conn) tooLarge() error {
+	return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxPacket)
+}
 
 // need reads until n bytes are in the read buffer; n is at most maxReadBuffer.
 func (c *Conn) need(n int) error {

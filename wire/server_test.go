@@ -295,3 +295,25 @@ func TestServerFastPath(t *testing.T) {
 		t.Error(acceptErr, err)
 	}
 }
+
+// TestServerAsksOtherPlugins: a client that does not speak the plugin of the greeting names its own and sends no proof, as
+// MySQL's library does. It is asked for one.
+func TestServerAsksOtherPlugins(t *testing.T) {
+	for _, native := range []bool{false, true} {
+		plugin := nativePassword
+		if native {
+			plugin = cachingSHA2
+		}
+		acceptErr, err := knock(t, &Server{Accounts: testAccounts(t), Native: native}, func(c *Conn) error {
+			if err := c.testLogin(func(l *loginPacket) { l.plugin, l.auth = plugin, nil }); err != nil {
+				return err
+			}
+			a := clientAuth{conn: c, password: testPassword, plugin: plugin}
+			_, err := a.run()
+			return err
+		})
+		if acceptErr != nil || err != nil {
+			t.Errorf("%s: %v, %v", plugin, acceptErr, err)
+		}
+	}
+}
