@@ -218,11 +218,24 @@ func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
 	if value.has("SELECT") >= 0 && value.has("FROM") >= 0 || value.has("TABLE") >= 0 || value.has("INTO") >= 0 {
 		return a, i, unsupported(st.at(start), "read the value first", "SET to the result of a query is not supported")
 	}
+	if value.runsCode() {
+		return a, i, unsupported(st.at(start), "SELECT it INTO the variable", "SET to the result of a stored function or a sequence is not supported")
+	}
 	a.Expr, why = st.source(start, i)
 	if why == nil && a.Name == "character_set_client" && a.Scope == ScopeSession && (len(value.toks) > 1 || value.toks[0].kind != kUserVar) {
 		why = checkCharset(bare(a.Expr), st.at(start))
 	}
 	return a, i, why
+}
+
+// runsCode tells whether an expression calls a function that is not built in, which may do anything, or asks a sequence.
+func (st *stmt) runsCode() bool {
+	for i, t := range st.toks {
+		if t.dotted && t.name != "" && st.op(i+1, "(") || st.words(i, "VALUE", "FOR") {
+			return true
+		}
+	}
+	return st.calls()
 }
 
 // assigns tells whether the i-th token is = or :=.
