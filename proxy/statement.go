@@ -37,6 +37,9 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 			return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
 		}
 	}
+	if plan.Privileged && len(s.user.schemas) > 0 {
+		return wire.NewError(wire.CodePrivilege, "Access denied; user '%s' is limited to schemas, and this concerns the server as a whole", s.login.User)
+	}
 	if plan.Write && s.user.readOnly {
 		return wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User)
 	}

@@ -19,6 +19,7 @@ type finding struct {
 	temporary               []string
 	drops                   bool
 	program                 bool
+	privileged              bool
 }
 
 func newFinding() finding {
@@ -39,7 +40,7 @@ func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 func (f *finding) plan() Plan {
 	return Plan{
 		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Server: f.server && !f.here, Pin: f.leaves, Unpin: f.unpin,
-		Temporary: f.temporary, Drops: f.drops, Program: f.program, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
+		Temporary: f.temporary, Drops: f.drops, Program: f.program, Privileged: f.privileged, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
 	}
 }
 

@@ -183,6 +183,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Count, "count"},
 			{p.Full, "full"},
 			{p.Program, "program"},
+			{p.Privileged, "privileged"},
 			{p.ReadOnly, "read-only"},
 			{p.Snapshot, "snapshot"},
 			{p.Chain, "chain"},

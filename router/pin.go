@@ -111,6 +111,7 @@ func (st *stmt) session(f *finding) *reason {
 	if f.unpin {
 		f.keep(PinNamedLock)
 	}
+	f.privileged = st.privileged()
 	return nil
 }
 

@@ -94,6 +94,8 @@ type Plan struct {
 	// Program is true for a statement that names stored code, a procedure or a function that is not built in: what that leaves
 	// on the connection (user variables, temporary tables, locks) cannot be told from the text.
 	Program bool
+	// Privileged is true for a statement that shows or takes what belongs to the server as a whole, beyond what Schemas tell.
+	Privileged bool
 	// Variables are the user variables that the statement names, without @ in lower case, sorted: they must have their values
 	// on its connections. With PinUserVariable some of them have new values there afterwards.
 	Variables []string

@@ -46,10 +46,7 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 	if i := st.from(1).has("SELECT"); i >= 0 {
 		return st.loose(f, i+1)
 	}
-	i := 1
-	for w := st.word(i); w == "FULL" || w == "EXTENDED" || w == "GLOBAL" || w == "SESSION" || w == "LOCAL" || w == "ALL"; w = st.word(i) {
-		i++
-	}
+	i := st.shown()
 	switch {
 	case st.any(i, showServer):
 		f.server = true
@@ -100,6 +97,15 @@ func (st *stmt) diagnostics(f finding, i int) (*shape, *reason) {
 	p := *st.r.plans.get(f.plan(), len(st.r.catalog.backends)).on(AnyBackend)
 	p.Verb, p.Errors, p.Count = Diagnostics, st.word(i) == "ERRORS", i > 1
 	return &shape{plan: &p}, nil
+}
+
+// shown is the place of what is to be shown, behind SHOW and its modifiers.
+func (st *stmt) shown() int {
+	i := 1
+	for w := st.word(i); w == "FULL" || w == "EXTENDED" || w == "GLOBAL" || w == "SESSION" || w == "LOCAL" || w == "ALL"; w = st.word(i) {
+		i++
+	}
+	return i
 }
 
 // showSchema plans SHOW TABLES [{FROM | IN} schema] and the like.

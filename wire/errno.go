@@ -24,6 +24,7 @@ const (
 	CodeUserLimit
 	CodeLockWait
 	CodeDeadlock
+	CodePrivilege
 	CodeNotSupported
 	CodeUnknownStatement
 	CodeAuthProtocol
@@ -75,6 +76,7 @@ var errnos = [...]errnoEntry{
 	CodeUserLimit:          {"ER_TOO_MANY_USER_CONNECTIONS", 1203, "42000", true},
 	CodeLockWait:           {"ER_LOCK_WAIT_TIMEOUT", 1205, "HY000", true},
 	CodeDeadlock:           {"ER_LOCK_DEADLOCK", 1213, "40001", true},
+	CodePrivilege:          {"ER_SPECIFIC_ACCESS_DENIED_ERROR", 1227, "42000", false},
 	CodeNotSupported:       {"ER_NOT_SUPPORTED_YET", 1235, "42000", false},
 	CodeUnknownStatement:   {"ER_UNKNOWN_STMT_HANDLER", 1243, "HY000", false},
 	CodeAuthProtocol:       {"ER_NOT_SUPPORTED_AUTH_MODE", 1251, "08004", false},
