@@ -134,6 +134,10 @@ func (s *session) reset() {
 	s.variables, s.nextTx = nil, ""
 	s.statements, s.named, s.router = nil, nil, s.srv.router
 	s.forgetPast()
+	if s.user.readOnly {
+		s.note(forReading)
+		s.compose()
+	}
 	s.mode, s.autocommit = s.srv.mode, true
 	s.conn.SetPatience(s.patience())
 }

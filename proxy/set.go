@@ -63,6 +63,8 @@ func (s *session) set(assignments []router.Assignment) error {
 	for _, a := range assignments {
 		var e *wire.Error
 		switch {
+		case s.user.readOnly && allowsWrites(a):
+			e = s.mayOnlyRead()
 		case a.Scope == router.ScopeSession && a.Name == "autocommit":
 			autocommit, e = s.parseBool(a)
 		case a.Scope == router.ScopeTransaction && a.Name == "transaction":
@@ -153,6 +155,21 @@ func characteristic(a router.Assignment) (name, words string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// forReading lets servers refuse what a read_only user cannot be seen to do, such as a view that calls a function that writes.
+var forReading = variable{name: "transaction read", sql: "SET SESSION TRANSACTION READ ONLY"}
+
+// allowsWrites reports whether an assignment would undo forReading.
+func allowsWrites(a router.Assignment) bool {
+	switch {
+	case a.Scope == router.ScopeTransaction:
+		return strings.Contains(strings.ToUpper(a.Expr), "WRITE")
+	case a.Scope == router.ScopeSession && (a.Name == "transaction_read_only" || a.Name == "tx_read_only"):
+		_, mode, ok := characteristic(a)
+		return !ok || mode != "READ ONLY"
+	}
+	return false
 }
 
 // note adds or replaces a variable.

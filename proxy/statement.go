@@ -41,9 +41,13 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 		return wire.NewError(wire.CodePrivilege, "Access denied; user '%s' is limited to schemas, and this concerns the server as a whole", s.login.User)
 	}
 	if plan.Write && s.user.readOnly {
-		return wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User)
+		return s.mayOnlyRead()
 	}
 	return nil
+}
+
+func (s *session) mayOnlyRead() *wire.Error {
+	return wire.NewError(wire.CodeReadOnly, "user '%s' is read_only in the configuration of xaproxy and cannot run this statement", s.login.User)
 }
 
 // carryOut does what the plan says and answers the client.
