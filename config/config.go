@@ -47,6 +47,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	defer clear(data) // there are passwords in it
 	return Parse(path, data)
 }
 
