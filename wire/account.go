@@ -115,9 +115,9 @@ func (a *Account) verifySHA2(proof, salt []byte) (right, known bool) {
 }
 
 // verifyPassword checks the password itself against the stored hash of caching_sha2_password, and keeps what the fast path
-// needs when it is right.
-func (a *Account) verifyPassword(password []byte) bool {
-	if a.stored == nil || len(password) > maxPassword || !a.stored.matches(password) {
+// needs when it is right. Of an account that stands in for one that is not known nothing is right, and nothing is kept.
+func (a *Account) verifyPassword(password []byte, known bool) bool {
+	if a.stored == nil || len(password) > maxPassword || !a.stored.matches(password) || !known {
 		return false
 	}
 	sha2 := sha2Hash(password)

@@ -65,7 +65,7 @@ func TestPasswordWiped(t *testing.T) {
 		}
 		c.seq-- // verify sends a packet in between
 		a := serverAuth{server: &Server{}, conn: c, user: "sha2", plugin: cachingSHA2, proof: make([]byte, 32), salt: newSalt(), secure: true}
-		right, err := a.verify(mustHash(t, testCrypt))
+		right, err := a.verify(mustHash(t, testCrypt), true)
 		if err != nil || right != (password == testPassword) {
 			t.Fatal(right, err)
 		}
@@ -94,7 +94,7 @@ func TestPasswordWiped(t *testing.T) {
 	if err != nil || string(plain) != testPassword {
 		t.Fatal(string(plain), err)
 	}
-	if mustHash(t, testCrypt).verifyPassword(plain); string(plain) != testPassword {
+	if mustHash(t, testCrypt).verifyPassword(plain, true); string(plain) != testPassword {
 		t.Error("verifying changes the password")
 	}
 }

@@ -257,11 +257,11 @@ func (a *serverAuth) run() error {
 			return err
 		}
 	}
-	right, err := a.verify(account)
+	right, err := a.verify(account, known)
 	if err != nil {
 		return err
 	}
-	if !right || !known {
+	if !right {
 		return a.deny()
 	}
 	return nil
@@ -297,20 +297,20 @@ func (a *serverAuth) read() ([]byte, error) {
 	return p, unexpected(err)
 }
 
-// verify checks the proof, and asks for the password itself where only that can tell.
+// verify checks the proof, and asks for the password itself where only that can tell. Nothing is right for an account that is not
+// known: the password of the one that stands in must not be found out by way of it.
 //
 // Source: MySQL page_caching_sha2_authentication_exchanges.
-func (a *serverAuth) verify(account *Account) (bool, error) {
+func (a *serverAuth) verify(account *Account, known bool) (bool, error) {
 	if a.plugin == nativePassword {
-		return account.verifyNative(a.proof, a.salt), nil
+		return account.verifyNative(a.proof, a.salt) && known, nil
 	}
 	if len(a.proof) == 0 || len(a.proof) == 1 && a.proof[0] == 0 {
 		a.proof = nil
-		return account.empty, nil // no "more data" packets around an empty password
+		return account.empty && known, nil // no "more data" packets around an empty password
 	}
-	right, known := account.verifySHA2(a.proof, a.salt)
-	if known {
-		if !right {
+	if right, sure := account.verifySHA2(a.proof, a.salt); sure {
+		if !right || !known {
 			return false, nil
 		}
 		return true, a.conn.WritePacket([]byte{headerMore, sha2FastOK}) // goes out with the final OK
@@ -326,7 +326,7 @@ func (a *serverAuth) verify(account *Account) (bool, error) {
 	if err != nil {
 		return false, errors.Join(a.deny(), err)
 	}
-	right = account.verifyPassword(password)
+	right := account.verifyPassword(password, known)
 	clear(password)
 	a.conn.wipe()
 	return right, nil

@@ -249,13 +249,13 @@ func TestServerUnknownUser(t *testing.T) {
 func TestAccountCache(t *testing.T) {
 	a := mustHash(t, testCrypt)
 	salt := newSalt()
-	if a.verifyPassword([]byte("wrong")) || a.verifyPassword(bytes.Repeat([]byte("x"), maxPassword+1)) {
+	if a.verifyPassword([]byte("wrong"), true) || a.verifyPassword(bytes.Repeat([]byte("x"), maxPassword+1), true) {
 		t.Error("a wrong password was accepted")
 	}
 	if _, known := a.verifySHA2(sha2Scramble(testPassword, salt), salt); known {
 		t.Error("known before the first full authentication")
 	}
-	if !a.verifyPassword([]byte(testPassword)) {
+	if !a.verifyPassword([]byte(testPassword), true) {
 		t.Error("the password was refused")
 	}
 	if right, known := a.verifySHA2(sha2Scramble(testPassword, salt), salt); !right || !known {
@@ -268,7 +268,7 @@ func TestAccountCache(t *testing.T) {
 		t.Error("an empty proof was accepted")
 	}
 	long := strings.Repeat("x", maxPassword+1)
-	if mustHash(t, testCrypt[:cryptHeader+cryptSaltLength]+crypt256(long, testCrypt[cryptHeader:][:cryptSaltLength], 5000)).verifyPassword([]byte(long)) {
+	if mustHash(t, testCrypt[:cryptHeader+cryptSaltLength]+crypt256(long, testCrypt[cryptHeader:][:cryptSaltLength], 5000)).verifyPassword([]byte(long), true) {
 		t.Error("a password over the limit was hashed")
 	}
 	for _, a := range []*Account{NewAccount(testPassword), NewAccount("")} {

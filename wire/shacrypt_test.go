@@ -19,10 +19,10 @@ const (
 func TestCrypt256(t *testing.T) {
 	for _, c := range []struct{ password, stored string }{{testPassword, storedShort}, {longPassword, storedLong}} {
 		a := mustHash(t, c.stored)
-		if !a.verifyPassword([]byte(c.password)) {
+		if !a.verifyPassword([]byte(c.password), true) {
 			t.Errorf("%q does not match what MySQL stored", c.password)
 		}
-		if a := mustHash(t, c.stored); a.verifyPassword([]byte(c.password + "x")) {
+		if a := mustHash(t, c.stored); a.verifyPassword([]byte(c.password+"x"), true) {
 			t.Errorf("%q matches what MySQL stored for %q", c.password+"x", c.password)
 		}
 	}

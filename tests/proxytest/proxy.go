@@ -90,6 +90,9 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 // ConfigPath is the path of the configuration file.
 func (p *Proxy) ConfigPath() string { return filepath.Join(p.Dir, "xaproxy.toml") }
 
+// Binary is the path of the program.
+func (p *Proxy) Binary() string { return p.options.Binary }
+
 // LogDir is the folder of the decision log.
 func (p *Proxy) LogDir() string { return filepath.Join(p.Dir, "log") }
 
