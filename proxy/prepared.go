@@ -75,8 +75,10 @@ func (s *session) prepare(sql []byte) error {
 	return err
 }
 
-// full says whether the session has as many statements as it may.
-func (s *session) full() bool { return len(s.statements)+len(s.named) >= maxPrepared }
+// full says whether the session has as many statements as it may, or as much text in them.
+func (s *session) full() bool {
+	return len(s.statements)+len(s.named) >= maxPrepared || s.texts > int(s.srv.cfg.Server.MaxPacket)
+}
 
 var tooManyStatements = &wire.Error{
 	Errno: 1461, State: "42000", Message: "Can't create more than max_prepared_stmt_count statements (current value: 16382); close some",
@@ -111,6 +113,7 @@ func (s *session) keep(id uint32, p *prepared) {
 		s.statements = make(map[uint32]*prepared)
 	}
 	s.statements[id] = p
+	s.texts += len(p.text)
 }
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
@@ -196,7 +199,7 @@ func (s *session) execute(arg []byte) error {
 		x.Flags = 0 // rows of several backends come at once: a server, too, may ignore the wish for a cursor
 	}
 	err = s.carryOut(plan, r)
-	p.long, p.size = nil, 0
+	s.dropLong(p)
 	if s.cursor != nil {
 		p.cursor, s.cursor = s.cursor, nil
 	}
@@ -237,8 +240,7 @@ func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
 	return router.Value{Kind: router.ValueOther}
 }
 
-// sendLongData notes a piece of a parameter. There is no answer, so what is wrong is said by the next execution; what is
-// too large ends the session.
+// sendLongData notes a piece of a parameter. There is no answer, so what is wrong is said by the next execution.
 func (s *session) sendLongData(arg []byte) error {
 	p, e := s.lookUp(wire.ComStmtSendLongData, arg)
 	if e != nil || len(arg) < 6 {
@@ -249,8 +251,14 @@ func (s *session) sendLongData(arg []byte) error {
 		p.fault = wrongArguments("mysqld_stmt_send_long_data")
 		return nil
 	}
-	if p.size += len(data); p.size > int(s.srv.cfg.Server.MaxPacket) {
-		return wire.NewError(wire.CodePacketTooLarge, "long data of a statement is larger than max_packet")
+	if p.fault != nil {
+		return nil
+	}
+	p.size += len(data)
+	if s.long += len(data); s.long > int(s.srv.cfg.Server.MaxPacket) {
+		s.dropLong(p)
+		p.fault = tooLong
+		return nil
 	}
 	if p.long == nil {
 		p.long = make(map[int][]byte)
@@ -259,13 +267,24 @@ func (s *session) sendLongData(arg []byte) error {
 	return nil
 }
 
+// tooLong is the error of an execution whose long data was dropped: all that a session has at one time must fit max_packet.
+var tooLong = wire.NewError(wire.CodeUnknown,
+	"Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes")
+
+// dropLong drops the long data of a statement.
+func (s *session) dropLong(p *prepared) {
+	s.long -= p.size
+	p.long, p.size = nil, 0
+}
+
 // resetStatement answers COM_STMT_RESET: long data is dropped and the cursor closed.
 func (s *session) resetStatement(arg []byte) error {
 	p, e := s.lookUp(wire.ComStmtReset, arg)
 	if e != nil {
 		return s.fail(e)
 	}
-	p.long, p.size, p.fault = nil, 0, nil
+	s.dropLong(p)
+	p.fault = nil
 	s.closeCursor(p)
 	return s.ok(wire.OK{})
 }
@@ -275,6 +294,8 @@ func (s *session) resetStatement(arg []byte) error {
 func (s *session) closeStatement(arg []byte) {
 	if p, e := s.lookUp(wire.ComStmtClose, arg); e == nil {
 		s.closeCursor(p)
+		s.dropLong(p)
+		s.texts -= len(p.text)
 		delete(s.statements, binary.LittleEndian.Uint32(arg))
 	}
 }

@@ -44,6 +44,8 @@ type session struct {
 	past       past
 
 	statements map[uint32]*prepared // of COM_STMT_PREPARE
+	texts      int                  // bytes in their texts
+	long       int                  // bytes of long data that they have
 	named      map[string]*prepared // of PREPARE, by name in lower case
 	lastID     uint32               // of statements
 	cursor     *cursor              // that the present execution has opened
@@ -133,6 +135,7 @@ func (s *session) reset() {
 	}
 	s.variables, s.nextTx = nil, ""
 	s.statements, s.named, s.router = nil, nil, s.srv.router
+	s.texts, s.long = 0, 0
 	s.forgetPast()
 	if s.user.readOnly {
 		s.note(forReading)

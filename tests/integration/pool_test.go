@@ -180,8 +180,9 @@ type load struct {
 	stopping sync.Once
 	working  sync.WaitGroup
 	mu       sync.Mutex
-	errs     map[string]int // protected by mu: by errno
-	slowest  time.Duration  // protected by mu
+	errs     map[string]int  // protected by mu: by errno
+	slowest  time.Duration   // protected by mu
+	took     []time.Duration // protected by mu: of each statement
 }
 
 func (s *stack) load(clients int, statements func(client int) []string) *load {
@@ -217,6 +218,7 @@ func (l *load) note(err error, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.slowest = max(l.slowest, took)
+	l.took = append(l.took, took)
 	switch {
 	case err == nil:
 		l.done.Add(1)
@@ -238,6 +240,12 @@ func (l *load) end() (errs []string, slowest time.Duration) {
 	}
 	slices.Sort(errs)
 	return errs, l.slowest
+}
+
+// within is the time within which so many of a hundred statements were answered. The clients have ended.
+func (l *load) within(percent int) time.Duration {
+	slices.Sort(l.took)
+	return l.took[(len(l.took)-1)*percent/100]
 }
 
 // goesOn waits until so many more statements have succeeded.
