@@ -189,7 +189,8 @@ func (c *Conn) Abort() { _ = c.Socket().Close() } // closed by whomever
 // Became notes that the session was brought to s by statements that the caller sent itself.
 func (c *Conn) Became(s *Session) { c.state = *s }
 
-// Put gives the connection back: kept if it is clean, closed if it is not.
+// Put gives the connection back: kept if it is clean, closed if it is not. It is not if its last answer was not read to the end,
+// whatever the reason.
 func (c *Conn) Put() {
 	if c.held {
 		return
@@ -200,7 +201,7 @@ func (c *Conn) Put() {
 			c.broken = true
 		}
 	}
-	if c.broken || c.Buffered() {
+	if c.broken || c.Buffered() || !c.Answered() {
 		c.b.pool.discard(c)
 		return
 	}

@@ -58,6 +58,7 @@ func (c *Conn) SendQuery(attrs []byte, sql ...[]byte) error {
 		n += len(part)
 	}
 	c.restart()
+	c.open = true
 	c.begin(n)
 	c.scratch = append(c.scratch[:0], byte(ComQuery))
 	c.put(c.scratch)

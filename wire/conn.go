@@ -36,6 +36,7 @@ type Conn struct {
 	caps      Capability
 	maxPacket int
 	seq       byte
+	open      bool // the answer to the last command has not been read to its end
 
 	// Reading. Invariant: 0 <= r <= w <= len(rbuf); unread bytes are rbuf[r:w].
 	rbuf []byte
@@ -84,6 +85,9 @@ func (c *Conn) Seq() byte { return c.seq }
 
 // SetSeq sets the sequence id of the next packet, in either direction.
 func (c *Conn) SetSeq(seq byte) { c.seq = seq }
+
+// Answered reports whether the answer to the last command was read to its end, as ReadResult, ReadPrepared and Relay find it.
+func (c *Conn) Answered() bool { return !c.open }
 
 // Buffered reports whether bytes have been received and not read yet.
 func (c *Conn) Buffered() bool { return c.r < c.w || c.z != nil && c.z.buffered() }
@@ -338,6 +342,7 @@ func (c *Conn) SendCommand(cmd Command, arg ...[]byte) error {
 		n += len(a)
 	}
 	c.restart()
+	c.open = cmd != ComStmtClose && cmd != ComStmtSendLongData && cmd != ComQuit
 	c.begin(n)
 	c.scratch = append(c.scratch[:0], byte(cmd))
 	c.put(c.scratch)

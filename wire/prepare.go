@@ -48,6 +48,7 @@ func (r *Relay) Prepare(client, backend *Conn, id uint32) (Prepared, error) {
 		if err != nil {
 			return Prepared{}, side(true, false, err)
 		}
+		backend.open = false
 		if err := client.send(p); err != nil {
 			return Prepared{}, side(false, true, err)
 		}
@@ -69,6 +70,7 @@ func (r *Relay) Prepare(client, backend *Conn, id uint32) (Prepared, error) {
 			return Prepared{}, side(onServer, true, err)
 		}
 	}
+	backend.open = false
 	if err := client.Flush(); err != nil {
 		return Prepared{}, side(false, true, err)
 	}
@@ -142,5 +144,6 @@ func (c *Conn) ReadPrepared() (Prepared, error) {
 			}
 		}
 	}
+	c.open = false
 	return out, nil
 }

@@ -60,6 +60,9 @@ func columnCount(p []byte) (int, error) {
 
 func (c *Conn) readOK(p []byte) (Rows, error) {
 	o, err := ParseOK(p, c.caps)
+	if err == nil {
+		c.open = o.Status&StatusMoreResults != 0
+	}
 	return Rows{OK: o}, err
 }
 
@@ -69,6 +72,7 @@ func (c *Conn) readErr(p []byte) error {
 	if err != nil {
 		return err
 	}
+	c.open = false // nothing runs behind an error
 	return e
 }
 
@@ -105,7 +109,7 @@ func (c *Conn) readRows(n, maxBytes int) (Rows, error) {
 			return Rows{}, err
 		}
 		if o.Status&StatusCursorExists != 0 {
-			out.OK = o
+			out.OK, c.open = o, false
 			return out, nil
 		}
 	}

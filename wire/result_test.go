@@ -123,3 +123,56 @@ func TestEndsRows(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswered: a connection knows whether the answer to its last command was read to the end.
+func TestAnswered(t *testing.T) {
+	more := OK{Status: StatusMoreResults}.Append(nil, testCaps)
+	ok, end := OK{}.Append(nil, testCaps), OK{Header: headerEOF}.Append(nil, testCaps)
+	refused := (&Error{1064, "42000", "no"}).Append(nil, testCaps)
+	column, row := Column{Name: "c"}.Append(nil), AppendTextRow(nil, [][]byte{[]byte("v")})
+	read := func(c *Conn) { c.ReadResult(1 << 20) } // its error is not what this is about
+	relay := func(c *Conn) {
+		client := NewConn(bufferConn{Buffer: &bytes.Buffer{}}, 0)
+		client.caps = testCaps
+		(&Relay{}).Response(client, c)
+	}
+	prepare := func(c *Conn) { c.ReadPrepared() }
+	prepared := append([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0}, 0, 0)
+	for name, x := range map[string]struct {
+		cmd     Command
+		answer  [][]byte
+		read    func(*Conn)
+		twice   bool
+		settled bool
+	}{
+		"OK":              {ComQuery, [][]byte{ok}, read, false, true},
+		"ERR":             {ComQuery, [][]byte{refused}, read, false, true},
+		"first of two":    {ComQuery, [][]byte{more, ok}, read, false, false},
+		"both of two":     {ComQuery, [][]byte{more, ok}, read, true, true},
+		"ERR after one":   {ComQuery, [][]byte{more, refused}, read, true, true},
+		"rows":            {ComQuery, [][]byte{{1}, column, row, end}, read, false, true},
+		"cut rows":        {ComQuery, [][]byte{{1}, column, row}, read, false, false},
+		"malformed":       {ComQuery, [][]byte{{0xfc}}, read, false, false},
+		"relayed":         {ComQuery, [][]byte{more, {1}, column, row, end}, relay, false, true},
+		"relayed in part": {ComQuery, [][]byte{more, {1}, column, row}, relay, false, false},
+		"relayed ERR":     {ComQuery, [][]byte{{1}, column, row, refused}, relay, false, true},
+		"unread":          {ComPing, [][]byte{ok}, func(*Conn) {}, false, false},
+		"no answer":       {ComStmtClose, nil, func(*Conn) {}, false, true},
+		"prepared":        {ComStmtPrepare, [][]byte{prepared, column}, prepare, false, true},
+		"half prepared":   {ComStmtPrepare, [][]byte{prepared}, prepare, false, false},
+		"not prepared":    {ComStmtPrepare, [][]byte{refused}, prepare, false, true},
+	} {
+		c := NewConn(&talkConn{cutConn: cutConn{in: pack(1, x.answer...)}}, 0)
+		c.caps = testCaps
+		if err := c.SendCommand(x.cmd, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		x.read(c)
+		if x.twice {
+			x.read(c)
+		}
+		if c.Answered() != x.settled {
+			t.Errorf("%s: answered %v", name, c.Answered())
+		}
+	}
+}

@@ -85,6 +85,7 @@ func (s *stream) run() (Result, error) {
 				return s.result, err
 			}
 		case stepDone:
+			b.open = false
 			if err := s.client.Flush(); err != nil {
 				return s.result, s.clientError(err)
 			}
