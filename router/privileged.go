@@ -24,8 +24,22 @@ const informationSchema = "information_schema"
 
 // showPrivileged are the SHOW statements about the whole server, by the words behind SHOW and its modifiers.
 var showPrivileged = [][]string{
-	{"GRANTS"}, {"CREATE", "USER"}, {"ENGINE"}, {"BINLOG"}, {"BINARY"}, {"RELAYLOG"}, {"MASTER"}, {"SLAVE"}, {"REPLICA"}, {"REPLICAS"},
-	{"EXPLAIN"}, {"ANALYZE"}, {"FORMAT"}, {"CLIENT_STATISTICS"}, {"USER_STATISTICS"}, {"QUERY_RESPONSE_TIME"},
+	{"GRANTS"},
+	{"CREATE", "USER"},
+	{"ENGINE"},
+	{"BINLOG"},
+	{"BINARY"},
+	{"RELAYLOG"},
+	{"MASTER"},
+	{"SLAVE"},
+	{"REPLICA"},
+	{"REPLICAS"},
+	{"EXPLAIN"},
+	{"ANALYZE"},
+	{"FORMAT"},
+	{"CLIENT_STATISTICS"},
+	{"USER_STATISTICS"},
+	{"QUERY_RESPONSE_TIME"},
 }
 
 // serverTables are the tables of information_schema that show more than names and definitions.

@@ -85,8 +85,10 @@ func TestUsersCannotBeGuessed(t *testing.T) {
 		return newStack(t, []servers.Kind{servers.MySQL}, func(c *config.Config) { // its greeting tells all kinds apart
 			c.Server.LoginFailures = 0
 			c.Users = []config.User{
-				{Name: "plain1", Password: password}, {Name: "sha2_1", PasswordHash: config.Secret(sha2)},
-				{Name: "oldone", PasswordHash: config.Secret(native)}, {Name: "sha2_2", PasswordHash: config.Secret(other)},
+				{Name: "plain1", Password: password},
+				{Name: "sha2_1", PasswordHash: config.Secret(sha2)},
+				{Name: "oldone", PasswordHash: config.Secret(native)},
+				{Name: "sha2_2", PasswordHash: config.Secret(other)},
 			}
 			for i := range c.Users {
 				if digits, ok := strings.CutPrefix(c.Users[i].PasswordHash.Reveal(), "0x"); ok {
