@@ -166,7 +166,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	now := time.Now()
 	c := &Conn{Conn: w, ID: uint64(hello.ConnID), b: b, born: now, used: now}
 	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
-	if err := c.learnNames(); err != nil {
+	if err := c.begin(); err != nil {
 		c.Conn.Close()
 		return nil, b.unavailable(err)
 	}

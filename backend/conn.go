@@ -268,6 +268,17 @@ func (c *Conn) resetSession() error {
 	return nil
 }
 
+// begin finishes the login. A client that names no collation gets the server's own, as it does from a server; our login has
+// to name one.
+func (c *Conn) begin() error {
+	if c.state.Collation == 0 {
+		if err := c.Exec("SET NAMES DEFAULT"); err != nil {
+			return err
+		}
+	}
+	return c.learnNames()
+}
+
 // learnNames asks the server, once per collation id and backend, what a handshake with that id amounts to.
 func (c *Conn) learnNames() error {
 	id := c.state.Collation

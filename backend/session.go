@@ -25,7 +25,8 @@ type Set struct {
 
 // HandshakeCaps are the capabilities of a client that a connection must have been opened with to answer alike. A relay
 // needs those that change the form of answers (DeprecateEOF, SessionTrack) to be the same on both sides.
-const HandshakeCaps = wire.FoundRows | wire.IgnoreSpace | wire.LocalFiles | wire.SessionTrack | wire.DeprecateEOF | wire.QueryAttributes
+const HandshakeCaps = wire.FoundRows | wire.IgnoreSpace | wire.LocalFiles | wire.MultiResults | wire.PSMultiResults |
+	wire.SessionTrack | wire.DeprecateEOF | wire.QueryAttributes
 
 // canBecome reports whether a connection in state s can be brought to t. A schema cannot be unselected.
 func (s *Session) canBecome(t *Session) bool {
