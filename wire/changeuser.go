@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // changeUser is the argument of COM_CHANGE_USER. Which fields there are depends on the capabilities of the login.
 type changeUser struct {
@@ -69,14 +72,14 @@ func (u *changeUser) append(dst []byte, caps Capability) []byte {
 // that is what its client library uses here, whatever salt it is sent. So do clients before plugins.
 //
 // After an error the caller closes the connection, as MySQL does: whoever guesses passwords has to connect again for
-// each. The client has been told where it can understand it (1043, 1045, 1251); an *Error in the error is what it was
+// each. The client has been told where it can understand it (1045, 1047, 1251); an *Error in the error is what it was
 // told. The deadlines are those of the connection; none is set here.
 //
 // Source: MySQL page_protocol_com_change_user.
 func (s *Server) ChangeUser(c *Conn, login *Login, arg []byte) (*Login, error) {
 	u, err := parseChangeUser(arg, c.caps)
 	if err != nil {
-		return nil, c.refuse(NewError(CodeHandshake, "bad handshake: %v", err))
+		return nil, fmt.Errorf("%w: %w", c.refuse(NewError(CodeUnknownCommand, "Unknown command")), err)
 	}
 	next := *login
 	next.User, next.Schema, next.Attrs = u.user, u.schema, u.attrs

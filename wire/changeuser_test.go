@@ -109,17 +109,17 @@ func TestChangeUserAfterSwitch(t *testing.T) {
 	}
 }
 
-// TestChangeUserMalformed: a command that cannot be read is answered with 1043.
+// TestChangeUserMalformed: a command that cannot be read is answered with 1047, as by servers.
 func TestChangeUserMalformed(t *testing.T) {
 	for _, arg := range [][]byte{nil, []byte("user"), []byte("user\x00\x09short"), []byte("user\x00\x00schema\x00\x2d")} {
 		var out bytes.Buffer
 		c := NewConn(bufferConn{Buffer: &out}, 0)
 		c.caps = testCaps | SecureConnection
 		var told *Error
-		if _, err := (&Server{}).ChangeUser(c, &Login{}, arg); !errors.As(err, &told) || told.Errno != 1043 {
+		if _, err := (&Server{}).ChangeUser(c, &Login{}, arg); !errors.As(err, &told) || told.Errno != 1047 {
 			t.Errorf("%q: %v", arg, err)
 		}
-		if err := expectErr(NewConn(bufferConn{Buffer: &out}, 0), 1043, "08S01"); err != nil {
+		if err := expectErr(NewConn(bufferConn{Buffer: &out}, 0), 1047, "08S01"); err != nil {
 			t.Errorf("%q: %v", arg, err)
 		}
 	}

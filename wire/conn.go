@@ -146,7 +146,8 @@ func (c *Conn) ReadPacket() ([]byte, error) {
 }
 
 // ReadCommand starts a new exchange and reads its first packet: sequence id 0, the command, and its argument, which is
-// valid until the next read. Errors are those of ReadPacket, and *Error 1835 for an empty packet.
+// valid until the next read. An empty packet is COM_SLEEP, which is no client's to send, as on servers. Errors are those of
+// ReadPacket.
 //
 // While it waits, the connection holds no more than small buffers; larger ones are lent from pools.
 func (c *Conn) ReadCommand() (Command, []byte, error) {
@@ -157,7 +158,7 @@ func (c *Conn) ReadCommand() (Command, []byte, error) {
 		return 0, nil, err
 	}
 	if len(p) == 0 {
-		return 0, nil, NewError(CodeMalformed, "malformed packet: a command packet is empty")
+		return ComSleep, nil, nil
 	}
 	return Command(p[0]), p[1:], nil
 }

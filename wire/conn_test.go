@@ -114,8 +114,8 @@ func TestReadPacketErrors(t *testing.T) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
 	}
-	if _, _, err := NewConn(readerConn{Reader: bytes.NewReader([]byte{0, 0, 0, 0})}, 0).ReadCommand(); err == nil {
-		t.Error("an empty command was accepted")
+	if command, arg, err := NewConn(readerConn{Reader: bytes.NewReader([]byte{0, 0, 0, 0})}, 0).ReadCommand(); command != ComSleep || len(arg) > 0 || err != nil {
+		t.Errorf("an empty packet is %s %q, %v", command, arg, err)
 	}
 }
 
