@@ -336,7 +336,7 @@ func (s *session) fetch(arg []byte) error {
 
 // opened notes whether the execution has opened a cursor, whose connection is kept for the client then.
 func (s *session) opened(r *request, conn *backend.Conn, result wire.Result) {
-	if r.bound == nil || result.Err != nil || result.OK.Status&wire.StatusCursorExists == 0 {
+	if !s.relay.Cursor || result.Err != nil || result.OK.Status&wire.StatusCursorExists == 0 {
 		return
 	}
 	s.hold(conn, pinCursor)

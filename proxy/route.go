@@ -17,6 +17,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.load(p, r)
 	}
 	s.relay.Infile = p.Local
+	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
 	if p.ImplicitCommit {
 		if e := s.commit(); e != nil {
 			return s.fail(e)

@@ -64,7 +64,7 @@ const (
 	StatusNoBackslashEscapes  Status = 1 << 9
 	StatusMetadataChanged     Status = 1 << 10
 	StatusQueryWasSlow        Status = 1 << 11
-	StatusPSOutParams         Status = 1 << 12 // the result set holds the OUT parameters of a CALL
+	StatusPSOutParams         Status = 1 << 12 // the result set holds the OUT parameters of a CALL; MySQL says so in its first EOF only
 	StatusInTransReadonly     Status = 1 << 13
 	StatusSessionStateChanged Status = 1 << 14 // the OK packet carries session state
 )

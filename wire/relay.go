@@ -14,6 +14,9 @@ type Relay struct {
 	ClearStatus Status   // cleared in every status on the way to the client, before SetStatus is set
 	DropTracks  TrackSet // entries of these types are taken out of the session state on the way to the client
 	Infile      bool     // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
+	// Cursor: the statement was executed with the wish for a cursor. Only then StatusCursorExists means that no rows follow:
+	// servers also set it in results of a procedure that has a cursor of its own open.
+	Cursor bool
 
 	columns  int    // Concat: columns of the first result
 	warnings uint16 // Concat: warnings of the results whose end was dropped

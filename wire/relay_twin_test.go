@@ -133,7 +133,7 @@ func (t *twin) emitErr(p []byte) error {
 func (t *twin) map16(st Status) Status { return st&^t.relay.ClearStatus | t.relay.SetStatus }
 
 // finish handles what ends a result and reports whether another follows.
-func (t *twin) finish(p []byte) (more bool, err error) {
+func (t *twin) finish(p []byte, outParams bool) (more bool, err error) {
 	o, err := ParseOK(p, t.server&^SessionTrack)
 	if err != nil {
 		return false, err
@@ -141,7 +141,7 @@ func (t *twin) finish(p []byte) (more bool, err error) {
 	o.Info = ""
 	t.result.OK = o
 	status, warnings := t.map16(o.Status), o.Warnings
-	more = o.Status&StatusMoreResults != 0
+	more = o.Status&StatusMoreResults != 0 || outParams
 	if t.concat {
 		if more {
 			return false, errTwin
@@ -176,7 +176,7 @@ func (t *twin) one() (more bool, err error) {
 			return false, errTwin
 		}
 		t.columns = 0
-		return t.finish(p)
+		return t.finish(p, false)
 	}
 	count, n := ReadInt(p)
 	if n != len(p) || count == 0 || count > 65535 || t.concat && t.columns >= 0 && int(count) != t.columns {
@@ -198,6 +198,7 @@ func (t *twin) one() (more bool, err error) {
 			t.emit(p)
 		}
 	}
+	outParams := false
 	if !t.server.Has(DeprecateEOF) {
 		if p, err = t.next(); err != nil {
 			return false, err
@@ -212,12 +213,13 @@ func (t *twin) one() (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if o.Status&StatusCursorExists != 0 {
+		if t.relay.Cursor && o.Status&StatusCursorExists != 0 {
 			keep := t.tail
 			t.tail = t.head
 			defer func() { t.tail = keep }()
-			return t.finish(p)
+			return t.finish(p, false)
 		}
+		outParams = o.Status&(StatusPSOutParams|StatusMoreResults) == StatusPSOutParams|StatusMoreResults
 		if t.head {
 			if err := t.emitOK(p, t.map16(o.Status), o.Warnings); err != nil {
 				return false, err
@@ -232,7 +234,7 @@ func (t *twin) one() (more bool, err error) {
 			return false, t.emitErr(p)
 		}
 		if endsRows(p[0], len(p), t.server) {
-			return t.finish(p)
+			return t.finish(p, outParams)
 		}
 		t.result.Rows++
 		t.emit(p)
@@ -290,6 +292,7 @@ func (rc relayCase) check(t *testing.T) {
 	if rc.bit(1) {
 		relay.SetStatus |= StatusMoreResults
 	}
+	relay.Cursor = rc.bit(7)
 	slow := &twin{
 		relay: relay, server: caps(rc.bit(0), rc.bit(2)), client: caps(rc.bit(0), rc.bit(3)), head: true, tail: true,
 		columns: -1, concat: rc.bit(4), in: rc.in, seq: 1, clientSeq: 200,
@@ -348,6 +351,9 @@ func relaySeeds() [][]byte {
 		rows, empty := resultSet(caps, 5, 40), resultSet(caps, 0, 0)
 		cursor := append([][]byte(nil), rows[:3]...)
 		cursor = append(cursor, OK{Header: headerEOF, Status: StatusCursorExists}.Append(nil, caps))
+		params := append([][]byte(nil), rows...)
+		params[3] = OK{Header: headerEOF, Status: StatusPSOutParams | StatusMoreResults}.Append(nil, caps)
+		params = append(params, OK{Affected: 1}.Append(nil, caps))
 		tracks := AppendTrackSchema(AppendTrackVariable(nil, "autocommit", "ON"), "s")
 		tracked := OK{Header: headerEOF, Status: StatusSessionStateChanged, SessionState: tracks}.Append(nil, caps|SessionTrack)
 		again := append([][]byte(nil), rows...)
@@ -355,7 +361,7 @@ func relaySeeds() [][]byte {
 		seeds = append(
 			seeds,
 			pack(1, more, more, OK{}.Append(nil, caps)),
-			pack(1, rows...), pack(1, empty...), pack(1, cursor...),
+			pack(1, rows...), pack(1, empty...), pack(1, cursor...), pack(1, params...),
 			pack(1, append(append([][]byte(nil), again...), rows...)...),
 			pack(1, append(append([][]byte(nil), rows[:len(rows)-2]...), failed)...),
 			pack(1, append(append([][]byte(nil), rows[:2]...), failed)...),
@@ -375,9 +381,9 @@ func relaySeeds() [][]byte {
 // many truncations.
 func TestRelaySeeds(t *testing.T) {
 	for _, in := range relaySeeds() {
-		for mode := range 128 {
-			if mode>>4 > 0 && mode>>4&1 == 0 {
-				continue // the last two bits only count for a concatenation
+		for mode := range 256 {
+			if mode>>4&1 == 0 && mode>>5&3 != 0 {
+				continue // these two bits only count for a concatenation
 			}
 			relayCase{byte(mode), 2, nil, in}.check(t)
 			relayCase{byte(mode), 2, []byte{255}, in}.check(t)
@@ -396,7 +402,7 @@ func TestRelaySeeds(t *testing.T) {
 
 func FuzzRelay(f *testing.F) {
 	for i, in := range relaySeeds() {
-		f.Add(byte(i*37)&127, byte(2), []byte{byte(i), 3}, in)
+		f.Add(byte(i*37), byte(2), []byte{byte(i), 3}, in)
 	}
 	f.Fuzz(func(t *testing.T, mode, columns byte, cuts, in []byte) {
 		relayCase{mode, columns, cuts, in}.check(t)

@@ -104,13 +104,8 @@ func (c *Conn) readRows(n, maxBytes int) (Rows, error) {
 		if err != nil {
 			return Rows{}, err
 		}
-		o, err := ParseOK(p, c.caps)
-		if err != nil {
+		if _, err := ParseOK(p, c.caps); err != nil {
 			return Rows{}, err
-		}
-		if o.Status&StatusCursorExists != 0 {
-			out.OK, c.open = o, false
-			return out, nil
 		}
 	}
 	for {

@@ -63,7 +63,7 @@ func TestReadResult(t *testing.T) {
 		{"err", testCaps, pack(0, failed), Rows{}, "1064 (42000): syntax"},
 		{"err amid rows", testCaps, pack(0, append(cut[:4:4], failed)...), Rows{}, "1064 (42000): syntax"},
 		{"infile", testCaps, append(pack(0, infile), pack(2, OK{}.Append(nil, 0))...), Rows{}, ""},
-		{"cursor", Protocol41, pack(0, []byte{1}, Column{Name: "c"}.Append(nil), cursor), Rows{OK: OK{Header: headerEOF, Status: StatusCursorExists}, Columns: []Column{{Name: "c"}}}, ""},
+		{"cursor of a procedure", Protocol41, pack(0, []byte{1}, Column{Name: "c"}.Append(nil), cursor, []byte("\x011"), cursor), Rows{OK: OK{Header: headerEOF, Status: StatusCursorExists}, Columns: []Column{{Name: "c"}}, Values: [][][]byte{{[]byte("1")}}}, ""},
 		{"empty", testCaps, pack(0, nil), Rows{}, "answer: malformed packet"},
 		{"no columns", testCaps, pack(0, []byte{0xfc, 0, 0}), Rows{}, "column count: malformed packet"},
 		{"column count and more", testCaps, pack(0, []byte{1, 1}), Rows{}, "column count: malformed packet"},

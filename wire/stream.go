@@ -34,6 +34,7 @@ type stream struct {
 	skip      int  // bytes of the current chunk that are still to pass
 	continued bool // the next chunk continues the current packet
 	keep      bool // the current packet is for the client
+	outParams bool // the result holds OUT parameters; then the EOF in the middle alone says that another result follows
 
 	own      []byte // the server's own read buffer, while one of streamBuffers stands in for it
 	borrowed *[streamBuffer]byte
@@ -284,14 +285,17 @@ func (s *stream) end(p []byte) error {
 		return err
 	}
 	status := o.Status&^s.relay.ClearStatus | s.relay.SetStatus
-	if s.phase == phaseMiddle && o.Status&StatusCursorExists == 0 {
+	if s.phase == phaseMiddle && !(s.relay.Cursor && o.Status&StatusCursorExists != 0) {
 		s.phase = phaseRows
+		s.outParams = o.Status&StatusPSOutParams != 0 && o.Status&StatusMoreResults != 0
 		binary.LittleEndian.PutUint16(p[at.status:], uint16(status))
 		return nil
 	}
 	s.result.OK = o
 	s.phase = phaseDone
-	switch more := o.Status&StatusMoreResults != 0; {
+	more := o.Status&StatusMoreResults != 0 || s.outParams
+	s.outParams = false
+	switch {
 	case more && s.concat:
 		return fmt.Errorf("%w: several results in one", ErrShape)
 	case more && s.multi:

@@ -22,6 +22,7 @@ func throughRelay(t *testing.T, caps wire.Capability, f func(t *testing.T, c *wi
 				p := &relayed{
 					wire:    wire.Server{Version: s.Version, Accounts: accountMap{s.User: wire.NewAccount(s.Password)}},
 					backend: wire.Dialer{Addr: s.Addr(), User: s.User, Password: s.Password, Caps: caps},
+					relay:   wire.Relay{Cursor: true},
 				}
 				d := wire.Dialer{
 					Addr: p.start(t), User: s.User, Password: s.Password, Omit: omit, Caps: caps, Timeout: time.Minute,
