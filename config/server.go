@@ -27,13 +27,14 @@ type Server struct {
 	TLSClientCA string `toml:"tls_client_ca"`
 	// TLSClientRequired refuses clients that show no certificate of TLSClientCA. Default false.
 	TLSClientRequired bool `toml:"tls_client_required"`
-	// MaxConnections is the number of client connections at one time, 1 to 100000. Default 1000.
+	// MaxConnections is the number of clients that are logged in at one time, 1 to 100000; as many more may be about to log in.
+	// Default 1000.
 	MaxConnections int `toml:"max_connections"`
 	// MaxPacket is the largest packet from or to a client, in bytes, 16KiB to 1GiB. Default 64MiB.
 	MaxPacket Size `toml:"max_packet"`
 	// HandshakeTimeout is how long a client may take to log in, 100ms to 10m. Default 10s.
 	HandshakeTimeout Duration `toml:"handshake_timeout"`
-	// LoginFailures is how often in a row logins from one address may fail before it is blocked for LoginBlock, 0 to
+	// LoginFailures is how often in a row logins from one address may fail, with a wrong user or password, before it is blocked for LoginBlock, 0 to
 	// 1000000; 0: never. Default 100.
 	LoginFailures int `toml:"login_failures"`
 	// LoginBlock is how long an address is blocked, 1s to 24h. Default 1m.

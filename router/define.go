@@ -46,6 +46,7 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 			st = st.inside(i)
 		}
 		body := newFinding() // what it says of variables and locks happens when it runs
+		body.privileged = f.privileged
 		body.write, body.commit = true, true
 		return st.loose(body, i)
 	case "DATABASE", "SCHEMA":

@@ -3,9 +3,10 @@ package router
 import "strings"
 
 // privileged tells whether the statement shows or takes what belongs to the server as a whole: accounts, what other sessions
-// do, the values in all columns, files. A user who is limited to schemas would get around the limit that way.
+// do, the values in all columns, files. Stored code runs with the rights of its maker, which is the account of all clients, and may
+// hide anything. A user who is limited to schemas would get around the limit that way.
 func (st *stmt) privileged() bool {
-	if st.word(0) == "SHOW" && st.any(st.shown(), showPrivileged) {
+	if st.word(0) == "SHOW" && st.any(st.shown(), showPrivileged) || st.storesCode() {
 		return true
 	}
 	for i, t := range st.toks {
@@ -15,6 +16,22 @@ func (st *stmt) privileged() bool {
 		case !serverTables[name]:
 		case st.op(i-1, ".") && i >= 2 && strings.EqualFold(st.toks[i-2].name, informationSchema), strings.EqualFold(st.schema, informationSchema):
 			return true
+		}
+	}
+	return false
+}
+
+// storesCode tells whether the statement makes or changes a stored program.
+func (st *stmt) storesCode() bool {
+	if w := st.word(0); w != "CREATE" && w != "ALTER" {
+		return false
+	}
+	for i := 1; i < len(st.toks); i++ {
+		switch st.word(i) {
+		case "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE":
+			return true
+		case "TABLE", "VIEW", "INDEX", "DATABASE", "SCHEMA", "SEQUENCE":
+			return false
 		}
 	}
 	return false
