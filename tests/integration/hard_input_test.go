@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -117,7 +118,21 @@ var id = []byte{0xff, 0xff, 0xff, 0xff} // of a statement that nobody has prepar
 
 // badClients. Those that lie about what they send lose their connection; those that ask for what there is not hear so.
 var badClients = []bad{
-	{"an empty command", 0, func(c *raw) error { c.write([]byte{0, 0, 0, 0}); return c.hungUpOn() }},
+	{"an empty command", 0, func(c *raw) error { // servers answer it and go on
+		c.write([]byte{0, 0, 0, 0})
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(c.NetConn(), head); err != nil {
+			return err
+		}
+		said := make([]byte, head[0])
+		if _, err := io.ReadFull(c.NetConn(), said); err != nil {
+			return err
+		}
+		if head[3] != 1 || len(said) < 3 || said[0] != 0xff || binary.LittleEndian.Uint16(said[1:]) != 1047 {
+			return fmt.Errorf("answer %q after %q", said, head)
+		}
+		return c.alive()
+	}},
 	{"HTTP", 0, func(c *raw) error { c.write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); return c.hungUpOn() }},
 	{"TLS", 0, func(c *raw) error {
 		c.write([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
