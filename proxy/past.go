@@ -217,9 +217,9 @@ func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 		case router.OwnFoundRows:
 			return strconv.FormatUint(p.foundRows, 10)
 		case router.OwnWarnings:
-			return strconv.Itoa(p.warnings)
+			return fmt.Sprintf("CAST(%d AS UNSIGNED)", p.warnings)
 		case router.OwnErrors:
-			return strconv.Itoa(p.errors)
+			return fmt.Sprintf("CAST(%d AS UNSIGNED)", p.errors)
 		case router.OwnAutocommit:
 			if s.autocommit {
 				return ""

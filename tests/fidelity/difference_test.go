@@ -1,7 +1,6 @@
 package fidelity
 
 import (
-	"encoding/binary"
 	"regexp"
 	"slices"
 
@@ -17,9 +16,6 @@ type difference struct {
 	hide   hide
 }
 
-// hide takes out of both replies what may differ; what is left must be equal.
-type hide func(direct, proxied *exchange)
-
 func (d *difference) concerns(kind servers.Kind, step string) bool {
 	return (len(d.kinds) == 0 || slices.Contains(d.kinds, kind)) && d.step.MatchString(step)
 }
@@ -27,212 +23,152 @@ func (d *difference) concerns(kind servers.Kind, step string) bool {
 // at matches steps: a story and the text of the step from its beginning, as a regular expression.
 func at(story, text string) *regexp.Regexp { return regexp.MustCompile(`(?s)^` + story + `: ` + text) }
 
-// refused: the proxy answers with this error, whatever the server says.
-func refused(errno uint16) hide {
-	return func(direct, proxied *exchange) {
-		if e := proxied.err(); e != nil && e.Errno == errno && len(proxied.packets) == 1 {
-			*direct, *proxied = exchange{}, exchange{}
-		}
-	}
-}
-
-// wording: both answer with an error of the same number and SQLSTATE, in other words.
-func wording(direct, proxied *exchange) {
-	d, p := direct.err(), proxied.err()
-	if d != nil && p != nil && d.Errno == p.Errno && d.State == p.State {
-		for _, x := range []*exchange{direct, proxied} {
-			last := &x.packets[len(x.packets)-1]
-			last.payload = last.payload[:9]
-		}
-	}
-}
-
-// otherError: both answer with an error, the proxy with this number.
-func otherError(errno uint16) hide {
-	return func(direct, proxied *exchange) {
-		if d, p := direct.err(), proxied.err(); d != nil && p != nil && p.Errno == errno {
-			for _, x := range []*exchange{direct, proxied} {
-				x.packets[len(x.packets)-1].payload = nil
-			}
-		}
-	}
-}
-
-// values: the rows have other values, but there are as many of them.
-func values(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		for i := range x.packets {
-			if x.packets[i].row {
-				x.packets[i].payload = nil
-			}
-		}
-	}
-}
-
-// text: the reply is another text.
-func text(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		if len(x.packets) == 1 {
-			x.packets[0].payload = nil
-		}
-	}
-}
-
-// status: these flags of OK and EOF packets may differ.
-func status(flags wire.Status) hide {
-	return func(direct, proxied *exchange) {
-		for _, x := range []*exchange{direct, proxied} {
-			for _, p := range x.packets {
-				if at := x.statusAt(p); at > 0 {
-					bits := binary.LittleEndian.Uint16(p.payload[at:])
-					binary.LittleEndian.PutUint16(p.payload[at:], bits&^uint16(flags))
-				}
-			}
-		}
-	}
-}
-
-// statusAt is the place of the status flags in an OK or EOF packet, 0 in others.
-func (x *exchange) statusAt(p packet) int {
-	if !p.ok {
-		return 0
-	}
-	if p.payload[0] == isEOF && !x.caps.Has(wire.DeprecateEOF) {
-		return 3
-	}
-	_, n := wire.ReadInt(p.payload[1:])
-	_, m := wire.ReadInt(p.payload[1+n:])
-	return 1 + n + m
-}
-
-// err is the ERR that ends the reply, or nil.
-func (x *exchange) err() *wire.Error {
-	if len(x.packets) == 0 {
-		return nil
-	}
-	p := x.packets[len(x.packets)-1].payload
-	if len(p) == 0 || p[0] != isErr {
-		return nil
-	}
-	e, err := wire.ParseErr(p, x.caps)
-	if err != nil {
-		return nil
-	}
-	return e
-}
-
-// clone returns a copy that a hide may change.
-func (x *exchange) clone() *exchange {
-	c := *x
-	c.packets = slices.Clone(x.packets)
-	for i := range c.packets {
-		c.packets[i].payload = slices.Clone(c.packets[i].payload)
-	}
-	return &c
-}
-
-// warnings: the count of warnings in OK and EOF packets may differ.
-func warnings(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		for _, p := range x.packets {
-			if at := x.statusAt(p); at == 3 && p.payload[0] == isEOF && !x.caps.Has(wire.DeprecateEOF) {
-				clear(p.payload[1:3])
-			} else if at > 0 {
-				clear(p.payload[at+2 : at+4])
-			}
-		}
-	}
-}
-
-// charset: the character set of columns may differ. It stands twelve bytes before the end of a definition.
-func charset(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		for _, p := range x.packets {
-			if n := len(p.payload); !p.ok && !p.row && n > 13 && string(p.payload[:4]) == "\x03def" {
-				clear(p.payload[n-12 : n-10])
-			}
-		}
-	}
-}
-
-// width: the width of columns may differ. It stands ten bytes before the end of a definition.
-func width(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		for _, p := range x.packets {
-			if n := len(p.payload); !p.ok && !p.row && n > 13 && string(p.payload[:4]) == "\x03def" {
-				clear(p.payload[n-10 : n-6])
-			}
-		}
-	}
-}
-
-// statementID: the number of the statement may differ in the reply to COM_STMT_PREPARE.
-func statementID(direct, proxied *exchange) {
-	for _, x := range []*exchange{direct, proxied} {
-		if len(x.packets) > 0 && x.packets[0].payload[0] == isOK {
-			clear(x.packets[0].payload[1:5])
-		}
-	}
-}
-
-// agreement: the capabilities differ by these.
-func agreement(flags wire.Capability) hide {
-	return func(direct, proxied *exchange) {
-		if direct.agreed^proxied.agreed == flags {
-			direct.agreed = proxied.agreed
-		}
-	}
-}
-
-// differences are all that there are.
+// differences are all that there are. A reason that begins with "not yet" is no reason: the proxy is to be changed.
 var differences = []difference{
-	{"MariaDB leaves out LongPassword, with which its clients look for its extended capabilities; the proxy has none of those", mariadb, at("[a-z_]+", ":(connect|as)"), agreement(wire.LongPassword)},
+	// Logins.
+	{"capabilities that say nothing on the wire", nil, at("logins", ":login"), offers(wire.NoSchema | wire.IgnoreSigpipe | wire.Reserved | wire.SSLVerifyServerCert | wire.RememberOptions)},
+	{"accounts of the proxy do not expire and have one password; metadata of results is never left out", mysql, at("logins", ":login"), offers(wire.CanHandleExpiredPasswords | wire.MultiFactorAuthentication | wire.OptionalResultsetMetadata)},
+	{"what a client gets that asks to choose whether metadata is sent", mysql, at("logins", "SELECT 'with optional metadata'"), columnCount},
+	{"accounts of the proxy do not expire", mariadb, at("logins", ":login"), offers(wire.CanHandleExpiredPasswords)},
+	{"MariaDB leaves out LongPassword, with which its clients look for its extended capabilities; the proxy has none of those", mariadb, at("logins", ":login"), offers(wire.LongPassword)},
+	{"extended capabilities of MariaDB", mariadb, at("logins", ":login"), extended},
+	{"zstd and query attributes are the proxy's own", mariadb, at("logins", ":login"), offers(wire.ZstdCompression | wire.QueryAttributes)},
+	{"not yet: the greeting names utf8mb4_general_ci, not the server's character set", nil, at("logins", ":login"), greetingCharset},
+	{"accounts of the proxy authenticate by caching_sha2_password first", mariadb, at("[a-z]+", ":(login|changeuser)"), authentication},
+	{"accounts of the proxy can authenticate by mysql_native_password too", mysql, at("logins", ":login plugin=mysql_native_password"), authentication},
+	{"clients before plugins can log in", mysql, at("logins", ":login -PluginAuth"), letIn},
+	{"clients before plugins can log in: what follows", mysql, at("logins", "SELECT 'without plugins'"), onlyProxied},
+	{"a wrong password or name is refused at once: nobody can make the proxy decrypt by guessing", mysql, at("[a-z]+", ":(login|changeuser) .*(password=wrong|user=)"), authentication},
+	{"unknown schemas: where to configure them", nil, at("logins", ":login .*schema=nope"), wording},
+	{"character sets whose characters can hide quotes are refused", nil, at("logins", ":login collation=(28|250)"), turnedAway(1235)},
+	{"character sets whose characters can hide quotes are refused: what follows", nil, at("logins", "SELECT '(gbk|gb18030)'"), lost},
+	{"clients before 4.1", nil, at("logins", ":login raw=0500"), anyError},
+	{"not yet: the OK of a login does not tell the schema", nil, at("[a-z_]+", ":(connect|as|login|changeuser)"), states},
 
-	{"syntax errors that the router finds: its own words", nil, at("(errors|commands|multi|transactions|prepared)", "(:prepare bad )?(SELEC( |$)|SELECT ['`]unterminated|SELECT 1 /. unterminated|SELECT 1; SELE)"), wording},
+	// Words.
+	{"syntax errors that the router finds: its own words", nil, at("[a-z]+", "(:prepare bad )?(SELEC( |$)|SELECT ['`]unterminated|SELECT 1 /. unterminated|SELECT 1; SELE|START TRANSACTION (READ ONLY, READ WRITE|NOPE)|SAVEPOINT( 'quoted')?$|BEGIN WORK AND|COMMIT AND$|ROLLBACK TO$|RELEASE a|USE$|DELIMITER|SET TRANSACTION ISOLATION LEVEL NOPE|SET( x| @a( =)?| NAMES)?$|(PREPARE|EXECUTE|RETURN 1|IF 1 THEN.*|DECLARE x INT)$)"), wording},
+	{"a second statement where only one may be: its own words", nil, at("multi", "([^;]*;)+ *[A-Z]"), wording},
 	{"unknown schemas: where to configure them", nil, at("[a-z]+", "(:initdb nope|USE nope|SHOW TABLES FROM nope|:changeuser schema=nope)"), wording},
 	{"unknown schemas are refused before the table is looked for", mariadb, at("errors", "SELECT .* FROM nope.nope"), otherError(1049)},
 	{"unknown schemas: where to configure them", mysql, at("errors", "SELECT .* FROM nope.nope"), wording},
 	{"unknown schemas are refused", nil, at("show", "SHOW OPEN TABLES FROM nope"), refused(1049)},
-	{"no schema selected: what to do", nil, at("found_rows", "SELECT . FROM f"), wording},
+	{"no schema selected: what to do", nil, at("(found_rows|changeuser)", "SELECT . FROM (f|ch)"), wording},
+	{"errors name the proxy's number of the statement and the function's name in the other server", nil, at("[a-z_]+", ":(execute|fetch|reset) "), wording},
 
-	{"refused: concerns one server", nil, at("(errors|multi)", "(FLUSH|PURGE|CHANGE|KILL|GRANT|SIGNAL)"), refused(1235)},
-	{"refused: rows of files cannot be placed", nil, at("errors", "LOAD DATA"), refused(1235)},
-	{"nothing between two semicolons is skipped", nil, at("multi", "SELECT 1;; "), func(d, p *exchange) {
-		if e := d.err(); e != nil && e.Errno == 1064 && p.err() == nil && len(p.packets) > len(d.packets) {
-			*d, *p = exchange{}, exchange{}
-		}
-	}},
+	// What concerns one server.
+	{"refused: concerns one server, its accounts or its settings", nil, at("[a-z]+", "(FLUSH|PURGE|CHANGE|GRANT|REVOKE|BINLOG|CACHE|LOAD INDEX|RESET|INSTALL|UNINSTALL|SHUTDOWN|RESTART|CLONE|IMPORT|KILL$|SIGNAL|SET (GLOBAL|@@GLOBAL|PERSIST|PASSWORD|ROLE|DEFAULT ROLE|RESOURCE)|(CREATE|DROP|ALTER) (DATABASE|USER|ROLE|SERVER|TABLESPACE)|SHOW GRANTS FOR nobody)"), refused(1235)},
+	{"refused: rows of files cannot be placed", nil, at("(errors|load)", "LOAD (DATA INFILE|XML)"), refused(1235)},
+	{"refused: XA is the proxy's own", nil, at("(transactions|statements)", "XA "), refused(1235)},
+	{"what clients create belongs to the account of the proxy", nil, at("[a-z]+", "SHOW CREATE (PROCEDURE p1|FUNCTION f$|TABLE vw|VIEW vw)"), definer},
+	{"the rights are those of the account of the proxy", nil, at("(show|session)", "SHOW GRANTS( FOR CURRENT_USER..)?$"), grants},
+	{"numbers of the proxy's own", nil, at("(commands|packets)", ":(statistics|raw 09)"), text},
+	{"COM_DEBUG needs a right that no client has", nil, at("(commands|packets)", ":(debug|raw 0d)"), refused(1227)},
+	{"commands that are not supported are named", nil, at("(commands|packets)", ":(raw (0[0bf]|1[0345d]|[257f])|packet 0 $)"), wording},
+	{"COM_SET_OPTION: its own words", nil, at("commands", ":setoption 7"), wording},
+	{"commands that concern one server are unknown", nil, at("(commands|packets)", ":raw (0[57a]|06|1[25e]|20)"), refused(1047)},
+	{"COM_PROCESS_KILL works, as in older servers", mysql, at("(commands|kill)", ":(raw 0c|kill)"), refused(1094)},
+	{"commands that are too short are malformed", nil, at("(commands|packets)", ":raw (0c|17|1a|1b|1c)"), refused(1835)},
 
-	{"connections have numbers of the proxy's own", nil, at("queries", "SELECT CONNECTION_ID"), values},
-	{"@@autocommit is written into the text as a constant, which MariaDB finds wider", mariadb, at("transactions", "SELECT @@autocommit"), width},
-	{"statements are numbered by the proxy", nil, at("(prepared|found_rows|large)", ":prepare "), statementID},
-	{"errors name the proxy's number of the statement and the function's name in the other server", nil, at("prepared", ":(execute|fetch|reset) "), wording},
-	{"arguments of COM_STMT_EXECUTE that cannot be read: the number of MariaDB", mysql, at("prepared", ":execute one$"), otherError(1210)},
-	{"WITH CONSISTENT SNAPSHOT at another isolation level than REPEATABLE READ: MySQL warns that it does nothing", mysql, at("transactions", "START TRANSACTION WITH CONSISTENT SNAPSHOT"), warnings},
-	{"statements that MySQL cannot prepare", mysql, at("prepared", ":prepare begin BEGIN"), func(d, p *exchange) {
-		if e := d.err(); e != nil && e.Errno == 1295 && p.err() == nil {
-			*d, *p = exchange{}, exchange{}
-		}
-	}},
+	// Statements of COM_STMT_PREPARE.
+	{"statements are numbered by the proxy", nil, at("[a-z_]+", ":prepare "), statementID},
+	{"arguments of COM_STMT_EXECUTE that cannot be read: the number of MariaDB", mysql, at("(prepared|packets)", ":(execute (one|p)$|raw 17)"), otherError(1210)},
+	{"arguments of COM_STMT_EXECUTE that cannot be read: that of query attributes, which MariaDB has none of", mariadb, at("(prepared|packets)", ":(execute (one|p)$|raw 17)"), otherError(1835)},
+	{"statements that MySQL cannot prepare", mysql, at("prepared", ":prepare (begin BEGIN|use USE)"), onlyProxied},
 	{"statements that MySQL cannot prepare: what follows", mysql, at("prepared", ":execute (begin|upd string:tx)"), func(d, p *exchange) {
 		if e := d.err(); e != nil && e.Errno == 1243 {
 			*d, *p = exchange{}, exchange{}
 		}
 		status(wire.StatusInTrans)(d, p)
 	}},
-	{"MySQL counts the warnings of the last statement in answers to commands too", mysql, at("[a-z]+", ":(ping|initdb|setoption)"), warnings},
-	{"MySQL forgets the character set of the login with COM_RESET_CONNECTION; the proxy keeps it", mysql, at("commands", "SELECT (@@sql_mode|DATABASE..)$"), charset},
 
-	{"numbers of the proxy's own", nil, at("commands", ":statistics"), text},
-	{"COM_DEBUG needs a right that no client has", nil, at("commands", ":debug"), refused(1227)},
-	{"commands that are not supported are named", nil, at("commands", ":raw (0|1[0345d]|2|5|f)"), wording},
-	{"COM_SET_OPTION: its own words", nil, at("commands", ":setoption 7"), wording},
-	{"commands that concern one server are unknown", mariadb, at("commands", ":raw (07|0a|15)"), refused(1047)},
-	{"commands that concern one server are unknown", mysql, at("commands", ":raw (15|20)"), refused(1047)},
-	{"COM_PROCESS_KILL works, as in older servers", mysql, at("commands", ":raw 0c"), refused(1094)},
-	{"malformed commands: its own words", nil, at("commands", ":raw (17|1a|1b|1c)"), wording},
-	{"commands that are too short are malformed", mariadb, at("commands", ":raw (1a|1b|1c)"), refused(1835)},
-	{"refused: XA is the proxy's own", nil, at("transactions", "XA "), refused(1235)},
+	// Several statements.
+	{"nothing between two semicolons is skipped", nil, at("multi", "SELECT 1;; "), onlyProxied},
+
+	// Sessions.
+	{"MySQL counts the warnings of the last statement in answers to commands too", mysql, at("[a-z]+", ":(ping|initdb|setoption)"), warnings},
+	{"MySQL forgets the character set of the login with COM_RESET_CONNECTION; the proxy keeps it", mysql, at("(commands|changeuser|locks|set)", "(SELECT (@@sql_mode|DATABASE..|@u|@a|@t)|:prepare g)"), charset},
+	{"MariaDB lets a client go on whose COM_CHANGE_USER failed", mariadb, at("refusals", ":ping"), lost},
+	{"MariaDB answers an empty COM_CHANGE_USER with a greeting", mariadb, at("refusals", ":raw 11$"), refused(1047)},
+	{"query attributes that cannot be read: its own words", nil, at("packets", ":packet 0 03"), anyError},
+	{"MySQL answers malformed commands that have no answer", mysql, at("packets", ":ping"), onlyProxied},
+	{"unknown statements are found before malformed commands", nil, at("packets", ":raw (17|1c) 00000000"), otherError(1243)},
+	{"not yet: an empty or senseless name of a table or schema is a syntax error, and a NUL is text", nil, at("packets", ":(raw 04|packet 0 (02|0300))"), anyError},
+
+	{"refused: the name of another variable, or of a statement, for the number of a connection", nil, at("kill", "(KILL (QUERY )?([a-zA-Z'@-]|CONNECTION_ID)|:prepare kq)"), refused(1235)},
+	{"numbers of connections are cut to 32 bits by MySQL", mysql, at("kill", "KILL 18446744073709551615"), wording},
+	{"what ends a connection of one's own: the number of MySQL", mariadb, at("kill", "(KILL|:kill) {id}"), otherError(1317)},
+	{"COM_PROCESS_KILL works, as in older servers: what follows", mysql, at("kill", ":(kill|ping)"), whatever},
+
+	{"refused: a handler under another name than its table's", nil, at("handler", "HANDLER lt OPEN AS h"), refused(1235)},
+	{"refused: a handler under another name than its table's: what follows", nil, at("handler", "HANDLER h "), onlyDirect},
+	{"not yet: LOCK TABLES with autocommit off breaks the transaction and the session", nil, at("locks", "(LOCK TABLES lt WRITE$|INSERT INTO lt VALUES .5|COMMIT$|UNLOCK TABLES$|SET autocommit = 1|SELECT . FROM lt WHERE id = 5)"), whatever},
+
+	{"not yet: closing one of two cursors ends the other", nil, at("cursors", ":fetch (s|two) 1"), onlyDirect},
+	{"not yet: a comment behind the last statement is one more statement for clients that may only send one", nil, at("multi", "SELECT 1; (--|/.)"), oneMore},
+	{"refused: compound statements", nil, at("ends", "BEGIN NOT ATOMIC"), refused(1235)},
+	{"not yet: compound statements: refused as a second statement", nil, at("ends", "BEGIN NOT ATOMIC"), refused(1064)},
+	{"not yet: SET TRANSACTION READ ONLY does not hold for a statement that is its own transaction", nil, at("ends", "UPDATE ro"), onlyProxied},
+
+	// What is asked about the previous statement.
+	{"not yet: what asks about the previous statement after one that the proxy itself answered, or whose connection was reset", nil, at("(last|warnings|procedures|midresult|set)", "(SELECT (LAST|ROW|FOUND|@x)|SHOW WARN)"), rowsOf},
+	{"syntax errors that the router finds: another number", nil, at("set", "SET @@nope.x"), otherError(1064)},
+	{"refused: connections are numbered by each backend", nil, at("session", "EXPLAIN FOR CONNECTION"), refused(1235)},
+	{"refused: executable comments that only some servers run", nil, at("statements", "SELECT /.!99999"), refused(1235)},
+	{"refused: what belongs in stored programs", nil, at("statements", "(RESIGNAL|IF 1)"), refused(1235)},
+	{"not yet: compound statements", mariadb, at("statements", "IF 1 THEN"), refused(1064)},
+	{"MariaDB keeps the count of errors over a statement that only asks for it", mariadb, at("warnings", "SELECT @@error_count"), values},
+	{"refused: GET DIAGNOSTICS", nil, at("(warnings|statements)", "GET DIAGNOSTICS"), refused(1235)},
+	{"refused: GET DIAGNOSTICS: what follows", nil, at("warnings", "SELECT @n"), rowsOf},
+
+	// Variables.
+	{"transaction_isolation and tx_isolation are both known, whatever the server calls it", mariadb, at("set", "SET .*transaction_(isolation|read_only) ="), onlyProxied},
+	{"transaction_isolation and tx_isolation are both known, whatever the server calls it", mysql, at("set", "SET tx_isolation"), onlyProxied},
+	{"WITH CONSISTENT SNAPSHOT at another isolation level than REPEATABLE READ: MySQL warns that it does nothing", mysql, at("(transactions|ends)", "START TRANSACTION.* WITH CONSISTENT SNAPSHOT"), warnings},
+	{"not yet: SET to a function of the server that the router does not know", nil, at("attributes", "SET @a"), refused(1235)},
+	{"not yet: SET to a function of the server that the router does not know: what follows", mysql, at("attributes", "SELECT @a"), whatever},
+	{"not yet: MariaDB's flag for ANSI_QUOTES is missing", mariadb, at("(changeuser|set)", "(SET|BEGIN)"), status(1 << 15)},
+	{"not yet: a SET is answered without the server's warnings", nil, at("(charsets|set|session|tracking)", "SET "), warnings},
+	{"not yet: SET NAMES does not undo an earlier SET of one of its variables", nil, at("charsets", "SELECT 'x'"), definitions},
+	{"character sets whose characters can hide quotes are refused", nil, at("charsets", "SET NAMES (gbk|sjis|ucs2)"), refused(1235)},
+	{"not yet: the character set of a user variable is lost", nil, at("set", "SELECT (@i, @neg|CHARSET|@x, @dt|@a)"), rowsOf},
+	{"not yet: parameters in SET", nil, at("set", "(:prepare st2? SET|:execute st2? |SELECT (@a|@@sort_buffer_size|@a, @@net))"), whatever},
+	{"not yet: user variables with a backslash", nil, at("set", "SET @bs"), refused(1235)},
+	{"refused: variables that hold for one statement or one connection", nil, at("set", "SET (insert_id|last_insert_id|rand_seed1|sql_log_bin)"), refused(1235)},
+	{"refused: variables that hold for one statement or one connection: what follows", nil, at("set", "SELECT (LAST_INSERT_ID|RAND)"), values},
+	{"not yet: SET STATEMENT", nil, at("set", "SET STATEMENT"), refused(1235)},
+
+	// Temporary tables.
+	{"MySQL lets no XA branch touch temporary tables", mysql, at("temporary", "(INSERT INTO t .*tx|SELECT . FROM t$|CREATE TEMPORARY TABLE intx|INSERT INTO intx|DROP TEMPORARY TABLE intx)"), whatever},
+	{"refused: renaming a temporary table", nil, at("temporary", "ALTER TABLE r1 RENAME"), refused(1235)},
+	{"refused: renaming a temporary table: what follows", nil, at("temporary", "(SELECT . FROM r2|RENAME TABLE r2|DROP TEMPORARY TABLE IF EXISTS r1)"), whatever},
+
+	// The session itself.
+	{"connections have numbers of the proxy's own", nil, at("(session|queries|locks)", "(SELECT .*(CONNECTION_ID|USER|mine)|:execute c)"), values},
+	{"information_schema shows the sessions of the backend", nil, at("session", "SELECT id = [0-9{]+.*processlist"), whatever},
+	{"sessions are those of the proxy, and listing them is not deprecated", nil, at("session", "SHOW (FULL )?PROCESSLIST"), all(rowsOf, warnings)},
+	{"@@autocommit is written into the text as a constant, which MariaDB finds wider", mariadb, at("(transactions|session)", "SELECT @@autocommit"), definitions},
+	{"variables are those of the backend's connection, whose autocommit is always on", nil, at("session", "SHOW VARIABLES LIKE 'autocommit'"), values},
+
+	{"not yet: query attributes go with COM_QUERY alone, and not with SET", mysql, at("attributes", "(SELECT @a|:execute)"), values},
+
+	// PREPARE in SQL.
+	{"syntax errors that the router finds: its own words", nil, at("sqlprepare", "PREPARE bad FROM 'SELEC"), wording},
+	{"not yet: EXECUTE IMMEDIATE, and parameters in SET", nil, at("(sqlprepare|statements|procedures)", "(PREPARE st|EXECUTE IMMEDIATE)"), refused(1235)},
+	{"not yet: EXECUTE IMMEDIATE, and parameters in SET: there is no such statement", nil, at("sqlprepare", "EXECUTE st"), refused(1243)},
+	{"not yet: EXECUTE IMMEDIATE, and parameters in SET: what follows", nil, at("sqlprepare", "(SELECT|COMMIT|ROLLBACK|BEGIN)"), all(rowsOf, status(wire.StatusInTrans))},
+
+	// Session state.
+	{"not yet: transaction state is not told, or not as the server tells it", nil, at("[a-z_]+", "(BEGIN|START TRANSACTION|COMMIT|EXECUTE c$|ROLLBACK|CREATE T|ALTER TABLE|SELECT 1$|SET (TRANSACTION|SESSION session_track|SESSION TRANSACTION))"), states},
+	{"not yet: changes of autocommit and of the schema are told by rules of the proxy's own", nil, at("[a-z_]+", "(SET (autocommit|NAMES utf8mb4$)|USE )"), states},
+	{"numbers of statements and of transactions", mysql, at("tracking", ""), numbers},
+	{"each assignment of a SET is a statement of its own: what it tells", mysql, at("tracking", "SET SESSION net_write_timeout = 66"), states},
+	{"branches are explicit transactions of the backend, and unsafe ones for MySQL", nil, at("tracking", "(INSERT|SELECT . FROM tr)"), states},
+}
+
+// races are differences that need not occur.
+var races = []difference{
+	{"MariaDB tells of changed variables in the order of a hash table", mariadb, at("[a-z_]+", "SET "), sorted},
+	{"not yet: a killed client may receive what its statement had answered so far", nil, at("kill", ":receive"), whatever},
 }
 
 var (

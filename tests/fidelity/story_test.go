@@ -1,25 +1,20 @@
 package fidelity
 
 import (
-	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/xaproxy/xaproxy/wire"
 )
 
-// story is a file of testdata: steps that one client takes in order, in a fresh schema.
+// story is a file of testdata: steps that are taken in order, in a fresh schema.
 type story struct {
-	name  string
-	only  string // kind of client that tells it; "" is all
-	steps []step
+	name    string
+	tellers []string // kinds of clients that tell it; see kinds
+	steps   []step
 }
 
 // step is one command. Its text is that of the file.
@@ -31,22 +26,32 @@ type step struct {
 }
 
 // readStories reads testdata/*.txt. A step begins in the first column; indented lines continue it. Lines that begin with #
-// are comments; "# clients: KIND" says that only such clients tell the story. A step is an SQL statement, or a verb with a colon:
+// are comments; "# clients: KIND KIND" says which kinds of clients tell the story instead of the usual ones. A step is an
+// SQL statement, or a verb with a colon:
 //
 //	:query SQL                     as a line without a verb
-//	:connect [+Cap] [-Cap] [noschema] [collation=N]    closes the connection and opens a new one
+//	:send SQL | :receive           the two halves of :query
+//	:connect OPTIONS               closes the connection and logs in on a new one; the options are those of parseLogin. Of the
+//	                               reply only the last packet is compared
+//	:login OPTIONS                 the same, and every packet is compared
 //	:as NAME                       goes on with another connection, which is opened when first named
 //	:prepare NAME SQL
-//	:execute NAME [cursor] [same] TYPE:VALUE ...    "same" sends no types; TYPE is that of parseBound
+//	:execute NAME [cursor] [flags=N] [same] TYPE:VALUE ...    "same" sends no types; TYPE is that of parseBound
 //	:long NAME PARAM TEXT          COM_STMT_SEND_LONG_DATA
 //	:fetch NAME ROWS | :reset NAME | :close NAME
-//	:ping | :statistics | :resetconnection | :debug
-//	:initdb SCHEMA | :fieldlist TABLE [WILDCARD] | :setoption N
-//	:changeuser [bad] [schema=S]
+//	:ping | :statistics | :resetconnection | :debug | :quit
+//	:initdb SCHEMA | :fieldlist TABLE [WILDCARD] | :setoption N | :kill ID
+//	:changeuser OPTIONS            bad user=U password=P schema=S
 //	:raw HEX                       a command byte with its argument; one packet comes back
+//	:packet SEQ HEX                a packet with this sequence id, maybe an empty one; one packet comes back
+//	:say SEQ HEX                   the same, and nothing comes back
+//	:file TEXT                     what this client answers LOCAL INFILE requests with; every | begins another packet
+//	:attributes NAME=TYPE:VALUE    query attributes of this client's next statements
+//	:await TEXT                    waits until the server runs a statement that begins so
+//	:listen                        hears what comes without having been asked for, until the connection is closed
 //
-// NAME may be #N, a statement id that nobody has given. {schema} is the schema's name, {x*1000} a thousand x, {hex:00ff}
-// bytes, {nl} a line break.
+// A statement's NAME may be #N, an id that nobody has given. {schema} is the schema's name, {x*1000} a thousand x, {hex:00ff}
+// bytes, {nl} a line break, {tab} a tab, {id NAME} the number of the connection NAME, {id} that of the one without a name.
 func readStories(schema string) ([]story, error) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil {
@@ -58,11 +63,11 @@ func readStories(schema string) ([]story, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := story{name: strings.TrimSuffix(filepath.Base(path), ".txt")}
+		s := story{name: strings.TrimSuffix(filepath.Base(path), ".txt"), tellers: usualTellers}
 		for i, line := range strings.Split(string(text), "\n") {
 			switch {
 			case strings.HasPrefix(line, "# clients: "):
-				s.only = strings.TrimPrefix(line, "# clients: ")
+				s.tellers = strings.Fields(strings.TrimPrefix(line, "# clients: "))
 			case strings.TrimSpace(line) == "", line[0] == '#':
 			case line[0] == ' ' || line[0] == '\t':
 				last := &s.steps[len(s.steps)-1]
@@ -86,7 +91,7 @@ func readStories(schema string) ([]story, error) {
 	return all, nil
 }
 
-var hole = regexp.MustCompile(`\{(schema|nl|hex:[0-9a-f]+|[^{}]\*[0-9]+)\}`)
+var hole = regexp.MustCompile(`\{(schema|nl|tab|hex:[0-9a-f]+|[^{}]\*[0-9]+)\}`)
 
 // fill puts values into the holes of a text.
 func fill(text, schema string) (filled string, err error) {
@@ -104,6 +109,8 @@ func fill(text, schema string) (filled string, err error) {
 			return schema
 		case "nl":
 			return "\n"
+		case "tab":
+			return "\t"
 		}
 		what, times, _ := strings.Cut(h, "*")
 		n, e := strconv.Atoi(times)
@@ -113,179 +120,4 @@ func fill(text, schema string) (filled string, err error) {
 		return strings.Repeat(what, n)
 	})
 	return filled, err
-}
-
-// teller tells a story to one endpoint.
-type teller struct {
-	at      endpoint
-	usual   []string // options of every connection
-	clients map[string]*client
-	current string // client
-}
-
-// close ends all connections.
-func (t *teller) close() {
-	for _, c := range t.clients {
-		_ = c.Close() // the story is over
-	}
-}
-
-// take takes a step. The exchange is nil when the command has no reply. An error is one of the script.
-func (t *teller) take(ctx context.Context, s step) (*exchange, error) {
-	words := strings.Fields(s.arg)
-	switch s.verb {
-	case "as":
-		t.current = s.arg
-		if t.clients[t.current] != nil {
-			return nil, nil
-		}
-		return t.connect(ctx, nil), nil
-	case "connect":
-		return t.connect(ctx, words), nil
-	}
-	c := t.clients[t.current]
-	if c == nil {
-		return nil, fmt.Errorf("line %d: not connected", s.line)
-	}
-	name, rest, _ := strings.Cut(s.arg, " ")
-	id := c.id(name)
-	switch s.verb {
-	case "query":
-		return c.ask(results, wire.ComQuery, []byte(s.arg)), nil
-	case "prepare":
-		x := c.ask(prepare, wire.ComStmtPrepare, []byte(rest))
-		if len(x.packets) > 0 && len(x.packets[0].payload) >= 5 && x.packets[0].payload[0] == isOK {
-			c.ids[name] = binary.LittleEndian.Uint32(x.packets[0].payload[1:])
-		}
-		return x, nil
-	case "execute":
-		arg, err := executeArg(binary.LittleEndian.Uint32(id), rest)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", s.line, err)
-		}
-		return c.ask(results, wire.ComStmtExecute, arg), nil
-	case "long":
-		param, text, _ := strings.Cut(rest, " ")
-		n, err := strconv.ParseUint(param, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", s.line, err)
-		}
-		arg := binary.LittleEndian.AppendUint16(id, uint16(n))
-		c.ask(noReply, wire.ComStmtSendLongData, append(arg, text...))
-		return nil, nil
-	case "fetch":
-		n, err := strconv.ParseUint(rest, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", s.line, err)
-		}
-		return c.ask(rows, wire.ComStmtFetch, binary.LittleEndian.AppendUint32(id, uint32(n))), nil
-	case "reset":
-		return c.ask(onePacket, wire.ComStmtReset, id), nil
-	case "close":
-		c.ask(noReply, wire.ComStmtClose, id)
-		return nil, nil
-	case "ping":
-		return c.ask(onePacket, wire.ComPing, nil), nil
-	case "statistics":
-		return c.ask(onePacket, wire.ComStatistics, nil), nil
-	case "debug":
-		return c.ask(onePacket, wire.ComDebug, nil), nil
-	case "resetconnection":
-		return c.ask(onePacket, wire.ComResetConnection, nil), nil
-	case "initdb":
-		return c.ask(onePacket, wire.ComInitDB, []byte(s.arg)), nil
-	case "fieldlist":
-		return c.ask(rows, wire.ComFieldList, []byte(name+"\x00"+rest)), nil
-	case "setoption":
-		n, err := strconv.ParseUint(s.arg, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", s.line, err)
-		}
-		return c.ask(onePacket, wire.ComSetOption, binary.LittleEndian.AppendUint16(nil, uint16(n))), nil
-	case "changeuser":
-		return c.ask(login, wire.ComChangeUser, c.changeUserArg(words)), nil
-	case "raw":
-		b, err := hex.DecodeString(strings.ReplaceAll(s.arg, " ", ""))
-		if err != nil || len(b) == 0 {
-			return nil, fmt.Errorf("line %d: no bytes: %v", s.line, err)
-		}
-		return c.ask(onePacket, wire.Command(b[0]), b[1:]), nil
-	}
-	return nil, fmt.Errorf("line %d: unknown verb %q", s.line, s.verb)
-}
-
-// connect replaces the current connection. The exchange has no packets: it tells what was agreed on, or why nothing was.
-func (t *teller) connect(ctx context.Context, options []string) *exchange {
-	if c := t.clients[t.current]; c != nil {
-		_ = c.Close() // it is not needed any more
-	}
-	delete(t.clients, t.current)
-	c, err := dial(ctx, t.at, append(slices.Clone(t.usual), options...))
-	if err != nil {
-		return &exchange{end: err.Error()}
-	}
-	t.clients[t.current] = c
-	return &exchange{agreed: c.Caps()}
-}
-
-// id is the number of a prepared statement.
-func (c *client) id(name string) []byte {
-	id := c.ids[name]
-	if digits, given := strings.CutPrefix(name, "#"); given {
-		n, _ := strconv.ParseUint(digits, 10, 32) // what is no number is statement 0, which does not exist either
-		id = uint32(n)
-	}
-	return binary.LittleEndian.AppendUint32(nil, id)
-}
-
-// executeArg reads the words of :execute.
-func executeArg(id uint32, text string) ([]byte, error) {
-	var flags byte
-	withTypes := true
-	var params []bound
-	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
-		end := strings.IndexAny(text+" ", " \n")
-		if i := strings.IndexByte(text, '"'); i >= 0 && i < end {
-			quoted, err := strconv.QuotedPrefix(text[i:])
-			if err != nil {
-				return nil, fmt.Errorf("%q: %w", text, err)
-			}
-			end = i + len(quoted)
-		}
-		word := text[:end]
-		text = text[end:]
-		switch word {
-		case "cursor":
-			flags = 1
-		case "same":
-			withTypes = false
-		default:
-			p, err := parseBound(word)
-			if err != nil {
-				return nil, err
-			}
-			params = append(params, p)
-		}
-	}
-	return appendExecute(nil, id, flags, withTypes, params), nil
-}
-
-// changeUserArg is the argument of COM_CHANGE_USER for the same account, or for one that does not exist. It sends no proof,
-// so the server asks for one.
-//
-// Source: MySQL page_protocol_com_change_user.
-func (c *client) changeUserArg(words []string) []byte {
-	user, schema := c.at.user, c.at.schema
-	for _, w := range words {
-		if w == "bad" {
-			user = "nobody"
-		}
-		if s, given := strings.CutPrefix(w, "schema="); given {
-			schema = s
-		}
-	}
-	arg := append([]byte(user), 0, 0)
-	arg = append(append(arg, schema...), 0)
-	arg = append(arg, 45, 0) // utf8mb4_general_ci
-	return append(arg, "mysql_native_password\x00"...)
 }

@@ -3,8 +3,10 @@ package fidelity
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,16 +115,114 @@ func parseMoment(typ, text string) (bound, error) {
 	return b, fmt.Errorf("unknown form of a date: %q", text)
 }
 
-// appendExecute appends the argument of COM_STMT_EXECUTE; the types are left out where the server is to use those that
-// were bound last.
+// attribute is a query attribute.
+type attribute struct {
+	name string
+	bound
+}
+
+// words splits a text at spaces that are not within double quotes.
+func words(text string) ([]string, error) {
+	var all []string
+	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
+		end := strings.IndexAny(text+" ", " \n")
+		if i := strings.IndexByte(text, '"'); i >= 0 && i < end {
+			quoted, err := strconv.QuotedPrefix(text[i:])
+			if err != nil {
+				return nil, fmt.Errorf("%q: %w", text, err)
+			}
+			end = i + len(quoted)
+		}
+		all = append(all, text[:end])
+		text = text[end:]
+	}
+	return all, nil
+}
+
+// parseAttributes reads the words of :attributes.
+func parseAttributes(text string) ([]attribute, error) {
+	all, err := words(text)
+	var out []attribute
+	for _, w := range all {
+		name, value, _ := strings.Cut(w, "=")
+		b, e := parseBound(value)
+		err = errors.Join(err, e)
+		out = append(out, attribute{name, b})
+	}
+	return out, err
+}
+
+// queryArg is the argument of COM_QUERY.
+//
+// Source: MySQL page_protocol_com_query.
+func (c *client) queryArg(sql string) []byte {
+	if !c.caps.Has(wire.QueryAttributes) {
+		return []byte(sql)
+	}
+	arg := wire.AppendInt(nil, uint64(len(c.attributes)))
+	arg = append(arg, 1)
+	if len(c.attributes) > 0 {
+		arg = appendParameters(arg, c.attributes, true, true)
+	}
+	return append(arg, sql...)
+}
+
+// execute is a COM_STMT_EXECUTE.
+type execute struct {
+	id     uint32
+	flags  byte
+	typed  bool // types are sent; otherwise the server is to use those that were bound last
+	params []attribute
+}
+
+// parseExecute reads the words of :execute.
+func parseExecute(id uint32, text string) (execute, error) {
+	e := execute{id: id, typed: true}
+	all, err := words(text)
+	for _, w := range all {
+		switch digits, flags := strings.CutPrefix(w, "flags="); {
+		case w == "cursor":
+			e.flags = 1
+		case w == "same":
+			e.typed = false
+		case flags:
+			n, wrong := strconv.ParseUint(digits, 10, 8)
+			err = errors.Join(err, wrong)
+			e.flags = byte(n)
+		default:
+			p, wrong := parseBound(w)
+			err = errors.Join(err, wrong)
+			e.params = append(e.params, attribute{bound: p})
+		}
+	}
+	return e, err
+}
+
+// append appends the argument.
 //
 // Source: MySQL page_protocol_com_stmt_execute.
-func appendExecute(dst []byte, id uint32, flags byte, withTypes bool, params []bound) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, id)
-	dst = append(dst, flags, 1, 0, 0, 0)
+func (e execute) append(dst []byte, caps wire.Capability, attributes []attribute) []byte {
+	const counted = 8
+	params, counts := e.params, caps.Has(wire.QueryAttributes)
+	if counts {
+		params = append(slices.Clone(params), attributes...)
+		if len(attributes) > 0 {
+			e.flags |= counted
+		}
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, e.id)
+	dst = append(dst, e.flags, 1, 0, 0, 0)
 	if len(params) == 0 {
 		return dst
 	}
+	if counts {
+		dst = wire.AppendInt(dst, uint64(len(params)))
+	}
+	return appendParameters(dst, params, e.typed, counts)
+}
+
+// appendParameters appends what is bound, from the bitmap of NULLs on.
+func appendParameters(dst []byte, params []attribute, typed, named bool) []byte {
 	nulls := make([]byte, (len(params)+7)/8)
 	for i, p := range params {
 		if p.value == nil && !p.long {
@@ -130,12 +230,15 @@ func appendExecute(dst []byte, id uint32, flags byte, withTypes bool, params []b
 		}
 	}
 	dst = append(dst, nulls...)
-	if !withTypes {
+	if !typed {
 		dst = append(dst, 0)
 	} else {
 		dst = append(dst, 1)
 		for _, p := range params {
 			dst = append(dst, byte(p.typ), p.flags)
+			if named {
+				dst = wire.AppendString(dst, p.name)
+			}
 		}
 	}
 	for _, p := range params {
