@@ -214,6 +214,9 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 	if failed != nil {
 		return wire.OK{}, failed
 	}
+	if i := slices.IndexFunc(oks, func(o wire.OK) bool { return o.Warnings > 0 }); i >= 0 {
+		l.tx.last = l.parts[i].txBranch // SHOW WARNINGS asks it
+	}
 	if l.latest != nil && len(l.load.Assigns) > 0 {
 		l.keep(l.latest.Conn())
 	}

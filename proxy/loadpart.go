@@ -132,12 +132,14 @@ func (p *loadPart) flush() {
 	}
 }
 
-// sent looks at how a write ended. What cannot be written to has an answer, or none will come.
+// sent looks at how a write ended. Where it failed there is an answer, or none will come.
 func (p *loadPart) sent(err error) {
-	if err != nil {
-		<-p.answered
-		p.err = p.early()
+	if err == nil {
+		return
 	}
+	_ = p.Conn().NetConn().SetReadDeadline(time.Now().Add(p.Conn().Backend().Config.ConnectTimeout.Std())) // on a closed one reading fails anyway
+	<-p.answered
+	p.err = p.early()
 }
 
 // early reads an answer that came before the end of the file. The connection cannot be used any more.
@@ -186,10 +188,18 @@ func (p *loadPart) abort() {
 	p.answered = nil
 }
 
-// records is how many rows the backend says that it has read.
-func (p *loadPart) records() uint64 {
-	head, _, _ := strings.Cut(p.ok.Info, "  ")
-	n, _ := strconv.ParseUint(strings.TrimPrefix(head, "Records: "), 10, 64) // 0 in any other text, which is then wrong
+// records is how many rows the backend says that it has read: the first number of the info, which may be in any language; 0
+// without one.
+func (p *loadPart) records() (n uint64) {
+	text := p.ok.Info
+	if i := strings.IndexAny(text, "0123456789"); i >= 0 {
+		for _, c := range text[i:] {
+			if c < '0' || c > '9' {
+				break
+			}
+			n = n*10 + uint64(c-'0')
+		}
+	}
 	return n
 }
 

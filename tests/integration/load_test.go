@@ -588,6 +588,25 @@ func TestLoadCounts(t *testing.T) {
 	})
 }
 
+// TestLoadLanguages: what servers say of a load is understood in their languages.
+func TestLoadLanguages(t *testing.T) {
+	forLoads(t, func(t *testing.T, s *loadStack) {
+		said := make(map[string]bool)
+		for i, language := range []string{"en_US", "de_DE", "cs_CZ", "fr_FR", "ja_JP", "ko_KR", "ru_RU", "zh_CN", "et_EE", "uk_UA"} {
+			l := s.loader(t)
+			query(t, l.Conn, "SET lc_messages = '"+language+"'")
+			ok := l.loads(intoLines, fmt.Sprintf("%d,one\n%d,two\n%d,three\n", 3*i, 3*i+1, 3*i+2))
+			if ok.Affected != 3 {
+				t.Errorf("%s: %+v", language, ok)
+			}
+			said[ok.Info] = true
+		}
+		if len(said) < 5 {
+			t.Errorf("they said only %v", said)
+		}
+	})
+}
+
 // TestLoadCharset: a file whose character set is not given is in that of the schema, on each backend for itself.
 func TestLoadCharset(t *testing.T) {
 	given := strings.Replace(intoLines, "FIELDS", "CHARACTER SET latin1 FIELDS", 1)
