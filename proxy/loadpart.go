@@ -15,7 +15,8 @@ import (
 // loadPart is one backend's share of a LOAD DATA LOCAL: its branch waits for the file, gets lines of it, and answers.
 type loadPart struct {
 	*txBranch
-	request *request
+	request request
+	bound   binding // of request, if it is an execution
 
 	readTimeout time.Duration // net_read_timeout as it was; 0 before it is known
 	buf         []byte        // lines that wait for being sent
@@ -57,7 +58,7 @@ func (p *loadPart) start(tx *transaction, s *backend.Session, load *router.Load,
 			return
 		}
 	}
-	if p.err = tx.begin(p.txBranch, s, p.request, false, loadPatience); p.err != nil {
+	if p.err = tx.begin(p.txBranch, s, &p.request, false, loadPatience); p.err != nil {
 		return
 	}
 	if _, err := conn.ReadFileRequest(); err != nil {
