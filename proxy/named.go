@@ -31,8 +31,7 @@ func (s *session) unprepared(v router.Verb) bool {
 
 // prepareByName answers PREPARE ... FROM. A backend that may execute the statement looks at it.
 func (s *session) prepareByName(p *router.Plan, r *request) error {
-	name := strings.ToLower(p.Name)
-	delete(s.named, name) // also if the new one is refused
+	s.unname(p.Name) // also if the new one is refused
 	text := p.Text
 	if p.Var != "" {
 		value, e := s.userVariable(p.Var)
@@ -44,20 +43,9 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 			text = []byte("NULL")
 		}
 	}
-	one := &prepared{text: string(text), schema: s.state.Schema, mode: s.mode}
-	if err := s.routed(one); err != nil {
-		return s.fail(clientError(err, false))
-	}
-	plan := one.routed.Any()
-	switch e := s.forbidden(plan); {
-	case e != nil:
+	one, plan, e := s.newPrepared(text)
+	if e != nil {
 		return s.fail(e)
-	case plan.Verb == router.Empty:
-		return s.fail(emptyQuery)
-	case s.unprepared(plan.Verb):
-		return s.fail(unpreparable)
-	case s.full():
-		return s.fail(tooManyStatements)
 	}
 	if plan.Verb == router.Route {
 		conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
@@ -75,7 +63,8 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 	if s.named == nil {
 		s.named = make(map[string]*prepared)
 	}
-	s.named[name] = one
+	s.named[strings.ToLower(p.Name)] = one
+	s.texts += len(one.text)
 	return s.ok(wire.OK{Info: "Statement prepared"})
 }
 
@@ -117,12 +106,21 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 
 // deallocate answers DEALLOCATE PREPARE. Backend connections keep the statement for whoever prepares the same text next.
 func (s *session) deallocate(p *router.Plan) error {
-	name := strings.ToLower(p.Name)
-	if _, known := s.named[name]; !known {
+	if !s.unname(p.Name) {
 		return s.fail(unknownName(p.Name, "DEALLOCATE PREPARE"))
 	}
-	delete(s.named, name)
 	return s.ok(wire.OK{})
+}
+
+// unname forgets a statement, and says whether there was one of that name.
+func (s *session) unname(name string) (known bool) {
+	name = strings.ToLower(name)
+	one, known := s.named[name]
+	if known {
+		s.texts -= len(one.text)
+		delete(s.named, name)
+	}
+	return known
 }
 
 func unknownName(name, command string) *wire.Error {

@@ -43,21 +43,9 @@ const pinCursor = "open cursor"
 
 // prepare answers COM_STMT_PREPARE. A backend that may execute the statement describes its parameters and columns.
 func (s *session) prepare(sql []byte) error {
-	if s.full() {
-		return s.fail(tooManyStatements)
-	}
-	p := &prepared{text: string(sql), shown: slices.Clone(sql[:min(len(sql), shownText)]), schema: s.state.Schema, mode: s.mode}
-	if err := s.routed(p); err != nil {
-		return s.fail(clientError(err, false))
-	}
-	plan := p.routed.Any()
-	switch e := s.forbidden(plan); {
-	case e != nil:
+	p, plan, e := s.newPrepared(sql)
+	if e != nil {
 		return s.fail(e)
-	case plan.Verb == router.Empty:
-		return s.fail(emptyQuery)
-	case s.unprepared(plan.Verb):
-		return s.fail(unpreparable)
 	}
 	s.lastID++
 	id := s.lastID
@@ -73,6 +61,27 @@ func (s *session) prepare(sql []byte) error {
 		s.keep(id, p)
 	}
 	return err
+}
+
+// newPrepared analyses a statement that the client wants to prepare, and returns a plan that describes it, or why it may not.
+func (s *session) newPrepared(sql []byte) (*prepared, *router.Plan, *wire.Error) {
+	if s.full() {
+		return nil, nil, tooManyStatements
+	}
+	p := &prepared{text: string(sql), shown: slices.Clone(sql[:min(len(sql), shownText)]), schema: s.state.Schema, mode: s.mode}
+	if err := s.routed(p); err != nil {
+		return nil, nil, clientError(err, false)
+	}
+	plan := p.routed.Any()
+	switch e := s.forbidden(plan); {
+	case e != nil:
+		return nil, nil, e
+	case plan.Verb == router.Empty:
+		return nil, nil, emptyQuery
+	case s.unprepared(plan.Verb):
+		return nil, nil, unpreparable
+	}
+	return p, plan, nil
 }
 
 // full says whether the session has as many statements as it may, or as much text in them.

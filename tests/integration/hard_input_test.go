@@ -294,6 +294,28 @@ var badClients = []bad{
 			}
 		}
 	}},
+	{"statements by name of some size", 0, func(c *raw) error {
+		prepare := func(n int) error {
+			_, err := c.ask(fmt.Sprintf("PREPARE p%d FROM 'DO \"%s\"'", n, strings.Repeat("x", 500_000)))
+			return err
+		}
+		for range 10 { // one of the same name takes the place of the former
+			if err := prepare(0); err != nil {
+				return err
+			}
+		}
+		if _, err := c.ask("DEALLOCATE PREPARE p0"); err != nil {
+			return err
+		}
+		for n := 1; ; n++ {
+			if err := prepare(n); err != nil {
+				if errno(err) != 1461 || n < 2 || n > 4 {
+					return fmt.Errorf("statement %d: %w", n, err)
+				}
+				return c.alive()
+			}
+		}
+	}},
 	{"brackets without end", 0, func(c *raw) error {
 		if _, err := c.ask("SELECT " + strings.Repeat("(", 400_000) + "1"); errno(err) == 0 {
 			return fmt.Errorf("got %v", err)
