@@ -204,15 +204,9 @@ func (s *settings) compose() {
 // CONCAT(@@sql_mode, ...) must not be evaluated again on each connection. Branches that are open follow.
 func (s *session) adopt(next *settings) *wire.Error {
 	changed := changedVariables(s.variables, next.variables)
-	conn, err := s.settingConn()
+	conn, release, err := s.settingConn()
 	if err != nil {
 		return clientError(err, false)
-	}
-	release := func() {
-		s.work.leaves(conn)
-		if s.tx == nil || s.tx.last == nil {
-			conn.Put()
-		}
 	}
 	for _, v := range changed {
 		literal, err := s.try(conn, v)
@@ -265,26 +259,27 @@ func (s *session) adopt(next *settings) *wire.Error {
 
 // settingConn returns a connection in the session's present state to try assignments on, as one that the statement uses:
 // that of a branch, if there is one.
-func (s *session) settingConn() (*backend.Conn, error) {
-	if s.tx != nil && s.tx.last != nil {
-		s.work.uses(s.tx.last.Conn())
-		return s.tx.last.Conn(), nil
-	}
+func (s *session) settingConn() (conn *backend.Conn, release func(), err error) {
 	home := s.srv.home(s.state.Schema)
-	if s.srv.mixed { // the client was told the version of the first, and knows its variables
+	switch {
+	case s.tx != nil && s.tx.last != nil:
+		home = s.tx.last.Conn().Backend()
+	case s.srv.mixed: // the client was told the version of the first, and knows its variables
 		home = s.srv.backends[0]
 	}
-	conn, err := s.acquire(home)
-	if err != nil {
-		return nil, err
+	return s.settingOn(home)
+}
+
+// settingOn is settingConn for a backend.
+func (s *session) settingOn(b *backend.Backend) (conn *backend.Conn, release func(), err error) {
+	if conn, release, err = s.aside(b); err != nil {
+		return nil, nil, err
 	}
-	s.work.uses(conn)
 	if err := conn.Ready(&s.state); err != nil {
-		s.work.leaves(conn)
-		conn.Put()
-		return nil, err
+		release()
+		return nil, nil, err
 	}
-	return conn, nil
+	return conn, release, nil
 }
 
 // unknownState is the state of a connection on which SET was refused halfway: it must be reset before it serves anybody.
@@ -300,14 +295,11 @@ func (s *session) tryElsewhere(conn *backend.Conn, v variable) (variable, error)
 		if b.Flavour() == conn.Backend().Flavour() {
 			continue
 		}
-		other, err := s.acquire(b)
+		other, release, err := s.settingOn(b)
 		if err != nil {
 			return v, err
 		}
-		defer other.Put()
-		if err := other.Ready(&s.state); err != nil {
-			return v, err
-		}
+		defer release()
 		other.Became(unknownState(&s.state))
 		var said *wire.Error
 		switch err := other.Exec(v.sql); {
@@ -328,13 +320,11 @@ const errnoUnknownVariable = 1193
 
 // evaluate returns the value of an expression in the session's present state.
 func (s *session) evaluate(expr string) (wire.Rows, error) {
-	conn, err := s.settingConn()
+	conn, release, err := s.settingConn()
 	if err != nil {
 		return wire.Rows{}, err
 	}
-	if !s.mine(conn) {
-		defer conn.Put()
-	}
+	defer release()
 	rows, err := conn.Query("SELECT " + expr)
 	if err == nil && (len(rows.Values) != 1 || len(rows.Values[0]) != 1) {
 		err = wire.NewError(wire.CodeNotSupported, "one value was expected of %s", expr)
