@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // finding is what the analysis of a statement collects.
@@ -145,7 +147,7 @@ func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 	for _, q := range names {
 		name := strings.ToLower(q.name)
 		switch {
-		case systemSchemas[name]:
+		case config.SystemSchema(name):
 			f.schemas[name] = true
 			continue
 		case c.schemas[name] != nil:
@@ -192,7 +194,7 @@ func (st *stmt) call(f finding) (*shape, *reason) {
 	switch {
 	case in == "":
 		return nil, noSchema(o.at)
-	case systemSchemas[in]:
+	case config.SystemSchema(in):
 		return nil, unsupported(o.at, "run it on the backend itself if it is needed", "CALL of a procedure of a system schema is not supported: %s", oneServer)
 	case c.schemas[in] == nil:
 		return nil, c.unknown(in, o.at)

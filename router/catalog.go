@@ -39,9 +39,6 @@ func (t *table) together(u *table) bool {
 	return t.function == u.function && slices.Equal(t.backends, u.backends)
 }
 
-// systemSchemas are on every server.
-var systemSchemas = map[string]bool{"information_schema": true, "mysql": true, "performance_schema": true, "sys": true}
-
 func newCatalog(cfg *config.Config) (*catalog, error) {
 	c := &catalog{schemas: map[string]*schema{}}
 	for i := range cfg.Backends {
@@ -131,7 +128,7 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 		return place{}, "", noSchema(at)
 	}
 	in, name = strings.ToLower(in), strings.ToLower(name)
-	if systemSchemas[in] {
+	if config.SystemSchema(in) {
 		return place{system: true}, in, nil
 	}
 	s := c.schemas[in]

@@ -3,6 +3,8 @@ package router
 import (
 	"strconv"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // control reads the statements that begin, end or mark transactions, and USE.
@@ -163,7 +165,7 @@ func (st *stmt) use() (*Plan, *reason) {
 		return nil, why
 	}
 	name := strings.ToLower(p.Name)
-	if !systemSchemas[name] && st.r.catalog.schemas[name] == nil {
+	if !config.SystemSchema(name) && st.r.catalog.schemas[name] == nil {
 		return nil, st.r.catalog.unknown(p.Name, st.at(1))
 	}
 	p.Schemas = []string{name}

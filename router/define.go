@@ -3,6 +3,8 @@ package router
 import (
 	"slices"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // define plans the statements that create, change, drop, check or rebuild tables and other objects.
@@ -236,7 +238,7 @@ func (st *stmt) mentioning(f finding) (*shape, *reason) {
 		name := strings.ToLower(q.name)
 		s := c.schemas[name]
 		switch {
-		case systemSchemas[name], s != nil && len(c.backends) == 1:
+		case config.SystemSchema(name), s != nil && len(c.backends) == 1:
 			f.schemas[name] = true
 		case s != nil:
 			if s.backend >= 0 && s.backend != f.home {

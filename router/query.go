@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // query plans SELECT, INSERT, REPLACE, UPDATE, DELETE, DO and their relatives.
@@ -69,7 +71,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		home := v.home
 		if home < 0 && v.foreign != "" && v.real == 0 && len(c.backends) > 1 {
 			home = c.owner(v.st.schema, v.foreignSchema)
-			if home < 0 && !systemSchemas[strings.ToLower(v.foreignSchema)] {
+			if home < 0 && !config.SystemSchema(strings.ToLower(v.foreignSchema)) {
 				return nil, unsupported(v.st.find(v.foreign), "qualify it with a schema that has a [[schemas]] entry",
 					"function %s is not built in, and no schema says which backend has it", v.foreign)
 			}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // resolver walks the tree of a statement: it finds the place of every table, the literals that pin the key of every sharded
@@ -548,7 +550,7 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 	case !f.Qualifier.IsEmpty():
 		v.foreign, v.foreignSchema, v.write, v.program = f.Name.String(), f.Qualifier.String(), true, true
 		in := strings.ToLower(v.foreignSchema)
-		if !systemSchemas[in] && v.st.r.catalog.schemas[in] == nil {
+		if !config.SystemSchema(in) && v.st.r.catalog.schemas[in] == nil {
 			v.refuse(v.st.r.catalog.unknown(v.foreignSchema, v.st.find(v.foreignSchema)))
 			return
 		}

@@ -1,6 +1,10 @@
 package router
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
+)
 
 // showServer are the SHOW statements about the server, which any backend answers in its way, by the words behind SHOW and its
 // modifiers.
@@ -134,7 +138,7 @@ func (st *stmt) showIn(f finding, name string, at int) (*shape, *reason) {
 	in := strings.ToLower(name)
 	f.schemas[in] = true
 	switch {
-	case systemSchemas[in]:
+	case config.SystemSchema(in):
 		return f.shape(st.r, AnyBackend), nil
 	case c.schemas[in] == nil:
 		return nil, c.unknown(name, at)

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // After returns the router of a session that was planned for by r and has carried out p without an error: temporary tables
@@ -67,7 +69,7 @@ func (st *stmt) temporaryTables(f finding, i int) (*shape, *reason) {
 		switch {
 		case in == "":
 			return nil, noSchema(o.at)
-		case systemSchemas[in]:
+		case config.SystemSchema(in):
 			return nil, unsupported(o.at, "qualify it with another schema", "temporary tables in system schemas are not supported")
 		case c.schemas[in] == nil:
 			return nil, c.unknown(in, o.at)
