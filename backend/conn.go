@@ -118,11 +118,14 @@ func (c *Conn) Exec(sql string) error {
 }
 
 // Query runs a statement of our own with a small result.
-func (c *Conn) Query(sql string) (wire.Rows, error) {
+func (c *Conn) Query(sql string) (wire.Rows, error) { return c.query(sql, maxOwnResult) }
+
+// query is Query for a result of at most so many bytes.
+func (c *Conn) query(sql string, limit int) (wire.Rows, error) {
 	if err := c.SendQuery(nil, []byte(sql)); err != nil {
 		return wire.Rows{}, c.Lost(err)
 	}
-	rows, err := c.ReadResult(maxOwnResult)
+	rows, err := c.ReadResult(limit)
 	return rows, c.classify(err)
 }
 

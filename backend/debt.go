@@ -99,13 +99,7 @@ func (c *Conn) pay(owed []*Debt) {
 func (c *Conn) settle() { c.pay(c.claim(nil)) }
 
 // Ask is Query for one of the questions, whose answers may be larger.
-func (c *Conn) Ask(question string) (wire.Rows, error) {
-	if err := c.SendQuery(nil, []byte(question)); err != nil {
-		return wire.Rows{}, c.Lost(err)
-	}
-	rows, err := c.ReadResult(maxAnswer)
-	return rows, c.classify(err)
-}
+func (c *Conn) Ask(question string) (wire.Rows, error) { return c.query(question, maxAnswer) }
 
 // maxAnswer bounds the answer to a question in bytes: a thousand warnings of the largest size fit.
 const maxAnswer = 4 << 20

@@ -207,7 +207,7 @@ func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 		p := &s.past
 		switch o {
 		case router.OwnConnectionID:
-			return fmt.Sprintf("CAST(%d AS UNSIGNED)", s.id)
+			return unsigned(uint64(s.id))
 		case router.OwnUser:
 			return systemText(s.login.User + "@" + host(s.net))
 		case router.OwnAccount:
@@ -217,9 +217,9 @@ func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 		case router.OwnFoundRows:
 			return strconv.FormatUint(p.foundRows, 10)
 		case router.OwnWarnings:
-			return fmt.Sprintf("CAST(%d AS UNSIGNED)", p.warnings)
+			return unsigned(uint64(p.warnings))
 		case router.OwnErrors:
-			return fmt.Sprintf("CAST(%d AS UNSIGNED)", p.errors)
+			return unsigned(uint64(p.errors))
 		case router.OwnAutocommit:
 			if s.autocommit {
 				return ""
@@ -230,13 +230,16 @@ func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 		if err != nil {
 			failed = err
 		}
-		return fmt.Sprintf("CAST(%d AS UNSIGNED)", id)
+		return unsigned(id)
 	})
 	if failed != nil {
 		return nil, clientError(failed, false)
 	}
 	return text, nil
 }
+
+// unsigned is a number of the type that a server gives it.
+func unsigned(n uint64) string { return fmt.Sprintf("CAST(%d AS UNSIGNED)", n) }
 
 // systemText is a text, whatever the session's character set and sql_mode are.
 func systemText(text string) string { return fmt.Sprintf("_utf8mb4 x'%x'", text) }
