@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 )
 
 // Config is the whole configuration file. It does not change after Load and is safe for concurrent reading.
@@ -28,6 +28,8 @@ type Config struct {
 	Decision Decision `toml:"decision"`
 	// Schemas give whole schemas to a backend.
 	Schemas []Schema `toml:"schemas"`
+	// ShardMaps say how rows are spread over backends.
+	ShardMaps []ShardMap `toml:"shard_maps"`
 	// Tables are the exceptions to Schemas: single tables on another backend, and sharded tables.
 	Tables []Table `toml:"tables"`
 }
@@ -88,6 +90,12 @@ func (c *Config) check(d *decoder) {
 	for i, at := range d.sections["schemas"] {
 		c.Schemas[i].validate(at, c)
 	}
+	shards := d.sections["shards"]
+	for i, at := range d.sections["shard_maps"] {
+		n := len(c.ShardMaps[i].Shards)
+		c.ShardMaps[i].validate(at, shards[:n], c)
+		shards = shards[n:]
+	}
 	for i, at := range d.sections["tables"] {
 		c.Tables[i].validate(at, c)
 	}
@@ -105,6 +113,7 @@ func (c *Config) check(d *decoder) {
 	unique(d.sections["backends"], "backend", func(i int) string { return c.Backends[i].Name })
 	unique(d.sections["users"], "user", func(i int) string { return c.Users[i].Name })
 	unique(d.sections["schemas"], "schema", func(i int) string { return fold(c.Schemas[i].Name) })
+	unique(d.sections["shard_maps"], "shard map", func(i int) string { return c.ShardMaps[i].Name })
 	unique(d.sections["tables"], "table", func(i int) string { return c.Tables[i].key() })
 }
 
@@ -118,6 +127,28 @@ func (c *Config) BackendIndex(name string) int {
 	return -1
 }
 
+// ShardMap returns the shard map called name, or nil.
+func (c *Config) ShardMap(name string) *ShardMap {
+	for i := range c.ShardMaps {
+		if c.ShardMaps[i].Name == name {
+			return &c.ShardMaps[i]
+		}
+	}
+	return nil
+}
+
+// shardMaps lists the shard maps for a message.
+func (c *Config) shardMaps() string {
+	names := make([]string, len(c.ShardMaps))
+	for i := range c.ShardMaps {
+		names[i] = c.ShardMaps[i].Name
+	}
+	if len(names) == 0 {
+		return "there are none: add a [[shard_maps]] entry"
+	}
+	return "the [[shard_maps]] are " + strings.Join(names, ", ")
+}
+
 // SchemasOn returns, in lower case, the schemas that have tables on a backend: those that a [[schemas]] or [[tables]] entry puts
 // there.
 func (c *Config) SchemasOn(backend string) map[string]bool {
@@ -128,7 +159,7 @@ func (c *Config) SchemasOn(backend string) map[string]bool {
 		}
 	}
 	for i := range c.Tables {
-		if c.Tables[i].Backend == backend || slices.Contains(c.Tables[i].Backends, backend) {
+		if t := &c.Tables[i]; t.Backend == backend || t.Sharded() && t.Map(c).on(backend) {
 			on[fold(c.Tables[i].Schema)] = true
 		}
 	}

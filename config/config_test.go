@@ -50,6 +50,7 @@ name = "a"
 password = "plain"
 schemas = ["shop"]
 read_only = true
+scatter_writes = "deny"
 max_connections = 3
 max_execution_time = "11s"
 [[users]]
@@ -101,6 +102,34 @@ name = "t"
 column = "id"
 function = "modulo"
 backends = ["two", "one"]
+[[shard_maps]]
+name = "m"
+function = "hash"
+slots = 7
+[[shard_maps.shards]]
+name = "x"
+backend = "one"
+holds = ["0", "2-6"]
+[[shard_maps.shards]]
+name = "y"
+backend = "two"
+holds = ["1"]
+[[shard_maps]]
+name = "n"
+function = "list"
+[[shard_maps.shards]]
+name = "x"
+backend = "one"
+others = true
+[[shard_maps]]
+name = "o"
+function = "consistent"
+shards = [{ name = "x", backend = "one", weight = 9 }]
+[[tables]]
+schema = "crm"
+name = "u"
+columns = ["id", "day"]
+shard_map = "m"
 `)
 	seconds := func(n int) Duration { return Duration(time.Duration(n) * time.Second) }
 	two := DefaultBackend(MariaDB)
@@ -113,10 +142,10 @@ backends = ["two", "one"]
 		},
 		Users: []User{
 			{
-				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, MaxConnections: 3, MaxExecutionTime: seconds(11),
+				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),
 			},
-			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET"},
-			{Name: "c", PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
+			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where"},
+			{Name: "c", ScatterWrites: "where", PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
 		},
 		Backends: []Backend{
 			{
@@ -131,9 +160,17 @@ backends = ["two", "one"]
 			CommitWait: seconds(8), RecoveryInterval: seconds(9),
 		},
 		Schemas: []Schema{{"shop", "two"}},
+		ShardMaps: []ShardMap{
+			{Name: "m", Function: Hash, Slots: 7, Shards: []Shard{
+				{Name: "x", Backend: "one", Holds: []string{"0", "2-6"}}, {Name: "y", Backend: "two", Holds: []string{"1"}},
+			}},
+			{Name: "n", Function: List, Shards: []Shard{{Name: "x", Backend: "one", Others: true}}},
+			{Name: "o", Function: Consistent, Shards: []Shard{{Name: "x", Backend: "one", Weight: 9}}},
+		},
 		Tables: []Table{
 			{Schema: "shop", Name: "audit", Backend: "one"},
 			{Schema: "crm", Name: "t", Column: "id", Function: "modulo", Backends: []string{"two", "one"}},
+			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m"},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -58,7 +58,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	line := regexp.MustCompile(`(?m)^#?(?:\[+([a-z_]+)\]+|([a-z_]+) =)`)
+	line := regexp.MustCompile(`(?m)^#?(?:\[+([a-z_.]+)\]+|([a-z_]+) =)`)
 	section := ""
 	for _, m := range line.FindAllSubmatch(text, -1) {
 		if len(m[1]) > 0 {
@@ -73,16 +73,26 @@ func TestExampleHasEveryKey(t *testing.T) {
 		if typ.Kind() == reflect.Slice {
 			typ = typ.Elem()
 		}
-		for _, key := range keysOf(typ) {
-			path := name + "." + key
-			if !seen[path] {
-				t.Errorf("%s is not in the example", path)
-			}
-			delete(seen, path)
-		}
+		missing(t, seen, name, typ)
 	}
 	for path := range seen {
 		t.Errorf("%s is in the example but not a key", path)
+	}
+}
+
+// missing reports the keys of a section that were not seen, and takes the others out.
+func missing(t *testing.T, seen map[string]bool, section string, typ reflect.Type) {
+	t.Helper()
+	for i, key := range keysOf(typ) {
+		path := section + "." + key
+		if f := typ.Field(i).Type; f.Kind() == reflect.Slice && f.Elem().Kind() == reflect.Struct {
+			missing(t, seen, path, f.Elem())
+			continue
+		}
+		if !seen[path] {
+			t.Errorf("%s is not in the example", path)
+		}
+		delete(seen, path)
 	}
 }
 

@@ -76,3 +76,8 @@ func (r *report) sorted() Mistakes {
 func (r *report) lineOf(e *entry) string {
 	return fmt.Sprintf("on line %d", r.line(e.offset))
 }
+
+// within reports whether a mistake in a section is found already.
+func (r *report) within(prefix string) bool {
+	return slices.ContainsFunc(r.found, func(f found) bool { return strings.HasPrefix(f.key, prefix) })
+}

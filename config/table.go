@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Schema gives a schema to a backend: an entry of [[schemas]]. All its tables that have no [[tables]] entry live there.
 type Schema struct {
@@ -11,7 +14,8 @@ type Schema struct {
 }
 
 // Table is a table that lives elsewhere than the rest of its schema, or on several backends: an entry of [[tables]].
-// Either Backend is given, or all of Backends, Column and Function.
+// Backend is given for a table on one backend; Column or Columns for a sharded one, with either ShardMap, or Function and
+// Backends.
 type Table struct {
 	// Schema is the schema's name; it need not have a [[schemas]] entry. Required.
 	Schema string `toml:"schema"`
@@ -21,15 +25,39 @@ type Table struct {
 	Backend string `toml:"backend"`
 	// Column is the column whose value chooses the shard of a row.
 	Column string `toml:"column"`
-	// Function turns the column's value into a shard: hash (any type) or modulo (integers).
-	Function string `toml:"function"`
-	// Backends are the names of the backends of a sharded table in shard order. The order is part of the data: changing
-	// it moves every row to another shard.
+	// Columns are the columns whose values choose together, 2 to 8 of them; instead of Column.
+	Columns []string `toml:"columns"`
+	// ShardMap is the name of a [[shard_maps]] entry. Tables that have the same one keep rows with equal keys on the same
+	// backend, so they can be joined there.
+	ShardMap string `toml:"shard_map"`
+	// Function and Backends are a shard map of one shard for each backend, for tables that need no more: hash, modulo or crc32
+	// over the number of backends. The order is part of the data: changing it moves every row to another shard.
+	Function string   `toml:"function"`
 	Backends []string `toml:"backends"`
 }
 
-// Sharded reports whether the table's rows are spread over Backends.
-func (t *Table) Sharded() bool { return len(t.Backends) > 0 }
+// Sharded reports whether the table's rows are spread over several backends.
+func (t *Table) Sharded() bool { return len(t.Backends) > 0 || t.ShardMap != "" }
+
+// Key returns the columns that choose the shard, in their order; none for a table that is not sharded.
+func (t *Table) Key() []string {
+	if t.Column != "" {
+		return []string{t.Column}
+	}
+	return t.Columns
+}
+
+// Map returns the shard map of a sharded table of a valid configuration.
+func (t *Table) Map(c *Config) *ShardMap {
+	if t.ShardMap != "" {
+		return c.ShardMap(t.ShardMap)
+	}
+	m := &ShardMap{Function: t.Function}
+	for _, b := range t.Backends {
+		m.Shards = append(m.Shards, Shard{Name: b, Backend: b})
+	}
+	return m
+}
 
 const maxIdentifier = 64 // characters, https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html
 
@@ -45,53 +73,100 @@ func (s *Schema) validate(at section, c *Config) {
 func (t *Table) validate(at section, c *Config) {
 	at.identifier("schema", t.Schema)
 	at.identifier("name", t.Name)
-	switch sharded := at.has("backends") || at.has("column") || at.has("function"); {
-	case sharded && at.has("backend"):
-		at.wrong("backend", "is for a table on one backend, but backends, column or function are given too; keep backend alone or remove it")
-	case sharded:
+	sharded := ""
+	for _, key := range []string{"shard_map", "backends", "column", "columns", "function"} {
+		if sharded == "" && at.has(key) {
+			sharded = key
+		}
+	}
+	switch {
+	case sharded != "" && at.has("backend"):
+		at.wrong("backend", "is for a table on one backend, but %s is given too; keep one of the two", sharded)
+	case sharded != "":
+		t.validateKey(at)
 		t.validateSharding(at, c)
 	case at.has("backend"):
 		at.backend("backend", -1, t.Backend, c)
 	default:
-		at.missing("backend", "name the table's backend; a sharded table has backends, column and function instead")
+		at.missing("backend", "name the table's backend; a sharded table has shard_map and column instead")
+	}
+}
+
+// maxKeyColumns is how many columns may choose a shard together.
+const maxKeyColumns = 8
+
+func (t *Table) validateKey(at section) {
+	switch {
+	case at.has("column") && at.has("columns"):
+		at.wrong("columns", "column is given too; keep column for one column, or columns for several")
+	case at.has("columns"):
+		if len(t.Columns) < 2 || len(t.Columns) > maxKeyColumns {
+			at.wrong("columns", "has %d columns; write 2 to %d, or column for a single one", len(t.Columns), maxKeyColumns)
+		}
+		for i, name := range t.Columns {
+			if slices.ContainsFunc(t.Columns[:i], func(s string) bool { return fold(s) == fold(name) }) {
+				at.wrongItem("columns", i, "column %q is listed twice", name)
+			} else if name == "" {
+				at.wrongItem("columns", i, "is empty; write the name of a column")
+			}
+		}
+	case !at.has("column"):
+		at.missing("column", "a sharded table needs the column whose value chooses the shard")
+	default:
+		at.identifier("column", t.Column)
 	}
 }
 
 func (t *Table) validateSharding(at section, c *Config) {
-	if !at.has("column") {
-		at.missing("column", "a sharded table needs the column whose value chooses the shard")
-	} else {
-		at.identifier("column", t.Column)
+	if at.has("shard_map") {
+		for _, key := range []string{"function", "backends"} {
+			if at.has(key) {
+				at.wrong(key, "the table's shard_map says it; take one of the two out")
+			}
+		}
+		m := c.ShardMap(t.ShardMap)
+		switch {
+		case t.ShardMap == "":
+			at.missing("shard_map", "name a [[shard_maps]] entry")
+		case m == nil:
+			at.wrong("shard_map", "there is no shard map %q; %s", t.ShardMap, c.shardMaps())
+		case len(t.Columns) > 0 && !m.hashes():
+			at.wrong("columns", "function %s of shard map %q takes one column; several are for hash, crc32 and consistent", m.Function, m.Name)
+		}
+		return
 	}
 	if !at.has("function") {
-		at.missing("function", `a sharded table needs "hash" (any type) or "modulo" (integers)`)
+		at.missing("function", `a sharded table needs a shard_map, or "hash" (any type), "modulo" (integers) or "crc32" with backends`)
 	} else {
-		at.oneOf("function", t.Function, "hash", "modulo")
+		at.oneOf("function", t.Function, "hash", "modulo", "crc32")
+		if t.Function == "modulo" && len(t.Columns) > 0 {
+			at.wrong("columns", "function modulo takes one column; several are for hash and crc32")
+		}
 	}
 	if len(t.Backends) == 0 {
 		at.missing("backends", "a sharded table needs the list of its backends in shard order")
 	}
 	for i, name := range t.Backends {
 		at.backend("backends", i, name, c)
-		t.validateShard(at, c, i)
+		if slices.Contains(t.Backends[:i], name) {
+			at.wrongItem("backends", i, "backend %q is listed twice; each shard needs a backend of its own here, several may share one in a [[shard_maps]] entry", name)
+		} else if before := c.sameServer(name, t.Backends[:i]); before != "" {
+			at.wrongItem("backends", i, "backends %q and %q are the same server, so both shards would be one table; use different servers", before, name)
+		}
 	}
 }
 
-// validateShard refuses two shards that are one table: every row would be found twice.
-func (t *Table) validateShard(at section, c *Config, i int) {
-	own := c.BackendIndex(t.Backends[i])
-	for _, before := range t.Backends[:i] {
-		if before == t.Backends[i] {
-			at.wrongItem("backends", i, "backend %q is listed twice; each shard needs a backend of its own", before)
-			return
-		}
+// sameServer returns the first of the backends that is the server of another one called name, so that every row of a table on
+// both would be found twice; "" if there is none.
+func (c *Config) sameServer(name string, backends []string) string {
+	own := c.BackendIndex(name)
+	for _, before := range backends {
 		other := c.BackendIndex(before)
-		if own >= 0 && other >= 0 && c.Backends[own].sameServer(&c.Backends[other]) {
-			at.wrongItem("backends", i, "backends %q and %q are the same server, so both shards would be one table; use different servers",
-				before, t.Backends[i])
-			return
+		if own >= 0 && other >= 0 && own != other && c.Backends[own].sameServer(&c.Backends[other]) {
+			return before
 		}
 	}
+	return ""
 }
 
 // key identifies the table among all tables; empty when a part is missing.

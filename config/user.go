@@ -25,6 +25,9 @@ type User struct {
 	Schemas []string `toml:"schemas"`
 	// ReadOnly refuses every statement that may change rows or take locks. Default false.
 	ReadOnly bool `toml:"read_only"`
+	// ScatterWrites says which UPDATE and DELETE may run on all shards of a table, because their WHERE limits no shard key:
+	// deny (none), where (those that have a WHERE) or allow (all). Default where.
+	ScatterWrites string `toml:"scatter_writes"`
 	// MaxConnections is the number of client connections of this account at one time, 0 to 100000; 0: no limit but
 	// the server's. Default 0.
 	MaxConnections int `toml:"max_connections"`
@@ -40,6 +43,8 @@ var (
 	nativeHash = regexp.MustCompile(`^\*[0-9A-Fa-f]{40}$`)
 	sha2Hash   = regexp.MustCompile(`(?s)^\$A\$[0-9A-Fa-f]{3}\$.{20}[./0-9A-Za-z]{43}$`)
 )
+
+func (u *User) setDefaults() { u.ScatterWrites = "where" }
 
 func (u *User) complete(at section) {
 	u.PasswordFile = at.path(u.PasswordFile)
@@ -57,6 +62,7 @@ func (u *User) validate(at section, c *Config) {
 		at.wrong("password_hash", `is neither "*" and 40 hex digits (mysql_native_password) nor "$A$005$" with 63 more bytes `+
 			"(caching_sha2_password; when its salt is not printable, write 0x and the output of SELECT HEX(authentication_string))")
 	}
+	at.oneOf("scatter_writes", u.ScatterWrites, "deny", "where", "allow")
 	within(at, "max_connections", u.MaxConnections, 0, 100_000)
 	within(at, "max_execution_time", u.MaxExecutionTime, 0, Duration(year))
 	seen := map[string]bool{}

@@ -246,6 +246,9 @@ func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
 	if f, ok := x.Double(i); ok && f == math.Trunc(f) && math.Abs(f) < 1<<53 { // the numbers of JavaScript
 		return router.Value{Kind: router.ValueInt, Int: int64(f)}
 	}
+	if text, ok := x.AppendMoment(nil, i); ok {
+		return router.Value{Kind: router.ValueBytes, Bytes: text}
+	}
 	return router.Value{Kind: router.ValueOther}
 }
 

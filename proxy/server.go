@@ -59,13 +59,17 @@ type Server struct {
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
 const fallbackVersion = "8.4.0-xaproxy"
 
+// scatters are the values of scatter_writes.
+var scatters = map[string]router.Scatter{"deny": router.ScatterNone, "where": router.ScatterWhere, "allow": router.ScatterAll}
+
 // user is an account of [[users]].
 type user struct {
 	account  *wire.Account
-	schemas  []string      // lower case; empty: all
-	readOnly bool          // may run no statement that writes or locks
-	sessions int           // that may be open at one time; 0: any number
-	limit    time.Duration // of a statement's running time; 0: none
+	schemas  []string       // lower case; empty: all
+	readOnly bool           // may run no statement that writes or locks
+	scatter  router.Scatter // how far UPDATE and DELETE may scatter
+	sessions int            // that may be open at one time; 0: any number
+	limit    time.Duration  // of a statement's running time; 0: none
 
 	open int // sessions; protected by Server.mu
 }
@@ -92,7 +96,7 @@ func New(o Options) (*Server, error) {
 				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
 			}
 		}
-		added := &user{account: account, readOnly: u.ReadOnly, sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std()}
+		added := &user{account: account, readOnly: u.ReadOnly, scatter: scatters[u.ScatterWrites], sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std()}
 		for _, schema := range u.Schemas {
 			added.schemas = append(added.schemas, strings.ToLower(schema))
 		}

@@ -43,6 +43,10 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 	if plan.Write && s.user.readOnly {
 		return s.mayOnlyRead()
 	}
+	if plan.Merge == router.MergeOK && plan.Scatter > s.user.scatter {
+		return wire.NewError(wire.CodeSafeUpdate, "the statement would change rows on %d backends, and scatter_writes of user '%s' does not let it; compare the shard key with values in WHERE, or change the setting",
+			len(plan.Parts), s.login.User)
+	}
 	return nil
 }
 

@@ -25,18 +25,20 @@ type schema struct {
 
 // table is a table with an entry of its own.
 type table struct {
-	name     string // schema.table
-	backend  int    // of an unsharded table, else -1
-	backends []int  // of a sharded table, in shard order
-	column   string // lower case
-	function function
+	name     string    // schema.table
+	backend  int       // of an unsharded table, else -1
+	columns  []string  // the shard key, lower case
+	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
 }
 
 func (t *table) sharded() bool { return t.backend < 0 }
 
+// key names the shard key for a message.
+func (t *table) key() string { return strings.Join(t.columns, ", ") }
+
 // together tells whether equal keys of the two tables are on the same backend.
 func (t *table) together(u *table) bool {
-	return t.function == u.function && slices.Equal(t.backends, u.backends)
+	return t.sharding == u.sharding && len(t.columns) == len(u.columns)
 }
 
 func newCatalog(cfg *config.Config) (*catalog, error) {
@@ -64,6 +66,7 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 		}
 		c.schemas[name] = &schema{backend: at, tables: map[string]*table{}}
 	}
+	maps := map[string]*sharding{}
 	for i := range cfg.Tables {
 		in, name := strings.ToLower(cfg.Tables[i].Schema), strings.ToLower(cfg.Tables[i].Name)
 		s := c.schemas[in]
@@ -75,8 +78,8 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 			return nil, fmt.Errorf("table %s.%s is configured twice", in, name)
 		}
 		t := &table{name: in + "." + name, backend: -1}
-		if err := t.fill(&cfg.Tables[i], backend); err != nil {
-			return nil, err
+		if err := t.fill(cfg, &cfg.Tables[i], maps, backend); err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
 		}
 		s.tables[name] = t
 		s.names = append(s.names, name)
@@ -84,29 +87,31 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 	return c, nil
 }
 
-func (t *table) fill(from *config.Table, backend func(name, of string) (int, error)) (err error) {
-	if len(from.Backends) == 0 {
-		t.backend, err = backend(from.Backend, "table "+t.name)
+// fill places the table. maps are the shard maps of the tables before it, by what they are.
+func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sharding, backend func(name, of string) (int, error)) (err error) {
+	if !from.Sharded() {
+		t.backend, err = backend(from.Backend, "the table")
 		return err
 	}
-	f, known := functions[from.Function]
-	if !known {
-		return fmt.Errorf("table %s: function %q is neither hash nor modulo", t.name, from.Function)
+	of := from.Map(cfg)
+	if of == nil {
+		return fmt.Errorf("shard map %q is not configured", from.ShardMap)
 	}
-	if from.Column == "" {
-		return fmt.Errorf("table %s is sharded by no column", t.name)
-	}
-	if len(from.Backends) == 1 { // nothing to choose
-		t.backend, err = backend(from.Backends[0], "table "+t.name)
-		return err
-	}
-	t.column, t.function = strings.ToLower(from.Column), f
-	for _, name := range from.Backends {
-		at, err := backend(name, "table "+t.name)
-		if err != nil {
+	id := fmt.Sprintf("%#v", *of)
+	if maps[id] == nil {
+		if maps[id], err = newSharding(of, func(name string) (int, error) { return backend(name, "a shard") }); err != nil {
 			return err
 		}
-		t.backends = append(t.backends, at)
+	}
+	t.sharding = maps[id]
+	for _, c := range from.Key() {
+		t.columns = append(t.columns, strings.ToLower(c))
+	}
+	if len(t.columns) == 0 {
+		return fmt.Errorf("it is sharded by no column")
+	}
+	if only := t.sharding.backends[0]; !slices.ContainsFunc(t.sharding.backends, func(b int) bool { return b != only }) {
+		t.backend = only // nothing to choose
 	}
 	return nil
 }
@@ -188,7 +193,7 @@ func (c *catalog) first(name string) int {
 // first is the table's backend, or the first of them.
 func (t *table) first() int {
 	if t.sharded() {
-		return t.backends[0]
+		return t.sharding.backends[0]
 	}
 	return t.backend
 }

@@ -45,8 +45,8 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 		return nil
 	}
 	for _, a := range n.OnDup {
-		if a.Name.Name.Lowered() == target.table.column {
-			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", target.table.column, target.table.name))
+		if target.keyed(a.Name.Name.Lowered()) >= 0 {
+			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", a.Name.Name.Lowered(), target.table.name))
 		}
 	}
 	return v.rows(target.table, n.Columns, values, at)
@@ -79,35 +79,35 @@ func rowsOf(r sqlparser.InsertRows) (sqlparser.Values, bool) {
 // rows finds the shard key in each row.
 func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) *insert {
 	if len(columns) == 0 {
-		v.refuse(unsupported(at, "name the columns: INSERT INTO t (a, b) VALUES ...", "an INSERT without column names does not say which value is %s, the shard key of %s", t.column, t.name))
+		v.refuse(unsupported(at, "name the columns: INSERT INTO t (a, b) VALUES ...", "an INSERT without column names does not say which value is %s, the shard key of %s", t.key(), t.name))
 		return nil
 	}
-	index := -1
-	for i, c := range columns {
-		if c.Lowered() != t.column {
-			continue
+	places := make([]int, len(t.columns)) // of each column of the key: its place in a row
+	for n, key := range t.columns {
+		places[n] = slices.IndexFunc(columns, func(c sqlparser.ColIdent) bool { return c.Lowered() == key })
+		switch {
+		case places[n] < 0:
+			v.refuse(unsupported(at, "give it a value", "the INSERT has no value for %s, the shard key of %s", key, t.name))
+			return nil
+		case slices.ContainsFunc(columns[places[n]+1:], func(c sqlparser.ColIdent) bool { return c.Lowered() == key }):
+			v.refuse(syntax(v.st.find(key), "you have an error in your SQL syntax: column %s is named twice", key))
+			return nil
 		}
-		if index >= 0 {
-			v.refuse(syntax(v.st.find(t.column), "you have an error in your SQL syntax: column %s is named twice", t.column))
-		}
-		index = i
-	}
-	if index < 0 {
-		v.refuse(unsupported(at, "give it a value", "the INSERT has no value for %s, the shard key of %s", t.column, t.name))
-		return nil
 	}
 	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set()}
 	for _, r := range values {
-		if index >= len(r) {
-			v.refuse(&reason{errno: 1235, text: "a row of the INSERT has fewer values than there are columns", at: at})
-			return nil
+		for n, i := range places {
+			if i >= len(r) {
+				v.refuse(&reason{errno: 1235, text: "a row of the INSERT has fewer values than there are columns", at: at})
+				return nil
+			}
+			k, ok := v.st.literal(r[i])
+			if !ok {
+				v.refuse(unsupported(at, "compute it in the client", "the value of %s, the shard key of %s, is not a literal", t.columns[n], t.name))
+				return nil
+			}
+			in.keys = append(in.keys, k)
 		}
-		k, ok := v.st.literal(r[index])
-		if !ok {
-			v.refuse(unsupported(at, "compute it in the client", "the value of %s, the shard key of %s, is not a literal", t.column, t.name))
-			return nil
-		}
-		in.keys = append(in.keys, k)
 	}
 	return in
 }
@@ -134,11 +134,11 @@ func (v *resolver) update(n *sqlparser.Update) {
 // assign refuses to change a shard key.
 func (v *resolver) assign(c *sqlparser.ColName, sc *scope) {
 	for _, r := range sc.refs {
-		if !r.keyed(c.Name.Lowered()) {
+		if r.keyed(c.Name.Lowered()) < 0 {
 			continue
 		}
 		if q := strings.ToLower(c.Qualifier.Name.String()); q == "" || q == r.alias {
-			v.refuse(unsupported(v.st.find(c.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", r.table.column, r.table.name))
+			v.refuse(unsupported(v.st.find(c.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", c.Name.Lowered(), r.table.name))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,7 +14,8 @@ import (
 // TestGolden plans the statements of testdata/*.txt, one file for each story. Commands:
 //
 //	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
-//	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ..."
+//	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ...", "table SCHEMA.NAME by COLUMN,COLUMN map NAME"
+//	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
 //	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
@@ -138,12 +140,29 @@ func parseConfig(t testing.TB, text string) *config.Config {
 		case "table":
 			schema, name, _ := strings.Cut(f[1], ".")
 			table := config.Table{Schema: schema, Name: name}
-			if f[2] == "by" {
+			switch {
+			case f[2] == "by" && f[4] == "map":
+				table.Columns, table.ShardMap = strings.Split(f[3], ","), f[5]
+			case f[2] == "by":
 				table.Column, table.Function, table.Backends = f[3], f[4], f[5:]
-			} else {
+			default:
 				table.Backend = f[2]
 			}
 			cfg.Tables = append(cfg.Tables, table)
+		case "map":
+			m := config.ShardMap{Name: f[1], Function: f[2]}
+			m.Slots, _ = strconv.Atoi(f[3])
+			for _, shard := range f[4:] {
+				parts := strings.Split(shard, "=")
+				s := config.Shard{Name: parts[0], Backend: parts[1]}
+				if len(parts) > 2 && parts[2] == "*" {
+					s.Others = true
+				} else if len(parts) > 2 {
+					s.Holds = strings.Split(parts[2], ",")
+				}
+				m.Shards = append(m.Shards, s)
+			}
+			cfg.ShardMaps = append(cfg.ShardMaps, m)
 		default:
 			t.Fatalf("what is %q?", line)
 		}
@@ -219,6 +238,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Merge != MergeNone {
 			fmt.Fprintf(&b, " merge=%v", p.Merge)
+		}
+		if p.Scatter != ScatterNone {
+			fmt.Fprintf(&b, " scatter=%v", p.Scatter)
 		}
 		if len(p.Schemas) > 0 {
 			fmt.Fprintf(&b, " schemas=%s", strings.Join(p.Schemas, ","))

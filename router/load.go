@@ -37,17 +37,21 @@ type Load struct {
 // Place is the backend for a piece that is ForKey. The only error is *Refusal, without a position. Safe for concurrent use.
 func (l *Load) Place(p Piece) (backend int, err error) {
 	if p.Missing {
-		return 0, l.refuse(p, unsupported(-1, "", "the line ends before the shard key %s of %s", l.table.column, l.table.name))
+		return 0, l.refuse(p, unsupported(-1, "", "the line ends before the shard key %s of %s", l.table.key(), l.table.name))
 	}
 	v := Value{Kind: ValueBytes, Bytes: p.Key}
 	if p.Key == nil {
 		v.Kind = ValueNull
 	}
-	b, why := l.table.place(nil, literal{kind: kParam}, false, func(int) Value { return v })
-	if why != nil {
-		return 0, l.refuse(p, why)
+	k := key{date: l.table.sharding.moments()}
+	fault := k.value(v, false)
+	if fault == keyGood {
+		var shard int
+		if shard, fault = l.table.sharding.shard(&k); fault == keyGood {
+			return l.table.sharding.backends[shard], nil
+		}
 	}
-	return b, nil
+	return 0, l.refuse(p, misplaced(l.table, 0, fault, false))
 }
 
 // refuse says where in the file the reason is.
@@ -167,7 +171,7 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	t := l.table
 	switch {
 	case l.KeyColumn < 0:
-		return nil, unsupported(at, "name the columns in the order of the file, with "+t.column, "LOAD DATA does not say which field is %s, the shard key of %s", t.column, t.name)
+		return nil, unsupported(at, "name the columns in the order of the file, with "+t.key(), "LOAD DATA does not say which field is %s, the shard key of %s", t.key(), t.name)
 	case len(l.FieldsTerminated) > 0 && bytes.Equal(l.FieldsTerminated, l.LinesTerminated):
 		return nil, unsupported(at, "let lines end in another way than fields", "LOAD DATA without line ends into the sharded table %s is not supported", t.name)
 	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
@@ -190,7 +194,7 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	slices.Sort(l.Assigns)
 	l.Assigns = slices.Compact(l.Assigns)
 	p.Local, p.Load, p.Merge = true, &l.Load, MergeOK
-	backends := slices.Clone(t.backends)
+	backends := slices.Clone(t.sharding.backends)
 	slices.Sort(backends)
 	for _, b := range slices.Compact(backends) {
 		p.Parts = append(p.Parts, Part{Backend: b})
@@ -330,9 +334,9 @@ func (l *loading) columns() {
 		case l.i < len(l.toks) && l.toks[l.i].kind == kUserVar:
 			l.Assigns = append(l.Assigns, l.variableName(l.i))
 		case l.i < len(l.toks) && l.toks[l.i].name != "":
-			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.column) {
+			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.columns[0]) {
 				if l.KeyColumn >= 0 {
-					l.refuse(syntax(l.at(l.i), "you have an error in your SQL syntax: column %s is named twice", l.table.column))
+					l.refuse(syntax(l.at(l.i), "you have an error in your SQL syntax: column %s is named twice", l.table.columns[0]))
 				}
 				l.KeyColumn = n
 			}
@@ -374,8 +378,8 @@ func (l *loading) sets() {
 			l.refuse(l.wrong(next))
 			return
 		}
-		if l.table != nil && strings.EqualFold(o.name, l.table.column) {
-			l.refuse(unsupported(o.at, "have the file say it", "computing %s, the shard key of %s, is not supported", l.table.column, l.table.name))
+		if l.table != nil && strings.EqualFold(o.name, l.table.columns[0]) {
+			l.refuse(unsupported(o.at, "have the file say it", "computing %s, the shard key of %s, is not supported", l.table.columns[0], l.table.name))
 		}
 		depth := 0
 		for l.i = next + 1; l.i < len(l.toks) && (depth > 0 || !l.op(l.i, ",")); l.i++ {

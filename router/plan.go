@@ -116,11 +116,32 @@ type Plan struct {
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge
+	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
+	Scatter Scatter
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.
 	Sets []Assignment
 	// Schemas are the schemas that the statement names, by itself or through the current schema: lower case, sorted,
 	// system schemas included.
 	Schemas []string
+}
+
+// Scatter is why a statement runs on all shards.
+type Scatter uint8
+
+// The kinds.
+const (
+	ScatterNone  Scatter = iota // it does not, or its shard keys are on all of them
+	ScatterWhere                // its WHERE does not say which shards
+	ScatterAll                  // it has no WHERE
+)
+
+var scatterNames = [...]string{"none", "where", "all"}
+
+func (s Scatter) String() string {
+	if int(s) < len(scatterNames) {
+		return scatterNames[s]
+	}
+	return fmt.Sprintf("scatter %d", uint8(s))
 }
 
 // Part is the share of one backend.

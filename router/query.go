@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -85,25 +86,48 @@ func (v *resolver) placed() (*shape, *reason) {
 		return v.shape(v.st.r, home), nil
 	}
 	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf}
-	for _, r := range v.sharded {
-		if len(r.keys) > 0 {
-			r.spread()
-		}
-	}
-	for _, r := range v.sharded {
-		if !r.pinned {
-			return nil, unsupported(v.st.find(r.name), "compare it by = or IN with literals",
-				"the statement does not say which %s, the shard key of %s, it means", r.table.column, r.table.name)
-		}
-		if len(r.keys) > 0 {
-			sh.roots = append(sh.roots, root{r.table, r.keys})
-		}
+	if why := v.drive(sh); why != nil {
+		return nil, why
 	}
 	if i := v.pipes(); i >= 0 {
 		return nil, unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
 	}
 	sh.merge, sh.whole = v.merging()
 	return sh, nil
+}
+
+// drive finds the tables that choose the shards.
+func (v *resolver) drive(sh *shape) *reason {
+	for _, r := range v.sharded {
+		r.pick = r.pick.complete(len(r.table.columns))
+	}
+	for _, r := range v.sharded {
+		r.spread()
+		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) {
+			sh.driven = true
+			sh.roots = append(sh.roots, root{r.table, r.pick})
+		}
+		for _, r := range v.sharded {
+			r.pinned = false
+		}
+	}
+	sh.filtered = v.st.has("WHERE") >= 0
+	if sh.driven {
+		return nil
+	}
+	for _, r := range v.sharded {
+		if r.pick != nil {
+			sh.roots = append(sh.roots, root{r.table, r.pick})
+			r.spread()
+		}
+	}
+	for _, r := range v.sharded {
+		if !r.pinned {
+			return unsupported(v.st.find(r.name), "compare it with literals, or with the shard key of another table",
+				"the statement does not say which %s, the shard key of %s, it means", r.table.key(), r.table.name)
+		}
+	}
+	return nil
 }
 
 // owner is the backend that functions of the schema are on, -1 if unknown.
@@ -130,7 +154,7 @@ func (v *resolver) pipes() int {
 // oneBackend are words of statements whose result is not the sum of its parts.
 var oneBackend = []string{
 	"DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "ORDER", "LIMIT", "FETCH", "OFFSET", "OVER", "WINDOW", "UNION", "EXCEPT", "INTERSECT",
-	"INTO", "WITH", "SQL_CALC_FOUND_ROWS", "PROCEDURE", "RETURNING", "JOIN", "STRAIGHT_JOIN",
+	"INTO", "WITH", "SQL_CALC_FOUND_ROWS", "PROCEDURE", "RETURNING",
 }
 
 // merging says how the answers of several backends are put together, or why they cannot be.
@@ -139,8 +163,8 @@ func (v *resolver) merging() (Merge, string) {
 	switch i := st.has(oneBackend...); {
 	case i >= 0:
 		return MergeNone, st.word(i) + " is not supported across backends yet"
-	case v.real > 1 || v.derived:
-		return MergeNone, "only statements on a single table are supported across backends yet"
+	case v.home >= 0 || v.system || v.derived:
+		return MergeNone, "only sharded tables are supported across backends yet"
 	case v.previous:
 		return MergeNone, "it depends on the statement before it"
 	case v.foreign != "":

@@ -31,6 +31,7 @@ var states = map[uint16]string{
 	1064: "42000", // You have an error in your SQL syntax
 	1146: "42S02", // Table doesn't exist
 	1235: "42000", // This version doesn't yet support
+	1526: "HY000", // Table has no partition for value
 	1390: "HY000", // Prepared statement contains too many placeholders
 }
 

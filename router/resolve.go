@@ -15,13 +15,13 @@ import (
 //
 // A sharded table is pinned when only rows with certain keys can contribute to the statement's result:
 //
-//   - by a condition key = literal or key IN (literals), one of the AND-ed ones in WHERE, in ON of an inner join around the table,
-//     or in ON of an outer join on whose optional side the table is; or
+//   - by conditions on its key, AND-ed ones in WHERE, in ON of an inner join around the table, or in ON of an outer join on whose
+//     optional side the table is (pick.go); or
 //   - by such a condition key = other.key with a pinned table whose keys are spread in the same way, which may be a table of an
 //     outer query.
 //
 // When all tables of a statement are pinned to one backend, that backend's answer is the whole answer, whatever else the
-// statement computes.
+// statement computes. When one table pins all others, each of its rows is on one shard with everything that can be joined to it.
 type resolver struct {
 	st *stmt
 	finding
@@ -44,9 +44,10 @@ type ref struct {
 	schema string // when it has no alias of its own: the schema it may also be qualified with
 	name   string // as written
 	table  *table // a sharded table, else nil
-	keys   []keyRef
+	pick   *pick
 	pinned bool
-	with   []*ref // tables that are pinned when this one is
+	with   []*ref       // tables that are pinned when this one is
+	equal  map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
 }
 
 // scope is where names of tables are looked up.
@@ -212,25 +213,40 @@ func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scop
 		return
 	}
 	for _, c := range t.Condition.Using {
-		if l, r := left[0], right[0]; l.keyed(c.Lowered()) && r.keyed(c.Lowered()) {
-			link(l, r, of)
-		}
+		l, r := left[0], right[0]
+		link(l, r, l.keyed(c.Lowered()), r.keyed(c.Lowered()), of)
 	}
 }
 
-// keyed tells whether the column is the table's shard key.
-func (r *ref) keyed(column string) bool { return r.table != nil && r.table.column == column }
+// keyed is the place of the column in the table's shard key, -1 if it has none.
+func (r *ref) keyed(column string) int {
+	if r.table == nil {
+		return -1
+	}
+	return slices.Index(r.table.columns, column)
+}
 
-// link notes that the keys of two tables are equal in all rows that count, as far as the rows of the tables in of go.
-func link(a, b *ref, of []*ref) {
-	if !a.table.together(b.table) {
+// link notes that a column of the keys of two tables is equal in all rows that count, as far as the rows of the tables in of go.
+func link(a, b *ref, i, j int, of []*ref) {
+	if i < 0 || i != j || !a.table.together(b.table) {
 		return
 	}
 	if slices.Contains(of, b) {
-		a.with = append(a.with, b)
+		a.leads(b, i)
 	}
 	if slices.Contains(of, a) {
-		b.with = append(b.with, a)
+		b.leads(a, i)
+	}
+}
+
+// leads notes that b's column of the key is that of r: if all are, b is pinned when r is.
+func (r *ref) leads(b *ref, column int) {
+	if r.equal == nil {
+		r.equal = map[*ref]int{}
+	}
+	r.equal[b] |= 1 << column
+	if r.equal[b] == 1<<len(r.table.columns)-1 {
+		r.with = append(r.with, b)
 	}
 }
 
@@ -315,9 +331,9 @@ func (sc *scope) cte(name string) bool {
 
 // pin applies a condition.
 func (v *resolver) pin(c condition, sc *scope) {
-	for _, p := range v.pins(c.expr, sc) {
-		if slices.Contains(c.of, p.ref) && (len(p.ref.keys) == 0 || len(p.keys) < len(p.ref.keys)) {
-			p.ref.keys = p.keys
+	for r, p := range v.picks(c.expr, sc) {
+		if slices.Contains(c.of, r) {
+			r.pick = both(r.pick, p)
 		}
 	}
 	v.links(c.expr, c.of, sc)
@@ -335,93 +351,209 @@ func (v *resolver) links(e sqlparser.Expr, of []*ref, sc *scope) {
 		if e.Operator != sqlparser.EqualStr {
 			return
 		}
-		a, b := v.key(e.Left, sc), v.key(e.Right, sc)
-		if a != nil && b != nil && a != b {
-			link(a, b, of)
+		if l, r := tuple(e.Left), tuple(e.Right); l != nil && len(l) == len(r) {
+			for i := range l {
+				v.equal(l[i], r[i], of, sc)
+			}
+			return
 		}
+		v.equal(e.Left, e.Right, of, sc)
 	}
 }
 
-// pinning is a table with the only keys that a condition lets through.
-type pinning struct {
-	ref  *ref
-	keys []keyRef
+// equal notes that two expressions are equal.
+func (v *resolver) equal(l, r sqlparser.Expr, of []*ref, sc *scope) {
+	a, i := v.key(l, sc)
+	b, j := v.key(r, sc)
+	if a != nil && b != nil && a != b {
+		link(a, b, i, j, of)
+	}
 }
 
-// pins finds the tables that a condition pins.
-func (v *resolver) pins(e sqlparser.Expr, sc *scope) []pinning {
-	switch e := e.(type) {
-	case *sqlparser.ParenExpr:
-		return v.pins(e.Expr, sc)
-	case *sqlparser.AndExpr:
-		both := v.pins(e.Left, sc)
-		for _, p := range v.pins(e.Right, sc) {
-			i := slices.IndexFunc(both, func(q pinning) bool { return q.ref == p.ref })
-			switch {
-			case i < 0:
-				both = append(both, p)
-			case len(p.keys) < len(both[i].keys):
-				both[i] = p
-			}
-		}
-		return both
-	case *sqlparser.OrExpr:
-		var both []pinning
-		right := v.pins(e.Right, sc)
-		for _, p := range v.pins(e.Left, sc) {
-			for _, q := range right {
-				if p.ref == q.ref {
-					both = append(both, pinning{p.ref, slices.Concat(p.keys, q.keys)})
-				}
-			}
-		}
-		return both
-	case *sqlparser.ComparisonExpr:
-		return v.comparison(e, sc)
+// tuple is the list of a row constructor, nil if the expression is none.
+func tuple(e sqlparser.Expr) sqlparser.ValTuple {
+	if l, ok := e.(sqlparser.ValTuple); ok && len(l) > 1 {
+		return l
 	}
 	return nil
 }
 
-// comparison finds the table that key = literal, literal = key or key IN (literals) pins.
-func (v *resolver) comparison(e *sqlparser.ComparisonExpr, sc *scope) []pinning {
-	left, right := e.Left, e.Right
-	switch e.Operator {
-	case sqlparser.EqualStr, sqlparser.NullSafeEqualStr:
-		r := v.key(left, sc)
-		if r == nil {
-			r, right = v.key(right, sc), left
+// picks is what a condition picks of the tables that it limits.
+func (v *resolver) picks(e sqlparser.Expr, sc *scope) map[*ref]*pick {
+	switch e := e.(type) {
+	case *sqlparser.ParenExpr:
+		return v.picks(e.Expr, sc)
+	case *sqlparser.AndExpr:
+		all := v.picks(e.Left, sc)
+		for r, p := range v.picks(e.Right, sc) {
+			if all == nil {
+				all = map[*ref]*pick{}
+			}
+			all[r] = both(all[r], p)
 		}
-		if r == nil {
-			return nil
+		return all
+	case *sqlparser.OrExpr:
+		all := v.picks(e.Left, sc)
+		right := v.picks(e.Right, sc)
+		for r, p := range all {
+			if right[r] == nil {
+				delete(all, r)
+			} else {
+				all[r] = either(p, right[r])
+			}
 		}
-		if k, ok := v.st.literal(right); ok {
-			return []pinning{{r, []keyRef{k}}}
+		return all
+	case *sqlparser.ComparisonExpr:
+		return v.comparison(e, sc)
+	case *sqlparser.RangeCond:
+		if e.Operator == sqlparser.BetweenStr {
+			return v.between(e.Left, e.From, e.To, sc)
 		}
-	case sqlparser.InStr:
-		r := v.key(left, sc)
-		list, ok := right.(sqlparser.ValTuple)
-		if r == nil || !ok || len(list) == 0 {
-			return nil
-		}
-		keys := make([]keyRef, len(list))
-		for i, x := range list {
-			if keys[i], ok = v.st.literal(x); !ok {
+	}
+	return nil
+}
+
+// between is what key BETWEEN from AND to picks; a nil end is open.
+func (v *resolver) between(left, from, to sqlparser.Expr, sc *scope) map[*ref]*pick {
+	r, _ := v.key(left, sc)
+	if r == nil || len(r.table.columns) > 1 || !r.table.sharding.ordered() {
+		return nil
+	}
+	p := &pick{op: pickBetween}
+	for _, e := range []sqlparser.Expr{from, to} {
+		end := keyRef{slot: -1}
+		if e != nil {
+			var ok bool
+			if end, ok = v.st.literal(e); !ok {
 				return nil
 			}
 		}
-		return []pinning{{r, keys}}
+		p.keys = append(p.keys, end)
+	}
+	return map[*ref]*pick{r: p}
+}
+
+// comparison is what a comparison with literals picks.
+func (v *resolver) comparison(e *sqlparser.ComparisonExpr, sc *scope) map[*ref]*pick {
+	left, right, op := e.Left, e.Right, e.Operator
+	switch op {
+	case sqlparser.EqualStr, sqlparser.NullSafeEqualStr:
+		if l, r := tuple(left), tuple(right); l != nil && len(l) == len(r) {
+			return v.row(l, []sqlparser.ValTuple{r}, sc)
+		}
+		if r, _ := v.key(left, sc); r == nil {
+			left, right = right, left
+		}
+		return v.values(left, sqlparser.ValTuple{right}, sc)
+	case sqlparser.InStr:
+		list, ok := right.(sqlparser.ValTuple)
+		if !ok || len(list) == 0 {
+			return nil
+		}
+		if l := tuple(left); l != nil {
+			rows := make([]sqlparser.ValTuple, len(list))
+			for i, x := range list {
+				if rows[i] = tuple(x); len(rows[i]) != len(l) {
+					return nil
+				}
+			}
+			return v.row(l, rows, sc)
+		}
+		return v.values(left, list, sc)
+	}
+	if r, _ := v.key(left, sc); r == nil {
+		left, right, op = right, left, turned[op]
+	}
+	switch op {
+	case sqlparser.LessThanStr, sqlparser.LessEqualStr:
+		return v.between(left, nil, right, sc)
+	case sqlparser.GreaterThanStr, sqlparser.GreaterEqualStr:
+		return v.between(left, right, nil, sc)
 	}
 	return nil
 }
 
-// key is the sharded table whose key the expression is, or nil.
-func (v *resolver) key(e sqlparser.Expr, sc *scope) *ref {
+// turned are the operators for comparisons that are written the other way round.
+var turned = map[string]string{
+	sqlparser.LessThanStr: sqlparser.GreaterThanStr, sqlparser.LessEqualStr: sqlparser.GreaterEqualStr,
+	sqlparser.GreaterThanStr: sqlparser.LessThanStr, sqlparser.GreaterEqualStr: sqlparser.LessEqualStr,
+}
+
+// values is what column IN (literals) picks.
+func (v *resolver) values(column sqlparser.Expr, list sqlparser.ValTuple, sc *scope) map[*ref]*pick {
+	r, i := v.key(column, sc)
+	if r == nil {
+		return nil
+	}
+	p := &pick{op: pickKeys, keys: make([]keyRef, len(list))}
+	if len(r.table.columns) > 1 {
+		p.op, p.column = pickColumn, i
+	}
+	for i, x := range list {
+		var ok bool
+		if p.keys[i], ok = v.st.literal(x); !ok {
+			return nil
+		}
+	}
+	return map[*ref]*pick{r: p}
+}
+
+// row is what (columns) IN (rows of literals) picks.
+func (v *resolver) row(columns sqlparser.ValTuple, rows []sqlparser.ValTuple, sc *scope) map[*ref]*pick {
+	if len(rows) == 1 { // the same as one comparison for each column
+		all := map[*ref]*pick{}
+		for i, c := range columns {
+			for r, p := range v.values(c, sqlparser.ValTuple{rows[0][i]}, sc) {
+				all[r] = both(all[r], p)
+			}
+		}
+		return all
+	}
+	at := map[*ref][]int{} // of each table: the places of its key's columns
+	for i, c := range columns {
+		r, column := v.key(c, sc)
+		if r == nil {
+			continue
+		}
+		if at[r] == nil {
+			at[r] = slices.Repeat([]int{-1}, len(r.table.columns))
+		}
+		at[r][column] = i
+	}
+	all := map[*ref]*pick{}
+	for r, places := range at {
+		if slices.Contains(places, -1) {
+			continue
+		}
+		if keys := v.rowKeys(rows, places); keys != nil {
+			all[r] = &pick{op: pickKeys, keys: keys}
+		}
+	}
+	return all
+}
+
+// rowKeys are the literals at these places of the rows, nil if one is none.
+func (v *resolver) rowKeys(rows []sqlparser.ValTuple, places []int) (keys []keyRef) {
+	for _, row := range rows {
+		for _, at := range places {
+			k, ok := v.st.literal(row[at])
+			if !ok {
+				return nil
+			}
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// key is the sharded table and the place in its shard key of what the expression names, or nil.
+func (v *resolver) key(e sqlparser.Expr, sc *scope) (*ref, int) {
 	if p, ok := e.(*sqlparser.ParenExpr); ok {
 		return v.key(p.Expr, sc)
 	}
 	c, ok := e.(*sqlparser.ColName)
 	if !ok || c.StoredProcVal != nil || !c.Qualifier.SchemaQualifier.IsEmpty() {
-		return nil
+		return nil, -1
 	}
 	column := c.Name.Lowered()
 	if c.Qualifier.IsEmpty() {
@@ -435,35 +567,35 @@ func (v *resolver) key(e sqlparser.Expr, sc *scope) *ref {
 				continue
 			}
 			if found != nil {
-				return nil
+				return nil, -1
 			}
 			found = r
 		}
 		if found != nil {
-			if found.keyed(column) {
-				return found
+			if i := found.keyed(column); i >= 0 {
+				return found, i
 			}
-			return nil
+			return nil, -1
 		}
 	}
-	return nil
+	return nil, -1
 }
 
 // unqualified is the table of the innermost FROM whose shard key has the name, if there is only one. If another table there has
 // a column of that name too, the server refuses the statement.
-func (sc *scope) unqualified(column string) (found *ref) {
+func (sc *scope) unqualified(column string) (found *ref, at int) {
 	if sc == nil || sc.coalesced {
-		return nil
+		return nil, -1
 	}
 	for _, r := range sc.refs {
-		if r.keyed(column) {
+		if i := r.keyed(column); i >= 0 {
 			if found != nil {
-				return nil
+				return nil, -1
 			}
-			found = r
+			found, at = r, i
 		}
 	}
-	return found
+	return found, at
 }
 
 // visit looks for subqueries and functions in any part of the tree, whatever its types are: nothing may hide a table.

@@ -12,23 +12,25 @@ import (
 // shape is what is known about all statements that differ only in their literals. It is immutable.
 type shape struct {
 	// Exactly one of plan, refused and set is not nil.
-	plan    *Plan    // of a statement whose place does not depend on literals
-	refused *reason  // its position counts in the shape
-	set     *planSet // plans to choose from by the shard keys
-	roots   []root   // the keys that choose, for all but an INSERT into a sharded table
-	insert  *insert  // an INSERT into a sharded table
-	fixed   int      // backend of the statement's unsharded tables, -1: it has none
-	fixedOf string   // what it has there
-	about   []int    // slots of literals that may name the schema that a statement on system schemas is about
-	catalog *catalog // of about
-	merge   Merge    // how the answers of several backends become one, MergeNone: they cannot
-	whole   string   // with MergeNone, why the statement cannot run on several backends
+	plan     *Plan    // of a statement whose place does not depend on literals
+	refused  *reason  // its position counts in the shape
+	set      *planSet // plans to choose from by the shard keys
+	roots    []root   // the tables that choose, for all but an INSERT into a sharded table
+	driven   bool     // each of roots pins all other tables: with several shards, each of these has its share of the answer
+	insert   *insert  // an INSERT into a sharded table
+	fixed    int      // backend of the statement's unsharded tables, -1: it has none
+	fixedOf  string   // what it has there
+	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
+	catalog  *catalog // of about
+	filtered bool     // it has a WHERE
+	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
+	whole    string   // with MergeNone, why the statement cannot run on several backends
 }
 
-// root is a sharded table whose rows the statement picks by the keys at these places.
+// root is a sharded table with what the statement picks of it.
 type root struct {
 	table *table
-	keys  []keyRef
+	pick  *pick
 }
 
 // keyRef is a literal that is a shard key: the slot-th placeholder of the shape. minus: a minus sign goes before it.
@@ -37,7 +39,8 @@ type keyRef struct {
 	minus bool
 }
 
-// insert is an INSERT into a sharded table. keys has one entry for each row shape, or only one for INSERT ... SET.
+// insert is an INSERT into a sharded table. keys has one key for each row shape, or only one for INSERT ... SET, a literal for each
+// column of the key.
 type insert struct {
 	table *table
 	keys  []keyRef
@@ -47,7 +50,8 @@ type insert struct {
 func (sh *shape) size() int {
 	n := 256
 	for _, r := range sh.roots {
-		n += 48 + 16*len(r.keys)
+		n += 48
+		r.pick.literals(func(int) { n += 32 })
 	}
 	if sh.insert != nil {
 		n += 64 + 16*len(sh.insert.keys)
@@ -119,27 +123,18 @@ func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	case sh.insert != nil:
 		return sh.chooseInsert(s, value)
 	}
-	home := sh.fixed
-	for i := range sh.roots {
-		root := &sh.roots[i]
-		for _, k := range root.keys {
-			lit := s.lits[k.slot]
-			b, why := root.table.place(s, lit, k.minus, value)
-			if why != nil {
-				return nil, why, lit.start
-			}
-			if home < 0 {
-				home = b
-			}
-			if b != home {
-				return sh.several(s, lit.start, value)
+	pl := placing{s: s, value: value, at: -1}
+	if len(sh.roots) == 1 {
+		r := &sh.roots[0]
+		if keys := r.pick.single(len(r.table.columns)); keys != nil {
+			if shard, fault := pl.shard(r.table, keys); fault == keyGood {
+				if b := r.table.sharding.backends[shard]; sh.fixed < 0 || b == sh.fixed {
+					return sh.set.on(b), nil, -1
+				}
 			}
 		}
 	}
-	if home < 0 && sh.about != nil {
-		home = sh.catalog.asked(sh.about, s, value)
-	}
-	return sh.set.on(home), nil, -1
+	return sh.gather(&pl)
 }
 
 // retrace finds where a place of the shape is in the client's text.
@@ -152,101 +147,127 @@ func (s *scan) retrace(shape int) int {
 	return t.source(shape)
 }
 
-// place is the backend of the rows with this key. value is not called for text without parameters.
-func (t *table) place(s *scan, lit literal, minus bool, value func(int) Value) (int, *reason) {
-	var k key
-	var fault keyFault
-	if lit.kind == kParam {
-		fault = k.value(value(int(lit.param)), minus)
-	} else {
-		fault = k.parse(s.sql[lit.start:lit.end], lit.kind, minus, s.mode)
-	}
-	if fault == keyGood {
-		var shard int
-		if shard, fault = k.shard(t.function, len(t.backends)); fault == keyGood {
-			return t.backends[shard], nil
+// gather picks or makes the plan of a statement that may be about several shards.
+func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
+	var picked shardSet
+	var on []int // backends
+	limited := false
+	for i := range sh.roots {
+		r := &sh.roots[i]
+		var shards shardSet
+		limited = pl.shards(r.table, r.pick, &shards) || limited
+		if i > 0 && sh.driven {
+			shards.intersect(&picked)
+			on = nil
+		}
+		picked = shards
+		for n, b := range r.table.sharding.backends {
+			if shards.has(n) && !slices.Contains(on, b) {
+				on = append(on, b)
+			}
 		}
 	}
-	do := "write a plain integer or an ASCII string"
-	if lit.kind == kParam {
-		do = "bind a plain integer or an ASCII string"
-	}
-	return 0, unsupported(-1, do, "the value of the shard key %s of %s %s", t.column, t.name, keyFaults[fault])
-}
-
-// several makes the plan of a statement whose keys are on more than one backend, seen at the literal that begins at at.
-func (sh *shape) several(s *scan, at int, value func(int) Value) (*Plan, *reason, int) {
-	if sh.fixed >= 0 {
-		return nil, unsupported(at, "run one statement for each backend", "the rows of this shard key are not on the backend of %s", sh.fixedOf), at
-	}
-	if sh.merge == MergeNone {
-		return nil, unsupported(at, "run it once for each backend", "the statement's shard keys are on several backends, and %s", sh.whole), at
-	}
-	root := &sh.roots[0]
-	var backends []int
-	for _, k := range root.keys {
-		lit := s.lits[k.slot]
-		b, why := root.table.place(s, lit, k.minus, value)
-		if why != nil {
-			return nil, why, lit.start
+	switch home := sh.fixed; {
+	case home < 0 && len(on) == 0 && len(sh.roots) > 0: // there are no such rows: any shard knows that
+		return sh.set.on(sh.roots[0].table.first()), nil, -1
+	case home < 0 && len(on) == 1:
+		return sh.set.on(on[0]), nil, -1
+	case home >= 0 && (len(on) == 0 || len(on) == 1 && on[0] == home):
+		return sh.set.on(home), nil, -1
+	case home < 0 && len(sh.roots) == 0:
+		if sh.about != nil {
+			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
-		if !slices.Contains(backends, b) {
-			backends = append(backends, b)
-		}
+		return sh.set.on(home), nil, -1
+	case pl.why != nil && (home >= 0 || !sh.driven || sh.merge == MergeNone):
+		return nil, pl.why, pl.at
+	case home >= 0:
+		return nil, unsupported(-1, "run one statement for each backend", "the rows of %s that the statement may mean are not all on the backend of %s", sh.roots[0].table.name, sh.fixedOf), sh.where(pl)
+	case !sh.driven:
+		return nil, unsupported(-1, "compare the shard keys of all tables with each other, or with literals of one shard", "the statement joins rows of several backends, which is not supported yet"), sh.where(pl)
+	case sh.merge == MergeNone:
+		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", sh.whole), sh.where(pl)
 	}
-	sort.Ints(backends)
+	sort.Ints(on)
 	p := sh.set.base
 	p.Merge = sh.merge
-	for _, b := range backends {
+	switch {
+	case limited:
+	case sh.filtered:
+		p.Scatter = ScatterWhere
+	default:
+		p.Scatter = ScatterAll
+	}
+	for _, b := range on {
 		p.Parts = append(p.Parts, Part{Backend: b})
 	}
 	return &p, nil, -1
 }
 
+// where is the place of the first shard key in the client's text, -1 if there is none.
+func (sh *shape) where(pl *placing) int {
+	at := -1
+	for _, r := range sh.roots {
+		r.pick.literals(func(slot int) {
+			if at < 0 {
+				at = pl.s.lits[slot].start
+			}
+		})
+	}
+	return at
+}
+
 // chooseInsert places each row of an INSERT.
 func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	in := sh.insert
+	pl := placing{s: s, value: value, at: -1}
 	if !in.rows {
-		lit := s.lits[in.keys[0].slot]
-		b, why := in.table.place(s, lit, in.keys[0].minus, value)
-		if why != nil {
-			return nil, why, lit.start
+		shard, fault := pl.shard(in.table, in.keys)
+		if fault != keyGood {
+			return nil, pl.why, pl.at
 		}
-		return sh.set.on(b), nil, -1
+		return sh.set.on(in.table.sharding.backends[shard]), nil, -1
 	}
-	if len(in.keys) != len(s.likes) {
+	if len(in.keys) != len(s.likes)*len(in.table.columns) {
 		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
 	}
 	home := -1
 	for _, r := range s.rows {
-		lit, b, why := in.row(s, r, value)
+		b, at := in.row(&pl, r)
 		switch {
-		case why != nil:
-			return nil, why, lit.start
+		case pl.why != nil:
+			return nil, pl.why, pl.at
 		case home < 0:
 			home = b
 		case b != home:
-			return sh.cut(s, lit.start, value)
+			return sh.cut(&pl, at)
 		}
 	}
 	return sh.set.on(home), nil, -1
 }
 
-// row is the backend of one row, and the literal that says so.
-func (in *insert) row(s *scan, r row, value func(int) Value) (literal, int, *reason) {
-	lit := in.literal(s, r)
-	b, why := in.table.place(s, lit, in.keys[r.like].minus, value)
-	return lit, b, why
+// row is the backend of one row, and where in the text its key begins; pl.why is why it has none.
+func (in *insert) row(pl *placing, r row) (backend, at int) {
+	n := len(in.table.columns)
+	var space [8]keyRef
+	keys := in.keysOf(pl.s, r, space[:n])
+	shard, _ := pl.shard(in.table, keys)
+	return in.table.sharding.backends[shard], pl.s.lits[keys[0].slot].start
 }
 
-// literal is the shard key of one row.
-func (in *insert) literal(s *scan, r row) literal {
-	return s.lits[r.lit+in.keys[r.like].slot-s.likes[r.like].slot]
+// keysOf writes the shard key of one row into to.
+func (in *insert) keysOf(s *scan, r row, to []keyRef) []keyRef {
+	copy(to, in.keys[int(r.like)*len(to):])
+	for i := range to {
+		to[i].slot += r.lit - s.likes[r.like].slot
+	}
+	return to
 }
 
 // cut makes one statement for each backend: the text before the rows, its rows in their order, and the text behind them. At
 // at it was seen that there is more than one backend.
-func (sh *shape) cut(s *scan, at int, value func(int) Value) (*Plan, *reason, int) {
+func (sh *shape) cut(pl *placing, at int) (*Plan, *reason, int) {
+	s := pl.s
 	if sh.merge == MergeNone {
 		return nil, unsupported(at, "run it once for each backend", "the rows are for several backends, and %s", sh.whole), at
 	}
@@ -259,9 +280,9 @@ func (sh *shape) cut(s *scan, at int, value func(int) Value) (*Plan, *reason, in
 	p := sh.set.base
 	p.Merge = sh.merge
 	for _, r := range s.rows {
-		lit, b, why := sh.insert.row(s, r, value)
-		if why != nil {
-			return nil, why, lit.start
+		b, _ := sh.insert.row(pl, r)
+		if pl.why != nil {
+			return nil, pl.why, pl.at
 		}
 		i := slices.IndexFunc(p.Parts, func(q Part) bool { return q.Backend == b })
 		if i < 0 {

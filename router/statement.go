@@ -145,9 +145,7 @@ func (x *reading) keys() (all []int) {
 		}
 	}
 	for _, root := range x.shape.roots {
-		for _, k := range root.keys {
-			note(x.lits[k.slot])
-		}
+		root.pick.literals(func(slot int) { note(x.lits[slot]) })
 	}
 	for _, slot := range x.shape.about {
 		note(x.lits[slot])
@@ -156,10 +154,15 @@ func (x *reading) keys() (all []int) {
 	switch {
 	case in == nil:
 	case !in.rows:
-		note(x.lits[in.keys[0].slot])
-	case len(in.keys) == len(x.likes):
+		for _, k := range in.keys {
+			note(x.lits[k.slot])
+		}
+	case len(in.keys) == len(x.likes)*len(in.table.columns):
+		keys := make([]keyRef, len(in.table.columns))
 		for _, r := range x.rows {
-			note(in.literal(&x.scan, r))
+			for _, k := range in.keysOf(&x.scan, r, keys) {
+				note(x.lits[k.slot])
+			}
 		}
 	}
 	return all

@@ -20,6 +20,7 @@ const (
 	CodeNoTable
 	CodePacketTooLarge
 	CodePacketOrder
+	CodeSafeUpdate
 	CodeRolledBack
 	CodeUserLimit
 	CodeLockWait
@@ -72,6 +73,7 @@ var errnos = [...]errnoEntry{
 	CodeNoTable:            {"ER_NO_SUCH_TABLE", 1146, "42S02", false},
 	CodePacketTooLarge:     {"ER_NET_PACKET_TOO_LARGE", 1153, "08S01", false},
 	CodePacketOrder:        {"ER_NET_PACKETS_OUT_OF_ORDER", 1156, "08S01", false},
+	CodeSafeUpdate:         {"ER_UPDATE_WITHOUT_KEY_IN_SAFE_MODE", 1175, "HY000", false},
 	CodeRolledBack:         {"ER_ERROR_DURING_COMMIT", 1180, "40000", true},
 	CodeUserLimit:          {"ER_TOO_MANY_USER_CONNECTIONS", 1203, "42000", true},
 	CodeLockWait:           {"ER_LOCK_WAIT_TIMEOUT", 1205, "HY000", true},

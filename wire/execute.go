@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -160,6 +161,29 @@ func (e *Execute) Text(i int) (text []byte, ok bool) {
 		return raw[n:], true
 	}
 	return nil, false
+}
+
+// AppendMoment appends a DATE, DATETIME or TIMESTAMP parameter to buf as servers write it: 2026-01-31, or 2026-01-31
+// 23:59:59.5 with a time of day. ok is false for other types.
+//
+// Source: MySQL page_protocol_binary_resultset, "ProtocolBinary::MYSQL_TYPE_DATETIME".
+func (e *Execute) AppendMoment(buf []byte, i int) (text []byte, ok bool) {
+	switch Type(e.Types[2*i]) {
+	case TypeDate, TypeDatetime, TypeTimestamp:
+	default:
+		return buf, false
+	}
+	var raw [12]byte // what is not sent is zero
+	copy(raw[:], e.Raw(i))
+	buf = fmt.Appendf(buf, "%04d-%02d-%02d", binary.LittleEndian.Uint16(raw[1:3]), raw[3], raw[4])
+	micros := binary.LittleEndian.Uint32(raw[8:])
+	if raw[5]|raw[6]|raw[7] != 0 || micros != 0 {
+		buf = fmt.Appendf(buf, " %02d:%02d:%02d", raw[5], raw[6], raw[7])
+	}
+	if micros != 0 {
+		buf = fmt.Appendf(buf, ".%06d", micros)
+	}
+	return buf, true
 }
 
 // valueLength returns how many bytes the value at the start of p takes, or -1 if p is too short or the type unknown.

@@ -107,3 +107,31 @@ func FuzzParseExecute(f *testing.F) {
 		}
 	})
 }
+
+// TestAppendMoment: the forms of https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html
+func TestAppendMoment(t *testing.T) {
+	for _, c := range []struct {
+		kind Type
+		raw  []byte
+		want string
+	}{
+		{TypeDate, []byte{4, 0xea, 7, 1, 31}, "2026-01-31"},
+		{TypeDatetime, []byte{0}, "0000-00-00"},
+		{TypeDatetime, []byte{4, 0xea, 7, 12, 1}, "2026-12-01"},
+		{TypeTimestamp, []byte{7, 0xea, 7, 1, 31, 23, 59, 8}, "2026-01-31 23:59:08"},
+		{TypeDatetime, []byte{11, 0xea, 7, 1, 31, 0, 0, 0, 0x20, 0xa1, 7, 0}, "2026-01-31 00:00:00.500000"},
+	} {
+		arg := append([]byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, byte(c.kind), 0}, c.raw...)
+		arg = append(arg, 0xff) // what comes behind is not the value's
+		var e Execute
+		if err := e.Parse(arg[:len(arg)-1], 1, nil, func(int) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := e.AppendMoment(nil, 0); !ok || string(got) != c.want {
+			t.Errorf("%v is %q, %t; want %q", c.raw, got, ok, c.want)
+		}
+		if arg[len(arg)-1] != 0xff {
+			t.Error("the packet was changed")
+		}
+	}
+}

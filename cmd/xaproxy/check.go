@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/router"
 )
 
 // checkCommand is "xaproxy check": it reads the configuration as serve would and reports every mistake in it. It opens no
@@ -49,6 +51,9 @@ func check(path string, stdout, stderr io.Writer) error {
 	case err != nil:
 		return err
 	}
+	if _, err := router.New(cfg); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(stdout, summary(path, cfg)); err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
@@ -81,7 +86,14 @@ func summary(path string, cfg *config.Config) string {
 	for i := range cfg.Tables {
 		t := &cfg.Tables[i]
 		if t.Sharded() {
-			line("table", "%s.%s: %s(%s) over %s", t.Schema, t.Name, t.Function, t.Column, strings.Join(t.Backends, ", "))
+			m := t.Map(cfg)
+			var on []string
+			for _, s := range m.Shards {
+				if !slices.Contains(on, s.Backend) {
+					on = append(on, s.Backend)
+				}
+			}
+			line("table", "%s.%s: %s(%s) over %s", t.Schema, t.Name, m.Function, strings.Join(t.Key(), ", "), strings.Join(on, ", "))
 			continue
 		}
 		line("table", "%s.%s: %s", t.Schema, t.Name, t.Backend)

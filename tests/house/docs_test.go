@@ -1,6 +1,7 @@
 package house
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -77,5 +78,27 @@ func TestDocsChecksSeeFaults(t *testing.T) {
 	page := "[a](docs_test.go) [b](no-such-file.md#part) [c](https://example.com/x) [d](#part)"
 	if got := strings.Join(brokenLinks(".", page), " "); got != "no-such-file.md" {
 		t.Errorf("broken links are %q, want only no-such-file.md", got)
+	}
+}
+
+// The configuration in docs/sharding.md is one that the program takes, with the backends and the user that it leaves out.
+func TestShardingConfiguration(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sharding.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "[[users]]\nname = \"app\"\npassword = \"\"\n"
+	for i, name := range []string{"shop-1", "shop-2"} {
+		text += fmt.Sprintf("[[backends]]\nname = %q\nkind = \"mysql\"\nhost = \"db%d\"\nuser = \"x\"\npassword = \"\"\n", name, i)
+	}
+	for _, block := range tomlBlocks(string(page)) {
+		text += block
+	}
+	c, err := config.Parse("sharding.md", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(c.Tables) != 2 {
+		t.Errorf("%d tables, want 2", len(c.Tables))
 	}
 }

@@ -90,10 +90,21 @@ func (o Options) toml(port int) (string, error) {
 	for _, s := range o.Schemas {
 		section("[[schemas]]", fmt.Sprintf("name = %q\nbackend = %q", s.Name, s.Backend))
 	}
+	for _, m := range o.ShardMaps {
+		section("[[shard_maps]]", m)
+	}
 	for _, t := range o.Tables {
 		lines := []string{fmt.Sprintf("schema = %q\nname = %q", t.Schema, t.Name)}
 		if t.Sharded() {
-			lines = append(lines, fmt.Sprintf("column = %q\nfunction = %q\nbackends = [%s]", t.Column, t.Function, quoteAll(t.Backends)))
+			key := fmt.Sprintf("column = %q", t.Column)
+			if len(t.Columns) > 0 {
+				key = fmt.Sprintf("columns = [%s]", quoteAll(t.Columns))
+			}
+			of := fmt.Sprintf("shard_map = %q", t.ShardMap)
+			if t.ShardMap == "" {
+				of = fmt.Sprintf("function = %q\nbackends = [%s]", t.Function, quoteAll(t.Backends))
+			}
+			lines = append(lines, key, of)
 		} else {
 			lines = append(lines, fmt.Sprintf("backend = %q", t.Backend))
 		}

@@ -31,12 +31,13 @@ const (
 
 // Options says what to run. Backends and at least one of Schemas and Tables are required.
 type Options struct {
-	Binary   string // path of the program; tests leave it empty: it is built once per test binary
-	Dir      string // for configuration and decision log; it must exist. Tests leave it empty
-	Backends []Backend
-	Users    []string // the lines of [[users]] entries besides that of User
-	Schemas  []config.Schema
-	Tables   []config.Table
+	Binary    string // path of the program; tests leave it empty: it is built once per test binary
+	Dir       string // for configuration and decision log; it must exist. Tests leave it empty
+	Backends  []Backend
+	Users     []string // the lines of [[users]] entries besides that of User
+	Schemas   []config.Schema
+	Tables    []config.Table
+	ShardMaps []string // the lines of [[shard_maps]] entries
 	// Zero means the program's own default.
 	PrepareTimeout, CommitWait, RecoveryInterval time.Duration
 	Server, Decision                             []string // further lines of [server] and [decision]

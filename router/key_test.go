@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // TestHash holds the vectors of the sharding functions. They are where data is stored: a change here loses rows.
@@ -34,12 +36,12 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s: %s", v.literal, keyFaults[fault])
 			continue
 		}
-		h4, _ := k.shard(hashFunction, 4)
-		h3, _ := k.shard(hashFunction, 3)
+		h4, _ := slots("hash", 4).shard(&k)
+		h3, _ := slots("hash", 3).shard(&k)
 		m4, m10 := -1, -1
 		if !k.text {
-			m4, _ = k.shard(moduloFunction, 4)
-			m10, _ = k.shard(moduloFunction, 10)
+			m4, _ = slots("modulo", 4).shard(&k)
+			m10, _ = slots("modulo", 10).shard(&k)
 		}
 		if k.hash() != v.hash || h4 != v.hash4 || h3 != v.hash3 || m4 != v.mod4 || m10 != v.mod10 {
 			t.Errorf("{%q, %t, %#x, %d, %d, %d, %d},", v.literal, v.minus, k.hash(), h4, m4, h3, m10)
@@ -96,7 +98,7 @@ func TestSpread(t *testing.T) {
 			if fault := k.parse([]byte(lit), kd, false, 0); fault != keyGood {
 				t.Fatal(keyFaults[fault])
 			}
-			s, _ := k.shard(hashFunction, shards)
+			s, _ := slots("hash", shards).shard(&k)
 			count[s]++
 		}
 		for s, c := range count {
@@ -128,8 +130,21 @@ func FuzzInteger(f *testing.F) {
 		if a.hash() != b.hash() {
 			t.Fatalf("%d is two keys", v)
 		}
-		if m, _ := a.shard(moduloFunction, int(n)); int64(m) != (v%n+n)%n {
+		if m, _ := slots("modulo", int(n)).shard(&a); int64(m) != (v%n+n)%n {
 			t.Fatalf("%d modulo %d is %d", v, n, m)
 		}
 	})
+}
+
+// slots is a shard map with one shard for each slot.
+func slots(function string, n int) *sharding {
+	m := &config.ShardMap{Function: function, Shards: make([]config.Shard, n)}
+	for i := range m.Shards {
+		m.Shards[i].Name = strconv.Itoa(i)
+	}
+	s, err := newSharding(m, func(string) (int, error) { return 0, nil })
+	if err != nil {
+		panic(err)
+	}
+	return s
 }

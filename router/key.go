@@ -4,10 +4,10 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
-// function is a sharding function: from a canonical key to a shard number.
-//
 // # Canonical keys
 //
 // The proxy does not know the column's type, so keys that MySQL may call equal must have the same canonical form:
@@ -19,7 +19,7 @@ import (
 //
 // The value of a parameter is read by its type in the same way: an integer of either sign, or the bytes of a string.
 //
-// Refused are strings that are a number in another form or begin like one ('05', ' 5', '5.0', '5abc'), unless they have the
+// Not placed are strings that are a number in another form or begin like one ('05', ' 5', '5.0', '5abc'), unless they have the
 // form of a UUID (8-4-4-4-12 hexadecimal digits); non-ASCII and control characters, some of which collations ignore or
 // equate; strings of more than 256 bytes or of nothing but spaces; and every other kind of literal or expression.
 //
@@ -27,29 +27,7 @@ import (
 // characters other than by case (so not utf8mb4_roman_ci), and its statements must compare it with literals of its own kind:
 // WHERE name = 0 on a character column matches all names in MySQL.
 //
-// # hash
-//
-// FNV-1a with 64 bits (offset basis 0xcbf29ce484222325, prime 0x100000001b3) over the canonical form's bytes, then
-//
-//	h ^= h >> 33; h *= 0xff51afd7ed558ccd; h ^= h >> 33; h *= 0xc4ceb9fe1a85ec53; h ^= h >> 33
-//
-// and the shard is h modulo the number of backends, unsigned. Of 3 backends: 0 → 1, 1 → 1, 1234567890 → 0, -5 → 1,
-// 'alice' → 2; of 4: 0 → 0, 1 → 2, 2 → 2, -5 → 2, 'alice' → 0.
-//
-// # modulo
-//
-// The integer modulo the number of backends, never negative: of 4 backends -1 → 3. Strings other than integers are refused.
-//
-// Both are part of where data is stored: they never change.
-type function uint8
-
-const (
-	hashFunction function = iota
-	moduloFunction
-)
-
-// functions are the names used in the configuration.
-var functions = map[string]function{"hash": hashFunction, "modulo": moduloFunction}
+// Functions of dates (dates, day, month, year) take strings in the form 2026-01-31 or 2026-01-31 23:59:59.999999 and nothing else.
 
 // maxKeyText is the length of the longest string that can be a shard key.
 const maxKeyText = 256
@@ -68,8 +46,11 @@ const (
 	keyEscape
 	keyLong
 	keySign
-	keyModulo
+	keyInteger
 	keyEmpty
+	keyFolded
+	keyMoment
+	keyNowhere
 )
 
 var keyFaults = [...]string{
@@ -84,25 +65,35 @@ var keyFaults = [...]string{
 	keyLong:     "is longer than 256 bytes",
 	keySign:     "is a string with a minus sign before it",
 	keyEmpty:    "is an empty string, which MySQL may also read as 0 or NULL",
-	keyModulo:   "is not an integer, which the function modulo needs",
+	keyInteger:  "is not an integer, which the function of the shard map needs",
+	keyFolded:   "has capital letters or trailing spaces, which collations ignore and crc32 does not",
+	keyMoment:   "is not a date in the form '2026-01-31' or '2026-01-31 23:59:59'",
+	keyNowhere:  "is held by no shard",
 }
 
 // key is a canonical key.
 type key struct {
+	date     bool // it is to be read as a date: moment
 	text     bool // a string: bytes[:n]
+	folded   bool // the string was in another form
 	negative bool // of an integer
 	size     uint64
+	moment   config.Point
 	n        int
 	bytes    [maxKeyText]byte
 }
 
+func (k *key) clear() { k.text, k.folded, k.negative, k.size, k.n = false, false, false, 0, 0 }
+
 // parse reads a literal, minus telling that a minus sign goes before it.
 func (k *key) parse(src []byte, kd kind, minus bool, mode Mode) keyFault {
-	k.text, k.negative, k.size, k.n = false, false, 0, 0
-	switch kd {
-	case kInt:
+	k.clear()
+	switch {
+	case k.date && kd != kString:
+		return keyMoment
+	case kd == kInt:
 		return k.integer(src, minus)
-	case kDecimal:
+	case kd == kDecimal:
 		whole := src
 		for i, c := range src {
 			if c != '.' {
@@ -116,7 +107,7 @@ func (k *key) parse(src []byte, kd kind, minus bool, mode Mode) keyFault {
 			}
 		}
 		return k.integer(whole, minus)
-	case kString:
+	case kd == kString:
 		if minus {
 			return keySign
 		}
@@ -127,7 +118,7 @@ func (k *key) parse(src []byte, kd kind, minus bool, mode Mode) keyFault {
 
 // value reads what was bound to a parameter. The same value is the same key whether it is bound or written.
 func (k *key) value(v Value, minus bool) keyFault {
-	k.text, k.negative, k.size, k.n = false, false, 0, 0
+	k.clear()
 	switch v.Kind {
 	case ValueUint:
 		k.size = v.Uint
@@ -150,6 +141,9 @@ func (k *key) value(v Value, minus bool) keyFault {
 		return keyNull
 	default:
 		return keyClass
+	}
+	if k.date {
+		return keyMoment
 	}
 	if minus { // of an integer parameter: the sign turns it round
 		k.negative = !k.negative && k.size != 0
@@ -213,6 +207,7 @@ func (k *key) put(n int, c byte) keyFault {
 	}
 	if c >= 'A' && c <= 'Z' {
 		c |= 0x20
+		k.folded = true
 	}
 	k.bytes[n] = c
 	return keyGood
@@ -221,13 +216,20 @@ func (k *key) put(n int, c byte) keyFault {
 // content decides what a string of n bytes that were put is.
 func (k *key) content(n int) keyFault {
 	all := k.bytes[:n]
+	if k.date {
+		var good bool
+		if k.moment, good = config.Moment(string(all)); !good {
+			return keyMoment
+		}
+		return keyGood
+	}
 	for n > 0 && k.bytes[n-1] == ' ' {
 		n--
 	}
 	if n == 0 {
 		return keyEmpty
 	}
-	k.text, k.n = true, n
+	k.text, k.n, k.folded = true, n, k.folded || n < len(all)
 	text := k.bytes[:n]
 	if !numeric(text) || uuid(text) {
 		return keyGood
@@ -283,35 +285,43 @@ func uuid(s []byte) bool {
 	return true
 }
 
-// shard applies the function for n shards, n > 0.
-func (k *key) shard(f function, n int) (int, keyFault) {
-	if f == hashFunction {
-		return int(k.hash() % uint64(n)), keyGood
+// point is the place of an integer.
+func (k *key) point() config.Point {
+	if k.negative {
+		return config.Point{Negative: true, Low: -k.size}
 	}
+	return config.Point{Low: k.size}
+}
+
+// canonical is the canonical form; an integer's is appended to buf.
+func (k *key) canonical(buf []byte) []byte {
 	if k.text {
-		return 0, keyModulo
+		return k.bytes[:k.n]
 	}
-	m := k.size % uint64(n)
-	if k.negative && m != 0 {
-		m = uint64(n) - m
+	if k.negative {
+		buf = append(buf, '-')
 	}
-	return int(m), keyGood
+	return strconv.AppendUint(buf, k.size, 10)
 }
 
 func (k *key) hash() uint64 {
 	var digits [24]byte
-	canonical := k.bytes[:k.n]
-	if !k.text {
-		canonical = digits[:0]
-		if k.negative {
-			canonical = append(canonical, '-')
-		}
-		canonical = strconv.AppendUint(canonical, k.size, 10)
-	}
-	h := uint64(0xcbf29ce484222325)
-	for _, c := range canonical {
+	return mix(fnv(offset, k.canonical(digits[:0])))
+}
+
+// offset is where FNV-1a begins.
+const offset = 0xcbf29ce484222325
+
+// fnv goes on with FNV-1a of 64 bits.
+func fnv(h uint64, bytes []byte) uint64 {
+	for _, c := range bytes {
 		h = (h ^ uint64(c)) * 0x100000001b3
 	}
+	return h
+}
+
+// mix spreads what is in the high bits of a hash over all of them.
+func mix(h uint64) uint64 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33

@@ -1,0 +1,277 @@
+package router
+
+import "slices"
+
+// pick is a condition on the shard key of a table: rows that meet it are on the shards that it picks, whatever else the
+// statement asks of them. nil picks all shards.
+type pick struct {
+	op pickOp
+	// column is the one of several columns that a pickColumn is about.
+	column int
+	// keys are the keys, one literal for each column; of pickColumn the values of the column; of pickBetween the lowest and the
+	// highest key, with slot -1 if there is none.
+	keys []keyRef
+	of   []*pick // what a pickAnd or pickOr joins
+}
+
+type pickOp uint8
+
+const (
+	pickKeys    pickOp = iota // key = literal, key IN (literals)
+	pickColumn                // the same of one of several columns: it picks nothing by itself
+	pickBetween               // key BETWEEN literal AND literal, key < literal ...
+	pickAnd
+	pickOr
+)
+
+// maxProduct is how many keys the values of several columns may make.
+const maxProduct = 1 << 10
+
+// both is the condition that both p and q are true.
+func both(p, q *pick) *pick {
+	switch {
+	case p == nil:
+		return q
+	case q == nil:
+		return p
+	}
+	return &pick{op: pickAnd, of: []*pick{p, q}}
+}
+
+// either is the condition that one of them is true.
+func either(p, q *pick) *pick {
+	if p.op == q.op && p.column == q.column && (p.op == pickKeys || p.op == pickColumn) {
+		return &pick{op: p.op, column: p.column, keys: slices.Concat(p.keys, q.keys)}
+	}
+	return &pick{op: pickOr, of: []*pick{p, q}}
+}
+
+// complete is the condition without what picks nothing, and with the keys that values of all columns make; nil if nothing is left.
+func (p *pick) complete(columns int) *pick {
+	switch {
+	case p == nil || p.op == pickColumn:
+		return nil
+	case p.op == pickOr:
+		q := &pick{op: pickOr}
+		for _, one := range p.of {
+			c := one.complete(columns)
+			if c == nil {
+				return nil
+			}
+			q.of = append(q.of, c)
+		}
+		return q
+	case p.op == pickAnd:
+		return p.conjunction(columns)
+	}
+	return p
+}
+
+// conjunction is complete for a pickAnd.
+func (p *pick) conjunction(columns int) *pick {
+	var rest []*pick
+	values := make([][]keyRef, columns)
+	var flat func(p *pick)
+	flat = func(p *pick) {
+		switch {
+		case p.op == pickAnd:
+			for _, one := range p.of {
+				flat(one)
+			}
+		case p.op == pickColumn:
+			if v := values[p.column]; v == nil || len(p.keys) < len(v) {
+				values[p.column] = p.keys
+			}
+		default:
+			if c := p.complete(columns); c != nil {
+				rest = append(rest, c)
+			}
+		}
+	}
+	flat(p)
+	if keys := product(values); keys != nil {
+		rest = append(rest, &pick{op: pickKeys, keys: keys})
+	}
+	for _, one := range rest {
+		if one.op == pickKeys && len(one.keys) == columns { // no other condition can pick fewer
+			return one
+		}
+	}
+	if len(rest) > 1 {
+		return &pick{op: pickAnd, of: rest}
+	}
+	return append(rest, nil)[0]
+}
+
+// product is all keys that the values of the columns make, nil if one has no values or there are too many.
+func product(values [][]keyRef) []keyRef {
+	n := 1
+	for _, v := range values {
+		if n *= len(v); n == 0 || n > maxProduct {
+			return nil
+		}
+	}
+	var keys []keyRef
+	for i := range n {
+		for c, v := range values {
+			i := i
+			for _, later := range values[c+1:] {
+				i /= len(later)
+			}
+			keys = append(keys, v[i%len(v)])
+		}
+	}
+	return keys
+}
+
+// literals calls f with the slots of all literals that the condition reads.
+func (p *pick) literals(f func(slot int)) {
+	if p == nil {
+		return
+	}
+	for _, k := range p.keys {
+		if k.slot >= 0 {
+			f(k.slot)
+		}
+	}
+	for _, one := range p.of {
+		one.literals(f)
+	}
+}
+
+// single is the key if the condition is that there is only one, else nil.
+func (p *pick) single(columns int) []keyRef {
+	if p != nil && p.op == pickKeys && len(p.keys) == columns {
+		return p.keys
+	}
+	return nil
+}
+
+// placing places the keys of one statement.
+type placing struct {
+	s     *scan
+	value func(int) Value // not called for text without parameters
+	why   *reason         // why a key has no place; it may be on all shards then
+	at    int             // the literal that why is about
+}
+
+// read reads the literal as a key of the table.
+func (pl *placing) read(t *table, ref keyRef, k *key) keyFault {
+	k.date = t.sharding.moments()
+	lit := pl.s.lits[ref.slot]
+	if lit.kind == kParam {
+		return k.value(pl.value(int(lit.param)), ref.minus)
+	}
+	return k.parse(pl.s.sql[lit.start:lit.end], lit.kind, ref.minus, pl.s.mode)
+}
+
+// shard is the shard of the rows with a key.
+func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
+	if len(refs) == 1 {
+		var k key
+		if fault = pl.read(t, refs[0], &k); fault == keyGood {
+			shard, fault = t.sharding.shard(&k)
+		}
+		if fault != keyGood {
+			pl.wrong(t, 0, refs[0], fault)
+		}
+		return shard, fault
+	}
+	keys := make([]key, len(refs))
+	for i, ref := range refs {
+		if fault = pl.read(t, ref, &keys[i]); fault != keyGood {
+			pl.wrong(t, i, ref, fault)
+			return 0, fault
+		}
+	}
+	if shard, fault = t.sharding.together(keys); fault != keyGood {
+		pl.wrong(t, 0, refs[0], fault)
+	}
+	return shard, fault
+}
+
+// wrong notes why a key has no place.
+func (pl *placing) wrong(t *table, column int, ref keyRef, fault keyFault) {
+	if pl.why != nil {
+		return
+	}
+	lit := pl.s.lits[ref.slot]
+	pl.at = lit.start
+	pl.why = misplaced(t, column, fault, lit.kind == kParam)
+}
+
+// misplaced is the reason why a key has no place.
+func misplaced(t *table, column int, fault keyFault, bound bool) *reason {
+	verb, what := "write", "a plain integer or an ASCII string"
+	if bound {
+		verb = "bind"
+	}
+	switch {
+	case fault == keyNowhere:
+		return &reason{errno: 1526, text: "the shard key " + t.columns[column] + " of " + t.name + " has a value that no shard holds", do: "add a shard for it to the shard map, or write another value", at: -1}
+	case t.sharding.moments():
+		what = "a date such as '2026-01-31'"
+	}
+	return unsupported(-1, verb+" "+what, "the value of the shard key %s of %s %s", t.columns[column], t.name, keyFaults[fault])
+}
+
+// shards adds the shards that the condition picks of the table, and tells whether it limits them. A key that has no place may be
+// anywhere.
+func (pl *placing) shards(t *table, p *pick, to *shardSet) (limited bool) {
+	switch {
+	case p == nil:
+	case p.op == pickKeys:
+		limited = pl.keys(t, p.keys, to)
+	case p.op == pickBetween:
+		limited = pl.between(t, p.keys, to)
+	case p.op == pickAnd:
+		all := t.sharding.all
+		for _, one := range p.of {
+			var some shardSet
+			if pl.shards(t, one, &some) {
+				limited = true
+				all.intersect(&some)
+			}
+		}
+		to.unite(&all)
+	case p.op == pickOr:
+		limited = true
+		for _, one := range p.of {
+			limited = limited && pl.shards(t, one, to)
+		}
+	}
+	if !limited {
+		*to = t.sharding.all
+	}
+	return limited
+}
+
+func (pl *placing) keys(t *table, refs []keyRef, to *shardSet) bool {
+	for key := range slices.Chunk(refs, len(t.columns)) {
+		switch shard, fault := pl.shard(t, key); fault {
+		case keyGood:
+			to.add(shard)
+		case keyNowhere: // there are no such rows
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (pl *placing) between(t *table, refs []keyRef, to *shardSet) bool {
+	var keys [2]key
+	var ends [2]*key
+	for i, ref := range refs {
+		if ref.slot < 0 {
+			continue
+		}
+		if fault := pl.read(t, ref, &keys[i]); fault != keyGood {
+			pl.wrong(t, 0, ref, fault)
+			return false
+		}
+		ends[i] = &keys[i]
+	}
+	t.sharding.between(ends[0], ends[1], to)
+	return true
+}
