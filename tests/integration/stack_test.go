@@ -198,7 +198,13 @@ func (s *stack) start(cfg *config.Config) {
 // db opens a pool of connections through the proxy.
 func (s *stack) db(params ...string) *sql.DB {
 	s.t.Helper()
-	dsn := fmt.Sprintf("u:pw@tcp(%s)/%s?interpolateParams=true&", s.addr, s.schema) + strings.Join(params, "&")
+	return s.dbAs("u", params...)
+}
+
+// dbAs is db for another account.
+func (s *stack) dbAs(user string, params ...string) *sql.DB {
+	s.t.Helper()
+	dsn := fmt.Sprintf("%s:pw@tcp(%s)/%s?interpolateParams=true&", user, s.addr, s.schema) + strings.Join(params, "&")
 	db, err := sql.Open("mysql", dsn)
 	if err != nil {
 		s.t.Fatal(err)
@@ -219,7 +225,13 @@ type conn struct {
 
 func (s *stack) conn(params ...string) *conn {
 	s.t.Helper()
-	c, err := s.db(params...).Conn(context.Background())
+	return s.connAs("u", params...)
+}
+
+// connAs is conn for another account.
+func (s *stack) connAs(user string, params ...string) *conn {
+	s.t.Helper()
+	c, err := s.dbAs(user, params...).Conn(context.Background())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -246,6 +258,26 @@ func (c *conn) exec(statements ...string) sql.Result {
 		last = r
 	}
 	return last
+}
+
+// column is the first column of a result.
+func (c *conn) column(q string) (values []string) {
+	c.t.Helper()
+	rows, err := c.QueryContext(context.Background(), q)
+	if err != nil {
+		c.t.Fatalf("%s: %v", q, err)
+	}
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			c.t.Fatalf("%s: %v", q, err)
+		}
+		values = append(values, v)
+	}
+	if err := rows.Err(); err != nil {
+		c.t.Fatalf("%s: %v", q, err)
+	}
+	return values
 }
 
 // fails runs a statement that must be answered with this errno, and returns the text.
