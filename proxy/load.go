@@ -22,7 +22,11 @@ import (
 // is gone: see loadPart.start. What waits for each other across backends ends by their lock timeouts, as with other statements.
 func (s *session) load(p *router.Plan, r *request) error {
 	own := s.tx == nil && s.autocommit
-	if s.tx == nil {
+	var failed func(*wire.Error)
+	switch {
+	case own:
+		failed = s.startOwn(p)
+	case s.tx == nil:
 		s.start()
 	}
 	s.last = lastStatement{}
@@ -38,7 +42,7 @@ func (s *session) load(p *router.Plan, r *request) error {
 	case e == nil && own:
 		e = s.commit()
 	case own:
-		s.abandon()
+		failed(e)
 	}
 	if e != nil {
 		return s.fail(e)

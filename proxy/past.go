@@ -23,6 +23,7 @@ type past struct {
 
 	warnings int           // of the last statement, errors included
 	errors   int           // of these
+	errno    uint16        // of the error that the last statement was answered with
 	lines    [][][]byte    // what SHOW WARNINGS says of them, if noted is nil
 	noted    *backend.Debt // whose answer that is
 }
@@ -44,13 +45,13 @@ func (p *past) forget() {
 	if p.noted != nil {
 		p.noted.Forgive()
 	}
-	p.warnings, p.errors, p.lines, p.noted = 0, 0, nil, nil
+	p.warnings, p.errors, p.errno, p.lines, p.noted = 0, 0, 0, nil, nil
 }
 
 // failed notes the error that a statement was answered with.
 func (p *past) failed(e *wire.Error) {
 	p.forget()
-	p.rowCount, p.warnings, p.errors = -1, 1, 1
+	p.rowCount, p.warnings, p.errors, p.errno = -1, 1, 1, e.Errno
 	p.lines = [][][]byte{{[]byte("Error"), strconv.AppendUint(nil, uint64(e.Errno), 10), []byte(e.Message)}}
 }
 
@@ -87,10 +88,8 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 	if p.Pin != router.PinFoundRows {
 		return
 	}
-	if s.past.noted != nil { // the question clears them
-		if _, err := s.warnings(); err != nil {
-			s.log.Debug().Err(err).Msg("warnings are lost")
-		}
+	if err := s.recall(conn); err != nil { // the question clears the warnings
+		s.log.Debug().Err(err).Msg("warnings are lost")
 	}
 	if n, err := number(conn.Query("SELECT FOUND_ROWS()")); err == nil { // otherwise the connection breaks, and with it what depends on it
 		s.past.foundRows = n
@@ -150,6 +149,15 @@ func (s *session) collect(warnings uint16, conn *backend.Conn) {
 	s.past.lines = append(s.past.lines, rows.Values...)
 }
 
+// recall asks a connection that the session has borrowed for the warnings of its last statement, because it is about to forget them.
+func (s *session) recall(conn *backend.Conn) error {
+	if s.past.noted == nil || !s.past.noted.On(conn) {
+		return nil
+	}
+	_, err := s.warningsOf(func(c *backend.Conn) bool { return c == conn })
+	return err
+}
+
 // mine reports whether the session has a connection in its hands: that of a branch, or one that it is pinned to.
 func (s *session) mine(c *backend.Conn) bool {
 	if s.tx != nil {
@@ -161,10 +169,13 @@ func (s *session) mine(c *backend.Conn) bool {
 }
 
 // warnings returns what SHOW WARNINGS says, as rows.
-func (s *session) warnings() ([][][]byte, error) {
+func (s *session) warnings() ([][][]byte, error) { return s.warningsOf(s.mine) }
+
+// warningsOf is warnings, mine being the connections that the session has in its hands.
+func (s *session) warningsOf(mine func(*backend.Conn) bool) ([][][]byte, error) {
 	p := &s.past
 	if p.noted != nil {
-		rows, err := p.noted.Answer(s.mine)
+		rows, err := p.noted.Answer(mine)
 		p.noted = nil
 		if err != nil {
 			return nil, err

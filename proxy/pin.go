@@ -83,6 +83,8 @@ func (s *session) letGo(conn *backend.Conn, why string) (free bool) {
 func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	switch {
 	case p.Pin == router.PinNone, p.Pin == router.PinFoundRows, p.Pin == router.PinLastInsertID: // ran has noted these
+	case p.Unpin && p.Pin == router.PinLockTables:
+		s.unlocked(conn)
 	case p.Unpin:
 		s.letGo(conn, p.Pin.String())
 	default:
@@ -97,29 +99,17 @@ func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	}
 }
 
-// pinnedBy reports whether a connection is kept for this reason.
-func (s *session) pinnedBy(why router.Pin) bool {
-	for _, p := range s.pins {
-		if slices.Contains(p.reasons, why.String()) {
-			return true
-		}
-	}
-	return false
-}
-
 // unlockTables does what BEGIN does on a server to the tables that are locked, so that the connection can have a branch.
 func (s *session) unlockTables() *wire.Error {
-	why := router.PinLockTables.String()
-	for _, p := range s.pins {
-		if !slices.Contains(p.reasons, why) {
-			continue
-		}
-		if err := p.conn.Exec("UNLOCK TABLES"); err != nil {
-			return clientError(err, false)
-		}
-		if s.letGo(p.conn, why) {
-			p.conn.Put()
-		}
+	conn := s.locked()
+	if conn == nil {
+		return nil
+	}
+	if e := s.tell(conn, "UNLOCK TABLES"); e != nil {
+		return e
+	}
+	if s.unlocked(conn) {
+		conn.Put()
 	}
 	return nil
 }
@@ -173,7 +163,7 @@ func (s *session) unpin() {
 		p.conn.LetGo()
 		p.conn.Put()
 	}
-	s.elsewhere = nil
+	s.elsewhere, s.open = nil, false
 }
 
 // lostPin reports whether a pinned connection broke: the client's state on it is gone, and only a new session of the

@@ -132,7 +132,19 @@ func (s *session) describe(plan *router.Plan, text string, id uint32) (described
 		return false, s.fail(clientError(err, false))
 	}
 	defer release()
-	if err := conn.Ready(&s.state); err != nil {
+	if s.tx == nil && s.nextTx != (characteristics{}) { // a server refuses now what may not write
+		err := s.once([]*backend.Conn{conn}, func(lead string) error {
+			described, err = s.describeOn(conn, text, id, lead)
+			return err
+		})
+		return described, err
+	}
+	return s.describeOn(conn, text, id)
+}
+
+// describeOn is describe on a connection, after lead.
+func (s *session) describeOn(conn *backend.Conn, text string, id uint32, lead ...string) (described bool, _ error) {
+	if err := conn.Ready(&s.state, lead...); err != nil {
 		return false, s.fail(clientError(err, false))
 	}
 	if err := conn.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {

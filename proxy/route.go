@@ -13,18 +13,26 @@ func (s *session) route(p *router.Plan, r *request) error {
 	if e := s.unreachable(p); e != nil {
 		return s.fail(e)
 	}
+	locks := p.Pin == router.PinLockTables && !p.Unpin
+	s.relay.Infile = p.Local
+	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
+	if conn := s.locked(); conn != nil && s.tx == nil && !locks {
+		return s.underLocks(conn, p, r)
+	}
 	if p.Load != nil {
 		return s.load(p, r)
 	}
-	s.relay.Infile = p.Local
-	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
 	if p.ImplicitCommit {
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}
-		if p.Pin == router.PinLockTables && !p.Unpin { // what was locked before is not any more, wherever it is
+		s.nextTx = characteristics{}
+		if locks { // what was locked before is not any more, wherever it is
 			if e := s.unlockTables(); e != nil {
 				return s.fail(e)
+			}
+			if !s.autocommit {
+				return s.lock(p, r)
 			}
 		}
 		return s.single(p, r)
@@ -33,10 +41,6 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.again(p, r)
 	}
 	if s.tx == nil && !s.autocommit && !(p.Parts[0].Backend == router.AnyBackend && !p.Write) {
-		if s.pinnedBy(router.PinLockTables) {
-			return s.fail(wire.NewError(wire.CodeNotSupported,
-				"a statement under LOCK TABLES with autocommit = 0 is not supported, because servers begin no XA transaction then; SET autocommit = 1, or lock rows by SELECT ... FOR UPDATE"))
-		}
 		s.start()
 	}
 	switch {
@@ -79,18 +83,25 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 	defer conn.Put()
 	defer s.work.leaves(conn)
 	s.last = lastStatement{conn, conn.Lends()}
+	if s.nextTx != (characteristics{}) && s.tx == nil && p.Verb == router.Route {
+		return s.once([]*backend.Conn{conn}, func(lead string) error { return s.relayOn(conn, p, r, lead) })
+	}
 	return s.relayOn(conn, p, r)
 }
 
-// relayOn runs a statement on a connection and relays the answer.
-func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request) error {
+// relayOn runs a statement on a connection, after lead, and relays the answer.
+func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request, lead ...string) error {
 	if p.Program || p.Pin == router.PinUserVariable { // also a statement that fails may have assigned some
 		conn.Soil()
 	}
-	if err := r.send(conn, &s.state); err != nil {
+	if err := r.send(conn, &s.state, lead...); err != nil {
 		return s.fail(clientError(err, p.Write))
 	}
 	s.relayStatus()
+	local := s.local() == conn || p.Pin == router.PinLockTables && !p.Unpin && !s.autocommit
+	if local {
+		s.relay.ClearStatus, s.relay.SetStatus = wire.StatusAutocommit, s.relay.SetStatus&^wire.StatusInTrans
+	}
 	result, err := s.relay.Response(s.conn, conn.Conn)
 	if err != nil {
 		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, p.Write) })
@@ -99,10 +110,14 @@ func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request) error 
 	s.ran(p, conn, result)
 	if result.Err != nil {
 		s.failed = true
+		s.open = s.open && !endsTransaction(result.Err, conn.Backend().Facts().RollbackOnTimeout)
 		return nil
 	}
+	if local {
+		s.open = result.OK.Status&wire.StatusInTrans != 0
+	}
 	s.left(p, conn)
-	if result.OK.Status&wire.StatusInTrans != 0 && !conn.InBranch() && s.cursor == nil && p.Pin != router.PinLockTables {
+	if result.OK.Status&wire.StatusInTrans != 0 && !local && !conn.InBranch() && s.cursor == nil && p.Pin != router.PinLockTables {
 		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
 	}
 	return nil
@@ -224,8 +239,16 @@ func (s *session) rows(p *router.Plan, r *request) error {
 		s.work.uses(conn)
 		conns = append(conns, conn)
 	}
+	if s.nextTx != (characteristics{}) {
+		return s.once(conns, func(lead string) error { return s.rowsOn(conns, p, r, lead) })
+	}
+	return s.rowsOn(conns, p, r)
+}
+
+// rowsOn is rows on these connections, on each after lead.
+func (s *session) rowsOn(conns []*backend.Conn, p *router.Plan, r *request, lead ...string) error {
 	errs := make([]error, len(conns))
-	parallel(len(conns), func(i int) { errs[i] = r.part(p.Parts[i]).send(conns[i], &s.state) })
+	parallel(len(conns), func(i int) { errs[i] = r.part(p.Parts[i]).send(conns[i], &s.state, lead...) })
 	for _, err := range errs {
 		if err != nil {
 			breakAll(conns)
@@ -336,10 +359,10 @@ func (s *session) writesInTx(p *router.Plan, r *request) error {
 
 // atomic runs a statement on several backends outside of a transaction, in one of its own.
 func (s *session) atomic(p *router.Plan, r *request) error {
-	s.start()
+	failed := s.startOwn(p)
 	ok, e := s.writes(p, r)
 	if e != nil {
-		s.abandon()
+		failed(e)
 		return s.fail(e)
 	}
 	if e := s.commit(); e != nil {

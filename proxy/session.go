@@ -40,6 +40,7 @@ type session struct {
 	settings
 	autocommit bool
 	tx         *transaction // nil outside of a transaction
+	open       bool         // a transaction of local's own has begun, as the last answer said
 	last       lastStatement
 	past       past
 
@@ -133,7 +134,7 @@ func (s *session) reset() {
 	s.state = backend.Session{
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
-	s.variables, s.nextTx = nil, ""
+	s.variables, s.nextTx = nil, characteristics{}
 	s.statements, s.named, s.router = nil, nil, s.srv.router
 	s.texts, s.long = 0, 0
 	s.forgetPast()
@@ -243,11 +244,11 @@ func (s *session) status() wire.Status {
 	if s.autocommit {
 		st |= wire.StatusAutocommit
 	}
-	if s.tx != nil {
+	if s.tx != nil || s.open {
 		st |= wire.StatusInTrans
-		if s.tx.readOnly() {
-			st |= wire.StatusInTransReadonly
-		}
+	}
+	if s.tx != nil && s.tx.readOnly() {
+		st |= wire.StatusInTransReadonly
 	}
 	if s.mode&router.NoBackslashEscapes != 0 {
 		st |= wire.StatusNoBackslashEscapes

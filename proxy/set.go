@@ -27,7 +27,7 @@ type settings struct {
 	state     backend.Session // what a backend connection must have before it runs this client's statements
 	variables []variable      // what state.Set is made of
 	mode      router.Mode     // of sql_mode, as far as it changes how statements are read
-	nextTx    string          // the SET TRANSACTION that the next transaction starts with
+	nextTx    characteristics // of SET TRANSACTION, for the next transaction
 }
 
 // refusedVariables are those that a client may not set through the proxy, each with the reason. The accounts of the
@@ -68,11 +68,11 @@ func (s *session) set(assignments []router.Assignment) error {
 		case a.Scope == router.ScopeSession && a.Name == "autocommit":
 			autocommit, e = s.parseBool(a)
 		case a.Scope == router.ScopeTransaction && a.Name == "transaction":
-			if s.tx != nil {
+			if s.tx != nil || s.open {
 				e = &wire.Error{Errno: 1568, State: "25001", Message: "Transaction characteristics can't be changed while a transaction is in progress"}
 				break
 			}
-			next.nextTx = "SET TRANSACTION " + a.Expr
+			next.nextTx.set(a.Expr)
 		default:
 			e = next.assign(a)
 		}
@@ -87,15 +87,19 @@ func (s *session) set(assignments []router.Assignment) error {
 		}
 	}
 	s.nextTx = next.nextTx
-	if autocommit && !s.autocommit {
-		if e := s.commit(); e != nil {
+	switched := autocommit != s.autocommit
+	if e := s.setAutocommit(autocommit); e != nil {
+		return s.fail(e)
+	}
+	if conn := s.local(); conn != nil && s.nextTx != (characteristics{}) {
+		if e := s.tell(conn, s.nextTx.statement()); e != nil {
 			return s.fail(e)
 		}
+		s.nextTx = characteristics{}
 	}
-	if autocommit != s.autocommit && s.conn.Caps().Has(wire.SessionTrack) {
+	if switched && s.conn.Caps().Has(wire.SessionTrack) {
 		s.tracked = wire.AppendTrackVariable(s.tracked, "autocommit", map[bool]string{true: "ON", false: "OFF"}[autocommit])
 	}
-	s.autocommit = autocommit
 	return s.ok(wire.OK{})
 }
 
@@ -114,8 +118,8 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 			v.sql += " COLLATE " + a.Collate
 		}
 	case router.ScopeTransaction:
-		// Isolation level and access mode are two variables under one statement.
-		v.name, v.sql = "transaction "+strings.ToLower(firstWord(a.Expr)), "SET SESSION TRANSACTION "+a.Expr
+		s.characterize(a.Expr)
+		return nil
 	case router.ScopeUser:
 		v.name = "@" + a.Name
 		v.sql = "SET " + v.place() + " = " + a.Expr
@@ -128,33 +132,48 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 				"character set %s at position %d can hide quotes inside its characters and is not supported; use utf8mb4", a.Expr, a.Pos)
 		}
 		v.sql = "SET " + v.place() + " = " + a.Expr
-		if name, characteristic, ok := characteristic(a); ok { // servers have it under different names
-			v.name, v.sql = name, "SET SESSION TRANSACTION "+characteristic
+		if words, ok := characteristic(a); ok { // servers have it under different names
+			s.characterize(words)
+			return nil
 		}
 	}
 	s.note(v)
 	return nil
 }
 
+// characterize notes what SET SESSION TRANSACTION says. It holds for the next transaction too, whatever SET TRANSACTION said before.
+func (s *settings) characterize(words string) {
+	var c characteristics
+	c.set(words)
+	if c.level != "" {
+		s.note(variable{name: "transaction isolation", sql: "SET SESSION TRANSACTION " + c.level})
+		s.nextTx.level = ""
+	}
+	if c.access != "" {
+		s.note(variable{name: "transaction read", sql: "SET SESSION TRANSACTION " + c.access})
+		s.nextTx.access = ""
+	}
+}
+
 // characteristic is what SET SESSION TRANSACTION says instead of an assignment to a variable: MySQL and MariaDB before 11.1
 // have different names for these.
-func characteristic(a router.Assignment) (name, words string, ok bool) {
+func characteristic(a router.Assignment) (words string, ok bool) {
 	value := strings.ToUpper(strings.Trim(a.Expr, "'\" "))
 	switch a.Name {
 	case "transaction_isolation", "tx_isolation":
 		switch value {
 		case "READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE":
-			return "transaction isolation", "ISOLATION LEVEL " + strings.ReplaceAll(value, "-", " "), true
+			return "ISOLATION LEVEL " + strings.ReplaceAll(value, "-", " "), true
 		}
 	case "transaction_read_only", "tx_read_only":
 		switch value {
 		case "1", "ON", "TRUE":
-			return "transaction read", "READ ONLY", true
+			return "READ ONLY", true
 		case "0", "OFF", "FALSE":
-			return "transaction read", "READ WRITE", true
+			return "READ WRITE", true
 		}
 	}
-	return "", "", false
+	return "", false
 }
 
 // forReading lets servers refuse what a read_only user cannot be seen to do, such as a view that calls a function that writes.
@@ -166,7 +185,7 @@ func allowsWrites(a router.Assignment) bool {
 	case a.Scope == router.ScopeTransaction:
 		return strings.Contains(strings.ToUpper(a.Expr), "WRITE")
 	case a.Scope == router.ScopeSession && (a.Name == "transaction_read_only" || a.Name == "tx_read_only"):
-		_, mode, ok := characteristic(a)
+		mode, ok := characteristic(a)
 		return !ok || mode != "READ ONLY"
 	}
 	return false
@@ -472,12 +491,4 @@ func (s *session) parseBool(a router.Assignment) (bool, *wire.Error) {
 		return false, nil
 	}
 	return false, &wire.Error{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable 'autocommit' can't be set to the value of '%s'", value)}
-}
-
-func firstWord(s string) string {
-	fields := strings.Fields(s)
-	if len(fields) == 0 {
-		return ""
-	}
-	return fields[0]
 }

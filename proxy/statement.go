@@ -110,12 +110,11 @@ func (s *session) begin(p *router.Plan) error {
 		return s.fail(e)
 	}
 	s.start()
-	if p.ReadOnly {
-		s.tx.opening = "SET TRANSACTION READ ONLY"
-		if s.tx.chained != "" {
-			s.tx.opening = s.tx.chained + ", READ ONLY"
-		}
-		s.tx.chained = s.tx.opening
+	switch {
+	case p.ReadOnly:
+		s.tx.opening.access = "READ ONLY"
+	case p.ReadWrite && !s.user.readOnly:
+		s.tx.opening.access = "READ WRITE"
 	}
 	if p.Snapshot {
 		if e := s.snapshot(); e != nil {
@@ -129,7 +128,7 @@ func (s *session) begin(p *router.Plan) error {
 // start opens a transaction with the characteristics that SET TRANSACTION left for it.
 func (s *session) start() {
 	s.tx = newTransaction(s.srv.xa, s.nextTx)
-	s.nextTx = ""
+	s.nextTx = characteristics{}
 }
 
 // commit commits the open transaction, if there is one.
@@ -155,12 +154,18 @@ func (s *session) committed(a xa.Answer) *wire.Error {
 
 // end answers COMMIT and ROLLBACK.
 func (s *session) end(p *router.Plan) error {
-	chained, open := "", s.tx != nil
+	chained, open := s.nextTx, s.tx != nil
 	if open {
-		chained = s.tx.chained
+		chained = s.tx.opening
 	}
+	s.nextTx = characteristics{}
 	ok := wire.OK{}
-	if p.Verb == router.Commit && open {
+	if conn := s.local(); conn != nil {
+		if e := s.tell(conn, map[router.Verb]string{router.Commit: "COMMIT", router.Rollback: "ROLLBACK"}[p.Verb]); e != nil {
+			return s.fail(e)
+		}
+		s.open = false
+	} else if p.Verb == router.Commit && open {
 		tx := s.tx
 		s.tx = nil
 		a := tx.commit()
@@ -174,6 +179,9 @@ func (s *session) end(p *router.Plan) error {
 		s.rollback(nil) // a branch that is lost is rolled back by recovery: the answer is true in any case
 	}
 	if p.Chain {
+		if e := s.unlockTables(); e != nil { // as BEGIN does
+			return s.fail(e)
+		}
 		s.nextTx = chained
 		s.start()
 	}
@@ -191,6 +199,13 @@ var errReleased = errors.New("the client asked for RELEASE")
 // savepoint answers SAVEPOINT, ROLLBACK TO and RELEASE SAVEPOINT. They go to every branch; a branch that is opened
 // later gets the savepoints before its first statement.
 func (s *session) savepoint(p *router.Plan) error {
+	if conn := s.local(); conn != nil {
+		verb := map[router.Verb]string{router.Savepoint: "SAVEPOINT ", router.RollbackTo: "ROLLBACK TO SAVEPOINT ", router.Release: "RELEASE SAVEPOINT "}[p.Verb]
+		if e := s.tell(conn, verb+backend.Quote(p.Name)); e != nil {
+			return s.fail(e)
+		}
+		return s.ok(wire.OK{})
+	}
 	if s.tx == nil && !s.autocommit {
 		s.start()
 	}

@@ -16,8 +16,7 @@ type transaction struct {
 	xa          *xa.Tx            // nil before the first branch
 	branches    map[int]*txBranch // by backend
 	last        *txBranch         // that ran the client's last statement
-	opening     string            // SET TRANSACTION for each branch; "" for the session's own characteristics
-	chained     string            // what AND CHAIN starts the next transaction with
+	opening     characteristics   // of each branch
 	savepoints  []string          // the client's, in order
 }
 
@@ -27,14 +26,12 @@ type txBranch struct {
 	index int
 }
 
-func newTransaction(c *xa.Coordinator, opening string) *transaction {
-	return &transaction{coordinator: c, branches: make(map[int]*txBranch), opening: opening, chained: opening}
+func newTransaction(c *xa.Coordinator, opening characteristics) *transaction {
+	return &transaction{coordinator: c, branches: make(map[int]*txBranch), opening: opening}
 }
 
 // readOnly reports whether the client has asked for a transaction that changes nothing.
-func (t *transaction) readOnly() bool {
-	return t.opening != "" && strings.Contains(strings.ToUpper(t.opening), "READ ONLY")
-}
+func (t *transaction) readOnly() bool { return t.opening.access == "READ ONLY" }
 
 // branch returns the transaction's branch on a backend, opening one if it has none. XA START travels with the first
 // statement. An error is a *wire.Error, and the transaction is as it was.
@@ -68,7 +65,7 @@ func (t *transaction) begin(br *txBranch, state *backend.Session, r *request, wr
 	for _, name := range t.savepoints {
 		all = append(all, "SAVEPOINT "+backend.Quote(name))
 	}
-	return r.sendOn(br.Branch, state, t.opening, append(all, lead...)...)
+	return r.sendOn(br.Branch, state, t.opening.statement(), append(all, lead...)...)
 }
 
 // commit ends the transaction.

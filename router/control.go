@@ -102,7 +102,6 @@ func (st *stmt) start() (*Plan, *reason) {
 		return nil, st.wrong(1)
 	}
 	p := &Plan{Verb: Begin}
-	write := false
 	for i := 2; i < len(st.toks); {
 		switch {
 		case st.words(i, "WITH", "CONSISTENT", "SNAPSHOT"):
@@ -112,7 +111,7 @@ func (st *stmt) start() (*Plan, *reason) {
 			p.ReadOnly = true
 			i += 2
 		case st.words(i, "READ", "WRITE"):
-			write = true
+			p.ReadWrite = true
 			i += 2
 		default:
 			return nil, st.wrong(i)
@@ -125,7 +124,7 @@ func (st *stmt) start() (*Plan, *reason) {
 		}
 		i++
 	}
-	if p.ReadOnly && write {
+	if p.ReadOnly && p.ReadWrite {
 		return nil, st.wrong(2)
 	}
 	return p, nil

@@ -204,6 +204,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Program, "program"},
 			{p.Privileged, "privileged"},
 			{p.ReadOnly, "read-only"},
+			{p.ReadWrite, "read-write"},
 			{p.Snapshot, "snapshot"},
 			{p.Chain, "chain"},
 			{p.NoChain, "no-chain"},

@@ -65,8 +65,8 @@ type Plan struct {
 	// Name is the savepoint of Savepoint, RollbackTo and Release, the schema of Use, or the statement of PrepareSQL, ExecuteSQL
 	// and Deallocate; unquoted.
 	Name string
-	// ReadOnly and Snapshot are of START TRANSACTION READ ONLY and WITH CONSISTENT SNAPSHOT.
-	ReadOnly, Snapshot bool
+	// ReadOnly, ReadWrite and Snapshot are of START TRANSACTION READ ONLY, READ WRITE and WITH CONSISTENT SNAPSHOT.
+	ReadOnly, ReadWrite, Snapshot bool
 	// Chain and Disconnect are of COMMIT or ROLLBACK with AND CHAIN and RELEASE. NoChain and NoDisconnect are their
 	// explicit opposites, which override completion_type.
 	Chain, Disconnect, NoChain, NoDisconnect bool

@@ -284,3 +284,67 @@ func TestPoolLimits(t *testing.T) {
 	a.exec("COMMIT")
 	b.exec("INSERT INTO single (v) VALUES (2)")
 }
+
+// TestCharacteristicsOfOneStatement looks at what SET TRANSACTION says of a statement that is a transaction of its own, and whether
+// it is spent when it would be on one server. tests/fidelity compares that for statements on one backend.
+func TestCharacteristicsOfOneStatement(t *testing.T) {
+	forMixes(t, func(t *testing.T, s *stack) {
+		c := s.conn()
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 100), (2, 100)", "SET TRANSACTION READ ONLY")
+		for range 2 { // nothing has been read: it is still to come
+			c.fails(1792, "UPDATE accounts SET v = 0 WHERE id IN (1, 2)")
+			c.fails(1792, "INSERT INTO accounts (id, v) VALUES (3, 1), (4, 1)")
+		}
+		c.fails(1792, "UPDATE accounts SET v = 0 WHERE id = 1")
+		if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "100 100" {
+			t.Errorf("rows of both backends: %s", got)
+		}
+		c.exec("UPDATE accounts SET v = 1 WHERE id IN (1, 2)", "SET TRANSACTION READ ONLY", "BEGIN")
+		c.fails(1792, "UPDATE accounts SET v = 0 WHERE id IN (1, 2)")
+		c.exec("ROLLBACK", "UPDATE accounts SET v = 2 WHERE id IN (1, 2)")
+
+		// What is SERIALIZABLE waits for the writer of another transaction, once.
+		writer := s.conn()
+		writer.exec("BEGIN", "UPDATE accounts SET v = 3 WHERE id IN (1, 2)")
+		c.exec("SET SESSION innodb_lock_wait_timeout = 1", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+		if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "2 2" {
+			t.Errorf("a SERIALIZABLE SELECT of autocommit locks nothing, but read %s", got)
+		}
+		c.exec("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+		for _, want := range []string{"3 3", "2 2"} {
+			if got := c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != want {
+				t.Errorf("read %s, want %s", got, want)
+			}
+		}
+		writer.exec("ROLLBACK")
+		s.nothingPrepared()
+	})
+}
+
+// TestTransactionUnderTableLocks looks at the transaction of a session that has locked tables while autocommit is off: it is
+// the server's own. tests/fidelity compares it with a server's; here are what a server has none of, other backends, and who uses the
+// connection next.
+func TestTransactionUnderTableLocks(t *testing.T) {
+	forMixes(t, func(t *testing.T, s *stack) {
+		c, other := s.conn(), s.conn()
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 100), (2, 100)", "SET autocommit = 0", "LOCK TABLES single WRITE",
+			"INSERT INTO single (id, v) VALUES (1, 1)")
+		c.fails(1100, "UPDATE accounts SET v = 0 WHERE id = 1")
+		c.fails(1100, "SELECT v FROM accounts WHERE id IN (1, 2)")
+		c.exec("COMMIT", "INSERT INTO single (id, v) VALUES (2, 2)", "ROLLBACK", "UNLOCK TABLES")
+		if got := other.rows("SELECT id FROM single"); got != "1" {
+			t.Errorf("after COMMIT and ROLLBACK: %s", got)
+		}
+
+		// The session has branches again, and whoever uses the connection has autocommit.
+		c.exec("UPDATE accounts SET v = 1 WHERE id IN (1, 2)", "ROLLBACK")
+		for range 4 {
+			other.exec("UPDATE single SET v = v + 1")
+		}
+		if got := s.on(0, "SELECT v FROM SCHEMA.single") + " " + c.rows("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "5 100 100" {
+			t.Errorf("afterwards: %s", got)
+		}
+		c.exec("ROLLBACK")
+		s.nothingPrepared()
+	})
+}
