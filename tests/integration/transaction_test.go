@@ -346,5 +346,11 @@ func TestTransactionUnderTableLocks(t *testing.T) {
 		}
 		c.exec("ROLLBACK")
 		s.nothingPrepared()
+
+		// A connection that is kept for something else has the session's autocommit too.
+		c.exec("DO GET_LOCK('"+s.schema+"', 0)", "LOCK TABLES single WRITE", "UNLOCK TABLES", "SET autocommit = 1", "UPDATE single SET v = 9")
+		if got := s.on(0, "SELECT v FROM SCHEMA.single"); got != "9" {
+			t.Errorf("after an UPDATE of autocommit: %s", got)
+		}
 	})
 }
