@@ -1,21 +1,23 @@
 package proxy
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
 // naming is the execution of a statement that the client prepared by name, within SQL: on each connection the text is
-// prepared under a name of the proxy's own, and executed with the user variables that the client names, whose values the
-// connection has.
+// prepared under a name of the proxy's own, and executed with the literals and user variables that the client names. The
+// connection has the values of these.
 type naming struct {
 	text  string
-	using []string // user variables, without @
+	using []router.Argument
 	// escapes says that backslashes escape in the session's sql_mode.
 	escapes bool
 }
@@ -32,18 +34,7 @@ func (s *session) unprepared(v router.Verb) bool {
 // prepareByName answers PREPARE ... FROM. A backend that may execute the statement looks at it.
 func (s *session) prepareByName(p *router.Plan, r *request) error {
 	s.unname(p.Name) // also if the new one is refused
-	text := p.Text
-	if p.Var != "" {
-		value, e := s.userVariable(p.Var)
-		if e != nil {
-			return s.fail(e)
-		}
-		text = value.Bytes
-		if value.Kind == router.ValueNull {
-			text = []byte("NULL")
-		}
-	}
-	one, plan, e := s.newPrepared(text)
+	one, plan, e := s.prepareText(p)
 	if e != nil {
 		return s.fail(e)
 	}
@@ -68,10 +59,34 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 	return s.ok(wire.OK{Info: "Statement prepared"})
 }
 
-// executeByName answers EXECUTE.
+// prepareText is newPrepared for the text that PREPARE or EXECUTE IMMEDIATE has, or the user variable of it.
+func (s *session) prepareText(p *router.Plan) (*prepared, *router.Plan, *wire.Error) {
+	text := p.Text
+	if p.Var != "" {
+		value, e := s.userVariable(p.Var)
+		if e != nil {
+			return nil, nil, e
+		}
+		text = value.Bytes
+		if value.Kind == router.ValueNull {
+			text = []byte("NULL")
+		}
+	}
+	return s.newPrepared(text)
+}
+
+// executeByName answers EXECUTE. Of literals and texts only MariaDB knows.
 func (s *session) executeByName(p *router.Plan, r *request) error {
+	if literal := func(a router.Argument) bool { return a.Var == "" }; !s.srv.style.mariadb && (p.Immediate || slices.ContainsFunc(p.Using, literal)) {
+		return s.fail(wire.NewError(wire.CodeParse, "You have an error in your SQL syntax: MySQL has no EXECUTE IMMEDIATE, and takes user variables only behind USING"))
+	}
 	one, known := s.named[strings.ToLower(p.Name)]
-	if !known {
+	if p.Immediate {
+		var e *wire.Error
+		if one, _, e = s.prepareText(p); e != nil {
+			return s.fail(e)
+		}
+	} else if !known {
 		return s.fail(unknownName(p.Name, "EXECUTE"))
 	}
 	if len(p.Using) != one.params {
@@ -82,7 +97,11 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 	}
 	var failed *wire.Error
 	plan, err := one.routed.Plan(func(i int) router.Value {
-		value, e := s.userVariable(p.Using[i])
+		a := p.Using[i]
+		if a.Var == "" {
+			return a.Value
+		}
+		value, e := s.userVariable(a.Var)
 		if e != nil {
 			failed = e
 		}
@@ -96,9 +115,14 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 	case plan.Verb != router.Route:
 		return s.carryOut(plan, &request{sql: []byte(one.sent)})
 	}
-	if len(p.Using) > 0 { // the connections must have their values
+	if len(p.Using) > 0 { // the connections must have the values of variables
 		with := *plan
-		with.Variables = append(slices.Clone(plan.Variables), p.Using...)
+		with.Variables = slices.Clone(plan.Variables)
+		for _, a := range p.Using {
+			if a.Var != "" {
+				with.Variables = append(with.Variables, a.Var)
+			}
+		}
 		plan = &with
 	}
 	return s.carryOut(plan, &request{schema: one.schema, attrs: r.attrs, named: &naming{one.sent, p.Using, s.escapes()}})
@@ -166,8 +190,21 @@ func (n *naming) execute(c *backend.Conn, attrs []byte) error {
 	}
 	var b strings.Builder
 	b.WriteString("EXECUTE " + name)
-	for i, variable := range n.using {
-		b.WriteString(map[bool]string{true: " USING @", false: ", @"}[i == 0] + backend.Quote(variable))
+	for i, a := range n.using {
+		b.WriteString(map[bool]string{true: " USING ", false: ", "}[i == 0])
+		switch {
+		case a.Var != "":
+			b.WriteString("@" + backend.Quote(a.Var))
+		case c.Backend().Config.Kind == config.MySQL: // it takes variables only, and nobody else may see this one
+			c.Soil()
+			variable := fmt.Sprintf("@`xaproxy %d`", i)
+			if err := c.Exec("SET " + variable + " = " + a.Text); err != nil {
+				return refusal(err)
+			}
+			b.WriteString(variable)
+		default:
+			b.WriteString(a.Text)
+		}
 	}
 	if err := c.SendQuery(attrs, []byte(b.String())); err != nil {
 		return c.Lost(err)

@@ -52,7 +52,7 @@ func (r *request) part(p router.Part) *request {
 	if r.named != nil {
 		using := r.named.using
 		if p.Params != nil {
-			using = make([]string, len(p.Params))
+			using = make([]router.Argument, len(p.Params))
 			for at, i := range p.Params {
 				using[at] = r.named.using[i]
 			}

@@ -1,5 +1,7 @@
 package router
 
+import "strconv"
+
 // Statements that are prepared by name, within SQL. https://dev.mysql.com/doc/refman/8.4/en/sql-prepared-statements.html
 
 // prepareText reads PREPARE name FROM 'text' or @variable. It works on the client's text, because the value is wanted.
@@ -8,39 +10,96 @@ func (st *stmt) prepareText() (*Plan, *reason) {
 		return nil, st.wrong(1)
 	}
 	p := &Plan{Verb: PrepareSQL, Name: st.toks[1].name}
-	if st.word(2) != "FROM" || len(st.toks) < 4 {
+	if st.word(2) != "FROM" {
 		return nil, st.wrong(2)
 	}
-	switch t := st.toks[3]; t.kind {
-	case kUserVar:
-		p.Var = st.variableName(3)
-		p.Variables = []string{p.Var}
-	case kString:
-		p.Text = unescape([]byte(st.text[t.start:t.end]), st.mode)
-	default:
+	if !st.prepared(3, p) {
 		return nil, st.wrong(3)
 	}
 	return st.done(4, p)
 }
 
-// execute reads EXECUTE name [USING @a, @b].
-func (st *stmt) execute() (*Plan, *reason) {
-	if st.word(1) == "IMMEDIATE" {
-		return nil, unsupported(st.at(1), "PREPARE and EXECUTE it", "EXECUTE IMMEDIATE is not supported")
+// prepared reads the text of a statement, or the user variable that has it.
+func (st *stmt) prepared(i int, p *Plan) bool {
+	if i >= len(st.toks) {
+		return false
 	}
+	switch t := st.toks[i]; t.kind {
+	case kUserVar:
+		p.Var = st.variableName(i)
+		p.Variables = []string{p.Var}
+	case kString:
+		p.Text = unescape([]byte(st.text[t.start:t.end]), st.mode)
+	default:
+		return false
+	}
+	return true
+}
+
+// execute reads EXECUTE name [USING values] and EXECUTE IMMEDIATE 'text' or @variable [USING values]. With literals it works on
+// the client's text.
+func (st *stmt) execute() (*Plan, *reason) {
 	if len(st.toks) < 2 || st.toks[1].name == "" {
 		return nil, st.wrong(1)
 	}
-	p := &Plan{Verb: ExecuteSQL, Name: st.toks[1].name}
-	if st.word(2) != "USING" {
-		return st.done(2, p)
+	p, i := &Plan{Verb: ExecuteSQL, Name: st.toks[1].name}, 2
+	if st.word(1) == "IMMEDIATE" && len(st.toks) > 2 && st.word(2) != "USING" {
+		if p.Name, p.Immediate = "", true; !st.prepared(2, p) {
+			return nil, unsupported(st.at(2), "assign the text to a user variable", "EXECUTE IMMEDIATE takes a string or a user variable only")
+		}
+		i = 3
 	}
-	var next int
-	if p.Using, next = st.variableList(3); p.Using == nil {
-		return nil, unsupported(st.at(next), "assign the value to a user variable", "EXECUTE USING takes user variables only")
+	if st.word(i) != "USING" {
+		return st.done(i, p)
 	}
-	p.Variables = p.Using
-	return st.done(next, p)
+	for i++; ; i++ {
+		next, ok := st.argument(i, p)
+		if !ok {
+			return nil, unsupported(st.at(i), "assign the value to a user variable", "EXECUTE USING takes user variables and literals only")
+		}
+		if i = next; !st.op(i, ",") {
+			return st.done(i, p)
+		}
+	}
+}
+
+// argument reads a value of USING, and returns the place behind it.
+func (st *stmt) argument(i int, p *Plan) (next int, ok bool) {
+	if i >= len(st.toks) {
+		return i, false
+	}
+	a, start := Argument{}, st.at(i)
+	minus := st.op(i, "-")
+	if minus {
+		i++
+	}
+	if i >= len(st.toks) {
+		return i, false
+	}
+	switch t := st.toks[i]; {
+	case t.kind == kUserVar && !minus:
+		a.Var = st.variableName(i)
+		p.Variables = append(p.Variables, a.Var)
+	case t.word == "NULL" && !minus:
+		a.Value.Kind = ValueNull
+	case t.kind == kString && !minus:
+		a.Value = Value{Kind: ValueBytes, Bytes: unescape([]byte(st.text[t.start:t.end]), st.mode)}
+	case t.kind == kInt, t.kind == kDecimal, t.kind == kOther:
+		a.Value.Kind = ValueOther
+		if n, err := strconv.ParseInt(st.text[t.start:t.end], 10, 64); err == nil {
+			a.Value = Value{Kind: ValueInt, Int: n}
+			if minus {
+				a.Value.Int = -n
+			}
+		}
+	default:
+		return i, false
+	}
+	if a.Var == "" {
+		a.Text = st.text[start:st.toks[i].end]
+	}
+	p.Using = append(p.Using, a)
+	return i + 1, true
 }
 
 // unescape is the value of a quoted string. https://dev.mysql.com/doc/refman/8.4/en/string-literals.html

@@ -226,7 +226,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		for _, list := range []struct {
 			name string
 			of   []string
-		}{{"drops", drops}, {"temporary", creates}, {"variables", p.Variables}, {"using", p.Using}} {
+		}{{"drops", drops}, {"temporary", creates}, {"variables", p.Variables}, {"using", using(p.Using)}} {
 			if len(list.of) > 0 {
 				fmt.Fprintf(&b, " %s=%s", list.name, strings.Join(list.of, ","))
 			}
@@ -234,7 +234,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		if p.Verb == Kill {
 			fmt.Fprintf(&b, " %d", p.ID)
 		}
-		if p.Verb == PrepareSQL {
+		if p.Verb == PrepareSQL || p.Immediate {
 			fmt.Fprintf(&b, " text=%q var=%q", p.Text, p.Var)
 		}
 		if p.Merge != MergeNone {
@@ -315,4 +315,15 @@ func lexed(sql string, mode Mode) string {
 			fmt.Fprintf(&b, "%-9s %q\n", kindNames[t.kind], sql[t.start:t.end])
 		}
 	}
+}
+
+// using are the values of EXECUTE as a golden file has them.
+func using(all []Argument) (texts []string) {
+	for _, a := range all {
+		if a.Var != "" {
+			a.Text = "@" + a.Var
+		}
+		texts = append(texts, a.Text)
+	}
+	return texts
 }

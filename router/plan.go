@@ -21,7 +21,7 @@ const (
 	Set                     // SET of session variables: Sets
 	Use                     // USE Name
 	PrepareSQL              // PREPARE Name FROM Text, or FROM the user variable Var
-	ExecuteSQL              // EXECUTE Name USING the user variables Using
+	ExecuteSQL              // EXECUTE Name USING Using; with Immediate, of Text or Var in place of a name
 	Deallocate              // DEALLOCATE PREPARE Name
 	Kill                    // KILL [QUERY] ID
 	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them
@@ -99,11 +99,13 @@ type Plan struct {
 	// Variables are the user variables that the statement names, without @ in lower case, sorted: they must have their values
 	// on its connections. With PinUserVariable some of them have new values there afterwards.
 	Variables []string
-	// Text is the statement of PREPARE ... FROM 'text', unescaped; Var is the variable of PREPARE ... FROM @var, Using are those
-	// of EXECUTE; named as in Variables, in the statement's order.
-	Text  []byte
-	Var   string
-	Using []string
+	// Text is the statement of PREPARE ... FROM 'text' and EXECUTE IMMEDIATE 'text', unescaped; Var is the variable in its place,
+	// named as in Variables. Immediate tells the two kinds of EXECUTE apart.
+	Text      []byte
+	Var       string
+	Immediate bool
+	// Using are the values of EXECUTE, in the statement's order.
+	Using []Argument
 	// ID is the connection of Kill; Query that only its statement is meant.
 	ID    uint64
 	Query bool
@@ -142,6 +144,13 @@ func (s Scatter) String() string {
 		return scatterNames[s]
 	}
 	return fmt.Sprintf("scatter %d", uint8(s))
+}
+
+// Argument is a value of EXECUTE ... USING.
+type Argument struct {
+	Var   string // the user variable that has it, named as in Variables; "" for a literal
+	Text  string // a literal as the client wrote it
+	Value Value  // of a literal
 }
 
 // Part is the share of one backend.

@@ -130,6 +130,8 @@ func (s *scan) verbatim() func(*stmt) (*Plan, *reason) {
 		return (*stmt).load
 	case is(word, "PREPARE"):
 		return (*stmt).prepareText
+	case is(word, "EXECUTE") && len(s.lits) > 0:
+		return (*stmt).execute
 	}
 	return nil
 }

@@ -116,7 +116,8 @@ func check(t *testing.T, p *Plan, err error, sql []byte) {
 			}
 		}
 	case PrepareSQL, ExecuteSQL, Deallocate:
-		if p.Name == "" || len(p.Parts) > 0 || p.Verb == PrepareSQL && (p.Text == nil) == (p.Var == "") {
+		hasText := p.Verb == PrepareSQL || p.Immediate
+		if (p.Name == "") != p.Immediate || len(p.Parts) > 0 || hasText && (p.Text == nil) == (p.Var == "") {
 			t.Fatalf("%+v", p)
 		}
 	case Set:

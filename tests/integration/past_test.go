@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
 // onePerBackend lets all clients share one connection to each backend, so that what one leaves there the next one meets.
@@ -240,6 +241,20 @@ func TestStatementsByName(t *testing.T) {
 		a.fails(1243, "EXECUTE p USING @three, @v, @four, @u")
 		a.fails(1243, "DROP PREPARE p")
 		s.nothingPrepared()
+		if s.servers[0].Kind == servers.MySQL {
+			a.fails(1064, "EXECUTE q USING 2, 1, 2")
+			a.fails(1064, "EXECUTE IMMEDIATE 'SELECT 1'")
+			return
+		}
+		a.exec("SET @v = 2")
+		if got := a.rows("EXECUTE IMMEDIATE 'SELECT id, ? FROM accounts WHERE id IN (?, ?)' USING 'it\\'s', 1, @v"); got != "2,it's 1,it's" {
+			t.Errorf("EXECUTE IMMEDIATE on both backends: %s", got)
+		}
+		a.exec("SET @insert = 'INSERT INTO accounts (id, v) VALUES (?, -1), (?, -1)'", "EXECUTE IMMEDIATE @insert USING 13, 14")
+		if got := s.on(0, "SELECT id FROM SCHEMA.accounts WHERE v = -1") + " " + s.on(1, "SELECT id FROM SCHEMA.accounts WHERE v = -1"); got != "14 13" {
+			t.Errorf("rows inserted by EXECUTE IMMEDIATE: %s", got)
+		}
+		a.fails(1210, "EXECUTE IMMEDIATE @insert USING 3")
 	})
 }
 
