@@ -88,9 +88,7 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 	if p.Pin != router.PinFoundRows {
 		return
 	}
-	if err := s.recall(conn); err != nil { // the question clears the warnings
-		s.log.Debug().Err(err).Msg("warnings are lost")
-	}
+	s.past.ended() // the question clears the warnings, and their question would be what counts
 	if n, err := number(conn.Query("SELECT FOUND_ROWS()")); err == nil { // otherwise the connection breaks, and with it what depends on it
 		s.past.foundRows = n
 	}
@@ -266,6 +264,11 @@ func (s *session) diagnostics(p *router.Plan, r *request) error {
 	case s.tx != nil && s.tx.last != nil && noted.On(s.tx.last.Conn()):
 		return s.onBranch(s.tx.last, p, r)
 	default:
+		for _, pin := range s.pins {
+			if noted.On(pin.conn) {
+				return s.singleOn(pin.conn, p, r)
+			}
+		}
 		if conn, free := noted.Reclaim(); free {
 			return s.singleOn(conn, p, r)
 		}

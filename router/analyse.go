@@ -74,10 +74,12 @@ var refusedVerbs = map[string]string{
 	"INSTALL": oneServer, "UNINSTALL": oneServer, "BINLOG": oneServer, "CLONE": oneServer,
 	"BACKUP": oneServer, "CACHE": oneServer,
 	"GRANT": accounting, "REVOKE": accounting,
-	"SIGNAL": "it belongs in stored programs", "RESIGNAL": "it belongs in stored programs",
 }
 
 func (st *stmt) analyse() (*shape, *reason) {
+	if st.words(0, "BEGIN", "NOT") || slices.Contains(compounds, st.word(0)) {
+		return st.compound()
+	}
 	switch st.word(0) {
 	case "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "USE", "EXECUTE", "DEALLOCATE":
 		p, why := st.control()
@@ -113,7 +115,7 @@ func (st *stmt) analyse() (*shape, *reason) {
 		return st.unlock(f)
 	case "HANDLER":
 		return st.handler(f)
-	case "HELP":
+	case "HELP", "SIGNAL", "RESIGNAL":
 		return f.shape(st.r, AnyBackend), nil
 	case "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE", "CHECK", "REPAIR", "CHECKSUM":
 		return st.define(f)
@@ -128,11 +130,14 @@ func (st *stmt) analyse() (*shape, *reason) {
 }
 
 // loose finds a place for a statement that is not understood in detail: a single backend, or the one that holds all of every
-// schema that the statement could mean. i is the token that was not understood.
+// schema that the statement could mean. i is the token that was not understood, -1 if a compound statement is not to be.
 func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 	c := st.r.catalog
 	f.program = f.program || !f.commit && st.calls()
 	refuse := func(why string) *reason {
+		if i < 0 {
+			return unsupported(i, "send its statements one by one", "a compound statement runs on one backend, and %s", why)
+		}
 		return unsupported(st.at(i), "write it in simpler terms, or check its syntax",
 			"the statement is not understood near %s, and %s", st.near(i), why)
 	}
@@ -140,7 +145,7 @@ func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 	if st.schema != "" {
 		names = append(names, object{name: st.schema, at: -1})
 	}
-	home := -1
+	home := f.home
 	if len(c.backends) == 1 {
 		home = 0
 	}
@@ -165,7 +170,7 @@ func (st *stmt) loose(f finding, i int) (*shape, *reason) {
 			return nil, refuse("schema " + name + " is on several backends")
 		}
 		if home >= 0 && b != home {
-			return nil, refuse("its schemas are on backends " + c.backends[home] + " and " + c.backends[b])
+			return nil, refuse("what it names is on backends " + c.backends[home] + " and " + c.backends[b])
 		}
 		home = b
 	}
@@ -212,6 +217,28 @@ func (st *stmt) call(f finding) (*shape, *reason) {
 	}
 	return f.shape(st.r, f.home), nil
 }
+
+// compound plans the statements of stored programs that MariaDB takes outside of them too, such as BEGIN NOT ATOMIC ... END: like a
+// procedure that is defined and called at once.
+func (st *stmt) compound() (*shape, *reason) {
+	f := newFinding()
+	if why := st.session(&f); why != nil {
+		return nil, why
+	}
+	for i := 1; i < len(st.toks); i++ {
+		if why := refusedVerbs[st.word(i)]; why != "" && st.word(i) != "GET" && (st.toks[i-1].kind == kSemi || beforeStatement[st.word(i-1)]) {
+			return nil, unsupported(st.at(i), "run it on the backend itself if it is needed", "%s is not supported: %s", st.word(i), why)
+		}
+	}
+	f.write, f.program, f.privileged = true, true, true
+	if len(f.variables) > 0 {
+		f.keep(PinUserVariable)
+	}
+	return st.loose(f, -1)
+}
+
+// beforeStatement are the words behind which a statement of a compound statement begins.
+var beforeStatement = map[string]bool{"ATOMIC": true, "BEGIN": true, "THEN": true, "ELSE": true, "DO": true, "LOOP": true, "REPEAT": true}
 
 // queries are words of which a subquery has at least one.
 var queries = []string{"SELECT", "TABLE", "VALUES", "WITH"}

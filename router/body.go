@@ -2,12 +2,13 @@ package router
 
 import "strings"
 
-// body follows CREATE PROCEDURE, FUNCTION, TRIGGER and EVENT, to tell the semicolons between the statements of their
-// BEGIN ... END from the one behind it. BEGIN and END may also be names, so BEGIN only counts where a statement begins; what
+// body follows CREATE PROCEDURE, FUNCTION, TRIGGER and EVENT, and the compound statements that MariaDB takes outside of them, to tell
+// the semicolons between the statements inside from the one behind it. BEGIN and END may also be names, so BEGIN only counts where a statement begins; what
 // is not certain ends the statement, so that the text behind it is refused as a second one.
 // https://dev.mysql.com/doc/refman/8.4/en/sql-compound-statements.html
 type body struct {
-	what    string // which of the four it is
+	what    string // which of the four it is; BEGIN outside of them
+	outer   string // the word of a compound statement that ends with END and this word
 	plain   bool   // its body has no BEGIN, or is over
 	blocks  []byte // open BEGIN ('b') and CASE ('c')
 	end     bool   // the last token was END: the next one says of what
@@ -23,6 +24,31 @@ var beforeBody = set(`) : DETERMINISTIC SQL DATA DEFINER INVOKER ROW
 	INT INTEGER BIGINT SMALLINT TINYINT MEDIUMINT UNSIGNED SIGNED FLOAT DOUBLE DECIMAL NUMERIC REAL BOOL BOOLEAN BIT CHAR VARCHAR
 	BINARY VARBINARY TEXT TINYTEXT MEDIUMTEXT LONGTEXT BLOB TINYBLOB MEDIUMBLOB LONGBLOB JSON DATE TIME DATETIME TIMESTAMP YEAR`)
 
+// newBody is for a statement that begins with the word; ok says whether there may be semicolons in it.
+// https://mariadb.com/kb/en/using-compound-statements-outside-of-stored-programs/
+func newBody(word []byte) (_ body, ok bool) {
+	switch word[0] | 0x20 {
+	case 'c', 'b', 'i', 'w', 'f', 'l', 'r':
+	default:
+		return body{}, false
+	}
+	switch {
+	case is(word, "CREATE"):
+		return body{}, true
+	case is(word, "BEGIN"):
+		return body{what: "BEGIN"}, true
+	}
+	for _, w := range compounds {
+		if is(word, w) {
+			return body{outer: w, blocks: []byte("b"), loop: w == "WHILE" || w == "FOR", start: w == "LOOP" || w == "REPEAT"}, true
+		}
+	}
+	return body{}, false
+}
+
+// compounds are the words that begin the other compound statements.
+var compounds = []string{"IF", "CASE", "WHILE", "FOR", "LOOP", "REPEAT"}
+
 // next takes the next token; text is its word in upper case or its operator, "" for others.
 func (b *body) next(text string) {
 	if b.plain {
@@ -31,21 +57,24 @@ func (b *body) next(text string) {
 	if b.end {
 		b.end = false
 		switch text {
-		case "IF", "LOOP", "REPEAT", "WHILE", "FOR":
-			text = "" // END IF: nothing that was counted
-		case "CASE":
+		case b.outer, "CASE":
 			b.close()
 			text = ""
+		case "IF", "LOOP", "REPEAT", "WHILE", "FOR":
+			text = "" // nothing that was counted
 		default:
 			b.close()
-			if len(b.blocks) == 0 {
-				b.plain = true
-				return
-			}
+		}
+		if len(b.blocks) == 0 {
+			b.plain = true
+			return
 		}
 	}
 	start := b.start || text == ";"
 	b.start = false
+	if start && text == b.outer && text != "CASE" {
+		b.blocks = append(b.blocks, 'b')
+	}
 	switch {
 	case len(b.blocks) == 0:
 		b.header(text)
@@ -79,6 +108,16 @@ func (b *body) next(text string) {
 
 // header takes a token before the first BEGIN.
 func (b *body) header(text string) {
+	if b.what == "BEGIN" { // of a transaction, if not BEGIN NOT ATOMIC
+		switch {
+		case text == "NOT" && b.last == "":
+		case text == "ATOMIC" && b.last == "NOT":
+			b.blocks, b.start = append(b.blocks, 'b'), true
+		default:
+			b.plain = true
+		}
+		return
+	}
 	switch text {
 	case "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT":
 		if b.what == "" {

@@ -12,10 +12,7 @@ import (
 func (st *stmt) control() (*Plan, *reason) {
 	switch st.word(0) {
 	case "BEGIN":
-		switch {
-		case st.words(1, "NOT", "ATOMIC"):
-			return nil, unsupported(st.at(1), "send its statements one by one", "compound statements are not supported")
-		case st.word(1) == "WORK":
+		if st.word(1) == "WORK" {
 			return st.done(2, &Plan{Verb: Begin})
 		}
 		return st.done(1, &Plan{Verb: Begin})

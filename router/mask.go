@@ -78,7 +78,7 @@ const (
 	rowsInside
 	rowsAfter // a row is complete
 	rowsComma // and a comma followed it
-	rowsBody  // not an INSERT but a CREATE, which body follows
+	rowsBody  // not an INSERT but what body follows
 )
 
 var scans = sync.Pool{New: func() any { return new(scan) }}
@@ -177,15 +177,10 @@ func placeholder(k kind) byte { return byte(k-kInt) + placeInt }
 func (s *scan) begin(t token) {
 	s.first = t
 	w := s.sql[t.start:t.end]
-	switch w[0] | 0x20 {
-	case 'i', 'r':
-		if is(w, "INSERT") || is(w, "REPLACE") {
-			s.position = rowsBefore
-		}
-	case 'c':
-		if is(w, "CREATE") {
-			s.position, s.body = rowsBody, body{}
-		}
+	if b, ok := newBody(w); ok {
+		s.position, s.body = rowsBody, b
+	} else if is(w, "INSERT") || is(w, "REPLACE") {
+		s.position = rowsBefore
 	}
 }
 

@@ -157,7 +157,7 @@ func Split(sql []byte, mode Mode) [][]byte {
 	l := lexer{src: sql, mode: mode}
 	var all [][]byte
 	start, empty, first := 0, true, true
-	var b *body // of a statement that begins with CREATE
+	var b *body
 	for {
 		t := l.next()
 		if b != nil && !t.kind.blank() && (t.kind != kSemi || b.inside()) {
@@ -182,8 +182,8 @@ func Split(sql []byte, mode Mode) [][]byte {
 			empty = false
 			if first && !t.kind.blank() {
 				first = false
-				if is(sql[t.start:t.end], "CREATE") {
-					b = &body{}
+				if in, ok := newBody(sql[t.start:t.end]); ok {
+					b = &in
 				}
 			}
 		}

@@ -470,7 +470,8 @@ func TestStatePinsTheSession(t *testing.T) {
 	})
 }
 
-// TestStoredProgramsLeaveNothing calls a procedure and a function that set user variables and make a temporary table.
+// TestStoredProgramsLeaveNothing calls a procedure and a function that set user variables and make a temporary table; so does a
+// compound statement.
 func TestStoredProgramsLeaveNothing(t *testing.T) {
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		c.Tables = nil // the schema is on one backend
@@ -482,7 +483,10 @@ func TestStoredProgramsLeaveNothing(t *testing.T) {
 		"CREATE PROCEDURE "+s.schema+".leave_behind() BEGIN SET @left = 5; CREATE TEMPORARY TABLE left_over (n INT); END",
 		"CREATE FUNCTION "+s.schema+".leave_too() RETURNS INT DETERMINISTIC BEGIN SET @left = 6; RETURN 1; END")
 	a, b := s.conn(), s.conn()
-	for _, q := range []string{"CALL leave_behind()", "DO leave_too()", "SELECT leave_too() FROM single"} {
+	for _, q := range []string{
+		"CALL leave_behind()", "DO leave_too()", "SELECT leave_too() FROM single",
+		"BEGIN NOT ATOMIC CREATE TEMPORARY TABLE left_over (n INT); PREPARE s FROM 'SELECT 1'; END",
+	} {
 		a.exec(q)
 		if got := b.rows("SELECT @left"); got != "NULL" {
 			t.Errorf("%s: another client sees @left = %s", q, got)
