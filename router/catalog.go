@@ -133,7 +133,10 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 		return place{}, "", noSchema(at)
 	}
 	in, name = strings.ToLower(in), strings.ToLower(name)
-	if config.SystemSchema(in) {
+	switch {
+	case in == "performance_schema" && public[name]:
+		return place{system: true}, informationSchema, nil
+	case config.SystemSchema(in):
 		return place{system: true}, in, nil
 	}
 	s := c.schemas[in]

@@ -59,6 +59,13 @@ var showPrivileged = [][]string{
 	{"QUERY_RESPONSE_TIME"},
 }
 
+// public are the tables of performance_schema that show nothing of what sessions do and who they are: they are as if they were in
+// information_schema. mysqldump asks for the first; the others are what SHOW VARIABLES and SHOW STATUS show.
+// https://dev.mysql.com/doc/refman/9.4/en/performance-schema-table-descriptions.html
+var public = map[string]bool{
+	"column_masking_policy": true, "global_variables": true, "session_variables": true, "global_status": true, "session_status": true,
+}
+
 // serverTables are the tables of information_schema that show more than names and definitions.
 // https://dev.mysql.com/doc/refman/9.4/en/information-schema.html
 // https://mariadb.com/docs/server/reference/system-tables/information-schema/information-schema-tables

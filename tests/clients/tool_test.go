@@ -70,12 +70,18 @@ func tool(t *testing.T, program string, to login, args ...string) *exec.Cmd {
 
 // output runs a command and returns what it wrote to its standard output. An error has what it wrote to the other one.
 func output(cmd *exec.Cmd) (string, error) {
+	out, _, err := outputs(cmd)
+	return out, err
+}
+
+// outputs is output, with what the command wrote to its standard error.
+func outputs(cmd *exec.Cmd) (out, said string, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, stderr.String())
+	if err = cmd.Run(); err != nil {
+		err = fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, stderr.String())
 	}
-	return stdout.String(), nil
+	return stdout.String(), stderr.String(), err
 }
 
 // place is a server with a proxy in front of it alone. Both of its schemas are on it, and empty at first.
