@@ -49,6 +49,7 @@ func (s *session) once(conns []*backend.Conn, run func(lead string) error) error
 		return err
 	}
 	s.spend(conns[0], before, s.past.errno)
+	s.past.at = nil
 	for _, c := range conns {
 		if c.Broken() {
 			continue

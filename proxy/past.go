@@ -26,6 +26,7 @@ type past struct {
 	errno    uint16        // of the error that the last statement was answered with
 	lines    [][][]byte    // what SHOW WARNINGS says of them, if noted is nil
 	noted    *backend.Debt // whose answer that is
+	at       *backend.Conn // knows all about the last statement, as long as nobody uses it; nil: nobody does
 }
 
 // forgetPast gives up all that could still be asked.
@@ -37,7 +38,7 @@ func (s *session) forgetPast() {
 
 // next forgets what is about the last statement only, because another one begins.
 func (p *past) next() {
-	p.rowCount = 0
+	p.rowCount, p.at = 0, nil
 	p.forget()
 }
 
@@ -57,6 +58,7 @@ func (p *past) failed(e *wire.Error) {
 
 // ended says that the connections of a transaction forget its last statement.
 func (p *past) ended() {
+	p.at = nil
 	if p.noted != nil {
 		p.noted.Forgive()
 		p.noted = nil
@@ -65,10 +67,14 @@ func (p *past) ended() {
 
 // ran notes what a statement of one backend did, as its answer says, before its connection is given back.
 func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
-	switch {
-	case p.Verb == router.Diagnostics:
+	if s.past.at = conn; (p.Program || p.Pin == router.PinUserVariable && result.Err != nil) && !conn.InBranch() && !s.holds(conn) {
+		s.past.at = nil // it is reset
+	}
+	if p.Verb == router.Diagnostics {
 		s.past.rowCount = -1
 		return
+	}
+	switch {
 	case result.Err != nil:
 		s.past.failed(result.Err)
 		s.past.noted = conn.Owe(s, backend.Warnings) // there may be more than the error
@@ -258,6 +264,8 @@ func systemText(text string) string { return fmt.Sprintf("_utf8mb4 x'%x'", text)
 func (s *session) diagnostics(p *router.Plan, r *request) error {
 	noted := s.past.noted
 	switch {
+	case p.Get:
+		return s.getDiagnostics(p, r)
 	case noted == nil && s.past.warnings == 0:
 		return s.none(p, r)
 	case noted == nil:
@@ -301,6 +309,21 @@ func (s *session) diagnostics(p *router.Plan, r *request) error {
 	style := s.srv.style
 	columns := []wire.Column{style.text("Level", 7), style.number("Code", wire.TypeLong, 4, wire.FlagUnsigned), style.text("Message", 512)}
 	return s.conn.WriteTextResult(columns, limited(lines, r.sql), s.status())
+}
+
+// getDiagnostics answers GET DIAGNOSTICS.
+func (s *session) getDiagnostics(p *router.Plan, r *request) error {
+	conn := s.past.at
+	if conn != nil && s.tx != nil {
+		if br := s.tx.branches[conn.Backend().Index]; br != nil && br.Conn() == conn {
+			return s.onBranch(br, p, r)
+		}
+	}
+	if conn != nil && conn == s.last.conn && (s.holds(conn) || conn.Reclaim(s.last.lends)) {
+		return s.singleOn(conn, p, r)
+	}
+	return s.fail(wire.NewError(wire.CodeNotSupported,
+		"GET DIAGNOSTICS has nothing to ask: xaproxy itself answered the last statement, or several backends did, or its connection serves another client; ask inside a transaction, or read the answer of the statement itself"))
 }
 
 // none has a connection say that there are no warnings.

@@ -67,9 +67,9 @@ const (
 
 // refusedVerbs are statements that are refused whatever they say, with the reason.
 var refusedVerbs = map[string]string{
-	"GET": "diagnostics are " + sessionState, "IMPORT": oneServer,
-	"XA":    "xaproxy itself makes the transactions of BEGIN and COMMIT atomic across backends",
-	"FLUSH": oneServer, "RESET": oneServer, "PURGE": oneServer,
+	"IMPORT": oneServer,
+	"XA":     "xaproxy itself makes the transactions of BEGIN and COMMIT atomic across backends",
+	"FLUSH":  oneServer, "RESET": oneServer, "PURGE": oneServer,
 	"CHANGE": oneServer, "STOP": oneServer, "SHUTDOWN": oneServer, "RESTART": oneServer,
 	"INSTALL": oneServer, "UNINSTALL": oneServer, "BINLOG": oneServer, "CLONE": oneServer,
 	"BACKUP": oneServer, "CACHE": oneServer,
@@ -115,6 +115,14 @@ func (st *stmt) analyse() (*shape, *reason) {
 		return st.unlock(f)
 	case "HANDLER":
 		return st.handler(f)
+	case "GET":
+		if len(f.variables) == 0 {
+			return nil, st.wrong(len(st.toks))
+		}
+		f.keep(PinUserVariable)
+		p := *st.r.plans.get(f.plan(), len(st.r.catalog.backends)).on(AnyBackend)
+		p.Verb, p.Get = Diagnostics, true
+		return &shape{plan: &p}, nil
 	case "HELP", "SIGNAL", "RESIGNAL":
 		return f.shape(st.r, AnyBackend), nil
 	case "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE", "CHECK", "REPAIR", "CHECKSUM":
@@ -226,7 +234,7 @@ func (st *stmt) compound() (*shape, *reason) {
 		return nil, why
 	}
 	for i := 1; i < len(st.toks); i++ {
-		if why := refusedVerbs[st.word(i)]; why != "" && st.word(i) != "GET" && (st.toks[i-1].kind == kSemi || beforeStatement[st.word(i-1)]) {
+		if why := refusedVerbs[st.word(i)]; why != "" && (st.toks[i-1].kind == kSemi || beforeStatement[st.word(i-1)]) {
 			return nil, unsupported(st.at(i), "run it on the backend itself if it is needed", "%s is not supported: %s", st.word(i), why)
 		}
 	}

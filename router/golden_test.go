@@ -200,6 +200,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Server, "server"},
 			{p.Errors, "errors"},
 			{p.Count, "count"},
+			{p.Get, "get"},
 			{p.Full, "full"},
 			{p.Program, "program"},
 			{p.Privileged, "privileged"},

@@ -24,7 +24,7 @@ const (
 	ExecuteSQL              // EXECUTE Name USING Using; with Immediate, of Text or Var in place of a name
 	Deallocate              // DEALLOCATE PREPARE Name
 	Kill                    // KILL [QUERY] ID
-	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them
+	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them; with Get GET DIAGNOSTICS
 	Processes               // SHOW PROCESSLIST; with Full SHOW FULL PROCESSLIST
 )
 
@@ -109,8 +109,8 @@ type Plan struct {
 	// ID is the connection of Kill; Query that only its statement is meant.
 	ID    uint64
 	Query bool
-	// Errors and Count are of Diagnostics, Full is of Processes.
-	Errors, Count, Full bool
+	// Errors, Count and Get are of Diagnostics, Full is of Processes.
+	Errors, Count, Get, Full bool
 	// Local is true for the only statements during which a backend may ask for a file of the client: LOAD DATA LOCAL. With Load
 	// the file must be split between the parts.
 	Local bool

@@ -296,3 +296,22 @@ func TestLockTablesElsewhere(t *testing.T) {
 		t.Errorf("rows: %s", got)
 	}
 }
+
+// TestDiagnosticsOfOthers asks for diagnostics when the connection of the last statement serves another client, and when there is none.
+func TestDiagnosticsOfOthers(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		a.fails(1054, "SELECT nope FROM single")
+		b.exec("DO 1")
+		a.fails(1235, "GET DIAGNOSTICS CONDITION 1 @no = MYSQL_ERRNO")
+		a.fails(1054, "SELECT nope FROM single")
+		a.exec("SAVEPOINT s") // which needs no connection
+		a.fails(1235, "GET DIAGNOSTICS @n = NUMBER")
+		a.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)")
+		a.fails(1235, "GET DIAGNOSTICS @n = ROW_COUNT")
+		a.exec("UPDATE accounts SET v = 5 WHERE id = 1", "GET DIAGNOSTICS @n = ROW_COUNT")
+		if got := a.rows("SELECT @n"); got != "1" {
+			t.Errorf("ROW_COUNT of an UPDATE of one row: %s", got)
+		}
+	})
+}
