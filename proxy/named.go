@@ -112,6 +112,8 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(failed)
 	case err != nil:
 		return s.fail(clientError(err, false))
+	case plan.Verb == router.Handler:
+		plan = s.atHandler(plan)
 	case plan.Verb != router.Route:
 		return s.carryOut(plan, &request{sql: []byte(one.sent)})
 	}

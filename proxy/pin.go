@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,18 +86,39 @@ func (s *session) left(p *router.Plan, conn *backend.Conn) {
 	case p.Pin == router.PinNone, p.Pin == router.PinFoundRows, p.Pin == router.PinLastInsertID: // ran has noted these
 	case p.Unpin && p.Pin == router.PinLockTables:
 		s.unlocked(conn)
+	case p.Unpin && p.Pin == router.PinHandler:
+		delete(s.handlers, p.Name)
+		if index := conn.Backend().Index; !slices.Contains(slices.Collect(maps.Values(s.handlers)), index) {
+			s.letGo(conn, p.Pin.String())
+		}
 	case p.Unpin:
 		s.letGo(conn, p.Pin.String())
 	default:
 		s.hold(conn, p.Pin.String())
 	}
-	if p.Pin == router.PinUserVariable {
+	switch {
+	case p.Pin == router.PinUserVariable:
 		s.assigned(p.Variables, conn)
+	case p.Pin == router.PinHandler && !p.Unpin:
+		if s.handlers == nil {
+			s.handlers = make(map[string]int)
+		}
+		s.handlers[p.Name] = conn.Backend().Index
 	}
 	s.router = s.router.After(p)
 	if p.Drops && !s.router.HasTemporary(conn.Backend().Index) {
 		s.letGo(conn, router.PinTemporaryTable.String())
 	}
+}
+
+// atHandler is the plan of a statement about an open handler, at the backend where that is.
+func (s *session) atHandler(p *router.Plan) *router.Plan {
+	at := *p
+	at.Verb = router.Route
+	if index, ok := s.handlers[p.Name]; ok {
+		at.Parts = []router.Part{{Backend: index}}
+	}
+	return &at
 }
 
 // unlockTables does what BEGIN does on a server to the tables that are locked, so that the connection can have a branch.
@@ -163,7 +185,7 @@ func (s *session) unpin() {
 		p.conn.LetGo()
 		p.conn.Put()
 	}
-	s.elsewhere, s.open = nil, false
+	s.elsewhere, s.handlers, s.open = nil, nil, false
 }
 
 // lostPin reports whether a pinned connection broke: the client's state on it is gone, and only a new session of the

@@ -80,6 +80,8 @@ func (s *session) newPrepared(sql []byte) (*prepared, *router.Plan, *wire.Error)
 		return nil, nil, emptyQuery
 	case s.unprepared(plan.Verb):
 		return nil, nil, unpreparable
+	case plan.Verb == router.Handler:
+		plan = s.atHandler(plan)
 	}
 	return p, plan, nil
 }

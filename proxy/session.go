@@ -52,6 +52,7 @@ type session struct {
 	cursor     *cursor              // that the present execution has opened
 	pins       map[int]*pin         // by backend
 	elsewhere  map[string]int       // user variables that only a pinned connection knows, by name: its backend
+	handlers   map[string]int       // open ones, by name: their backends
 	router     *router.Router       // with the session's temporary tables
 
 	request request // of the present statement; it and binding are used again and again

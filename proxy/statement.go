@@ -87,6 +87,8 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 		return s.deallocate(plan)
 	case router.Diagnostics:
 		return s.diagnostics(plan, r)
+	case router.Handler:
+		return s.route(s.atHandler(plan), r)
 	case router.Processes:
 		return s.processes(plan)
 	case router.Begin:

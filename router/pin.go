@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -20,7 +19,7 @@ const (
 	PinLastInsertID
 	// PinUserVariable is the value of a user variable that a statement other than SET has assigned; Plan.Variables has it.
 	PinUserVariable
-	// PinHandler is a table opened by HANDLER, until HANDLER ... CLOSE.
+	// PinHandler is a table opened by HANDLER, until HANDLER ... CLOSE. Plan.Name has the name of the handler.
 	PinHandler
 	// PinNamedLock is a lock of GET_LOCK(), until RELEASE_LOCK() has undone each.
 	PinNamedLock
@@ -190,22 +189,45 @@ func (st *stmt) unlock(f finding) (*shape, *reason) {
 	return f.shape(st.r, AnyBackend), nil
 }
 
-// handler plans HANDLER table OPEN, READ and CLOSE. A handler with a name of its own is refused, because the name would not
-// say where it is. https://dev.mysql.com/doc/refman/8.4/en/handler.html
+// handler plans HANDLER table OPEN, and HANDLER name READ and CLOSE, the name being the table's or the alias that it was opened
+// under. https://dev.mysql.com/doc/refman/8.4/en/handler.html
 func (st *stmt) handler(f finding) (*shape, *reason) {
 	o, i, ok := st.object(1)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, st.wrong(1)
-	case !slices.Contains([]string{"OPEN", "READ", "CLOSE"}, st.word(i)):
-		return nil, st.wrong(i)
-	case st.word(i) == "READ":
-		f.write = true // its WHERE may call anything
-	case i+1 < len(st.toks):
-		return nil, unsupported(st.at(i+1), "open it under the table's name", "a handler with another name than its table's is not supported")
 	}
-	if st.word(i) == "OPEN" {
+	p, name := Plan{}, o.name
+	switch st.word(i) {
+	case "OPEN":
+		if i++; st.word(i) == "AS" {
+			i++
+		}
+		if i < len(st.toks) {
+			if name = st.toks[i].name; name == "" || i+1 < len(st.toks) {
+				return nil, st.wrong(i)
+			}
+		}
 		f.keep(PinHandler)
+		sh, why := st.defined(f, []object{o})
+		if why != nil {
+			return nil, why
+		}
+		p = *sh.plan
+	case "READ":
+		f.write = true // its WHERE may call anything
+		p = *f.shape(st.r, AnyBackend).plan
+		p.Verb = Handler
+	case "CLOSE":
+		if i+1 < len(st.toks) {
+			return nil, st.wrong(i + 1)
+		}
+		f.keep(PinHandler)
+		f.unpin = true
+		p = *f.shape(st.r, AnyBackend).plan
+		p.Verb = Handler
+	default:
+		return nil, st.wrong(i)
 	}
-	return st.defined(f, []object{o})
+	p.Name = strings.ToLower(name)
+	return &shape{plan: &p}, nil
 }

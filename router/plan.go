@@ -26,11 +26,13 @@ const (
 	Kill                    // KILL [QUERY] ID
 	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them; with Get GET DIAGNOSTICS
 	Processes               // SHOW PROCESSLIST; with Full SHOW FULL PROCESSLIST
+	Handler                 // HANDLER Name READ and CLOSE: to where HANDLER ... OPEN was sent, whose plan has the same Name
 )
 
 var verbNames = [...]string{
 	"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use", "prepare",
 	"execute", "deallocate", "kill", "diagnostics", "processes",
+	"handler",
 }
 
 func (v Verb) String() string {
@@ -63,7 +65,7 @@ func (m Merge) String() string {
 type Plan struct {
 	Verb Verb
 	// Name is the savepoint of Savepoint, RollbackTo and Release, the schema of Use, or the statement of PrepareSQL, ExecuteSQL
-	// and Deallocate; unquoted.
+	// and Deallocate; unquoted. Of HANDLER it is in lower case.
 	Name string
 	// ReadOnly, ReadWrite and Snapshot are of START TRANSACTION READ ONLY, READ WRITE and WITH CONSISTENT SNAPSHOT.
 	ReadOnly, ReadWrite, Snapshot bool

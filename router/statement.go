@@ -92,7 +92,7 @@ func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*read
 		return nil, why
 	case x.params > maxParams:
 		return nil, (&reason{errno: 1390, text: "the statement has more than 65535 parameters", do: "send fewer rows at a time"}).refusal(-1)
-	case x.params > 0 && x.plan != nil && x.plan.Verb != Route:
+	case x.params > 0 && x.plan != nil && x.plan.Verb != Route && x.plan.Verb != Handler:
 		return nil, unsupported(-1, "write the value into the statement", "a parameter is not supported in this statement").refusal(x.param())
 	case x.shape != nil && x.shape.refused != nil:
 		return nil, x.shape.refused.refusal(x.retrace(x.shape.refused.at))

@@ -99,9 +99,6 @@ var differences = []difference{
 	{"what ends a connection of one's own: the number of MySQL", mariadb, at("kill", "(KILL|:kill) {id}"), otherError(1317)},
 	{"COM_PROCESS_KILL works, as in older servers: what follows", mysql, at("kill", ":(kill|ping)"), whatever},
 
-	{"refused: a handler under another name than its table's", nil, at("handler", "HANDLER lt OPEN AS h"), refused(1235)},
-	{"refused: a handler under another name than its table's: what follows", nil, at("handler", "HANDLER h "), onlyDirect},
-
 	{"not yet: closing one of two cursors ends the other", nil, at("cursors", ":fetch (s|two) 1"), onlyDirect},
 	{"not yet: a comment behind the last statement is one more statement for clients that may only send one", nil, at("multi", "SELECT 1; (--|/.)"), oneMore},
 

@@ -499,6 +499,31 @@ func TestStoredProgramsLeaveNothing(t *testing.T) {
 	}
 }
 
+// TestHandlersOnSeveralBackends opens tables of two backends, one under an alias, which does not say where it is.
+func TestHandlersOnSeveralBackends(t *testing.T) {
+	forMixesWith(t, func(c *config.Config) {
+		c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: "single", Backend: "b1"})
+	}, func(t *testing.T, s *stack) {
+		admin(t, s.servers[0], "CREATE TABLE "+s.schema+".plain (id INT PRIMARY KEY)", "INSERT INTO "+s.schema+".plain VALUES (10), (20)")
+		admin(t, s.servers[1], "INSERT INTO "+s.schema+".single (id, v) VALUES (1, 2)")
+		c, other := s.conn(), s.conn()
+		c.exec("HANDLER single OPEN AS h", "HANDLER plain OPEN")
+		for range 2 {
+			if got := c.rows("HANDLER h READ FIRST") + " " + c.rows("HANDLER plain READ `PRIMARY` LAST"); got != "1,2,NULL 20" {
+				t.Errorf("rows of both handlers: %s", got)
+			}
+			other.fails(1109, "HANDLER h READ FIRST")
+		}
+		c.fails(1235, "HANDLER accounts OPEN AS a")
+		c.exec("HANDLER h CLOSE")
+		c.fails(1109, "HANDLER h READ FIRST")
+		c.exec("HANDLER plain READ FIRST", "HANDLER plain CLOSE")
+		if got := c.rows("SHOW PROCESSLIST"); strings.Contains(got, "pinned") {
+			t.Errorf("a connection is kept after the last CLOSE: %s", got)
+		}
+	})
+}
+
 // TestTableLocksEndWithTheirClient locks tables, and leaves in three ways.
 func TestTableLocksEndWithTheirClient(t *testing.T) {
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
