@@ -19,7 +19,7 @@ type finding struct {
 	leaves                  Pin
 	unpin                   bool
 	temporary               []string
-	drops                   bool
+	drops, renames          bool
 	program                 bool
 	privileged              bool
 }
@@ -42,7 +42,7 @@ func (f *finding) settle(c *catalog, backend int, what string, at int) *reason {
 func (f *finding) plan() Plan {
 	return Plan{
 		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Server: f.server && !f.here, Pin: f.leaves, Unpin: f.unpin,
-		Temporary: f.temporary, Drops: f.drops, Program: f.program, Privileged: f.privileged, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
+		Temporary: f.temporary, Drops: f.drops, Renames: f.renames, Program: f.program, Privileged: f.privileged, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
 	}
 }
 

@@ -24,6 +24,11 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 	}
 	switch what {
 	case "TABLE", "TABLES":
+		if verb == "ALTER" || verb == "RENAME" {
+			if sh, why, ok := st.renamed(f, i); ok {
+				return sh, why
+			}
+		}
 		names, why := st.tables(verb, i+1)
 		if why != nil {
 			return nil, why
@@ -197,13 +202,10 @@ func (st *stmt) existing(o object) (place, string, *reason) {
 		c = st.r.base.catalog
 	}
 	p, schema, why := c.resolve(o.schema, o.name, st.schema, o.at)
-	if why != nil {
-		return p, schema, why
+	if why == nil && p.temporary && st.word(0) == "RENAME" {
+		why = unsupported(o.at, "rename it alone, within its schema", "renaming a temporary table in this way is not supported")
 	}
-	if i := st.has("RENAME"); p.temporary && i >= 0 && st.word(i+1) != "COLUMN" && st.word(i+1) != "INDEX" && st.word(i+1) != "KEY" {
-		return p, schema, unsupported(o.at, "create another one", "renaming a temporary table is not supported")
-	}
-	return p, schema, nil
+	return p, schema, why
 }
 
 // beforeTable are the words that come before a table's name in statements without a query.

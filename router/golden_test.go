@@ -184,6 +184,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		if p.Drops {
 			creates, drops = drops, creates
 		}
+		if p.Renames {
+			drops, creates = creates[:1], creates[1:]
+		}
 		var b strings.Builder
 		b.WriteString(p.Verb.String())
 		if p.Name != "" {

@@ -90,9 +90,10 @@ type Plan struct {
 	// commits first.
 	Pin   Pin
 	Unpin bool
-	// Temporary are the temporary tables, as schema.table in lower case, that the statement creates or, with Drops, drops.
-	Temporary []string
-	Drops     bool
+	// Temporary are the temporary tables, as schema.table in lower case, that the statement creates or, with Drops, drops; with
+	// Renames the old and the new name of one.
+	Temporary      []string
+	Drops, Renames bool
 	// Program is true for a statement that names stored code, a procedure or a function that is not built in: what that leaves
 	// on the connection (user variables, temporary tables, locks) cannot be told from the text.
 	Program bool

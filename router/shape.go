@@ -86,7 +86,7 @@ type planSets struct {
 
 func (s *planSets) get(base Plan, backends int) *planSet {
 	lists := [][]string{base.Schemas, base.Variables, base.Temporary}
-	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Program, base.Privileged)
+	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged)
 	for _, l := range lists {
 		key += "\x01" + strings.Join(l, "\x00")
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // After returns the router of a session that was planned for by r and has carried out p without an error: temporary tables
-// that p created hide other tables of their names, those that it dropped no longer do. Most plans change nothing, and After
+// that p created or renamed hide other tables of their names, those that it dropped no longer do. Most plans change nothing, and After
 // returns r itself. Routers share their cache; with no temporary table left it is the one of New again.
 //
 // A session must plan its prepared statements anew with the router that After returns, unless it is the same.
@@ -19,8 +19,8 @@ func (r *Router) After(p *Plan) *Router {
 	}
 	c := *r.catalog
 	c.temporary = maps.Clone(c.temporary)
-	for _, name := range p.Temporary {
-		if p.Drops {
+	for i, name := range p.Temporary {
+		if p.Drops || p.Renames && i == 0 {
 			delete(c.temporary, name)
 			continue
 		}
@@ -95,4 +95,46 @@ func (st *stmt) temporaryTables(f finding, i int) (*shape, *reason) {
 		}
 	}
 	return f.shape(st.r, f.home), nil
+}
+
+// renamed plans the statement that gives a temporary table a new name, the i-th token being TABLE. Where the table is not one of
+// the session's own, or keeps its name, ok is false.
+func (st *stmt) renamed(f finding, i int) (sh *shape, why *reason, ok bool) {
+	c := st.r.catalog
+	old, next, isName := st.object(i + 1)
+	if st.words(i+1, "IF", "EXISTS") {
+		old, next, isName = st.object(i + 3)
+	}
+	if !isName {
+		return nil, nil, false
+	}
+	p, in, why := c.resolve(old.schema, old.name, st.schema, old.at)
+	if why != nil || !p.temporary {
+		return nil, nil, false
+	}
+	var name object
+	for j := next; j < len(st.toks); j++ {
+		if st.word(j) == "RENAME" && st.word(j+1) != "COLUMN" && st.word(j+1) != "INDEX" && st.word(j+1) != "KEY" || st.word(0) == "RENAME" && st.word(j) == "TO" {
+			if j++; st.word(j) == "TO" || st.word(j) == "AS" || st.op(j, "=") {
+				j++
+			}
+			if name, next, ok = st.object(j); !ok {
+				return nil, st.wrong(j), true
+			}
+			break
+		}
+	}
+	if !ok {
+		return nil, nil, false
+	}
+	to, toIn, why := c.resolve(name.schema, name.name, st.schema, name.at)
+	switch {
+	case toIn == "", !to.system && c.schemas[toIn] == nil:
+		return nil, why, true
+	case to.system, st.word(0) == "RENAME" && next < len(st.toks):
+		return nil, unsupported(old.at, "rename it alone, within its schema", "renaming a temporary table in this way is not supported"), true
+	}
+	f.schemas[in], f.schemas[toIn] = true, true
+	f.temporary, f.renames = []string{in + "." + strings.ToLower(old.name), toIn + "." + strings.ToLower(name.name)}, true
+	return f.shape(st.r, p.backend), nil, true
 }

@@ -128,8 +128,6 @@ var differences = []difference{
 
 	// Temporary tables.
 	{"MySQL lets no XA branch touch temporary tables", mysql, at("temporary", "(INSERT INTO t .*tx|SELECT . FROM t$|CREATE TEMPORARY TABLE intx|INSERT INTO intx|DROP TEMPORARY TABLE intx)"), whatever},
-	{"refused: renaming a temporary table", nil, at("temporary", "ALTER TABLE r1 RENAME"), refused(1235)},
-	{"refused: renaming a temporary table: what follows", nil, at("temporary", "(SELECT . FROM r2|RENAME TABLE r2|DROP TEMPORARY TABLE IF EXISTS r1)"), whatever},
 
 	// The session itself.
 	{"connections have numbers of the proxy's own", nil, at("(session|queries|locks)", "(SELECT .*(CONNECTION_ID|USER|mine)|:execute c)"), values},
