@@ -94,7 +94,7 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 	if p.Pin != router.PinFoundRows {
 		return
 	}
-	s.past.ended() // the question clears the warnings, and their question would be what counts
+	s.past.ended()                                                       // the question clears the warnings, and their question would be what counts
 	if n, err := number(conn.Query("SELECT FOUND_ROWS()")); err == nil { // otherwise the connection breaks, and with it what depends on it
 		s.past.foundRows = n
 	}

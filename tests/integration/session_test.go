@@ -485,7 +485,7 @@ func TestStoredProgramsLeaveNothing(t *testing.T) {
 	a, b := s.conn(), s.conn()
 	for _, q := range []string{
 		"CALL leave_behind()", "DO leave_too()", "SELECT leave_too() FROM single",
-		"BEGIN NOT ATOMIC CREATE TEMPORARY TABLE left_over (n INT); PREPARE s FROM 'SELECT 1'; END",
+		"BEGIN NOT ATOMIC CREATE TEMPORARY TABLE left_over SELECT 1 AS n; PREPARE s FROM 'SELECT 1'; END",
 	} {
 		a.exec(q)
 		if got := b.rows("SELECT @left"); got != "NULL" {
