@@ -173,8 +173,8 @@ type variables map[string]string
 func (a *Admin) variables(ctx context.Context) (variables, error) {
 	v := make(variables)
 	err := a.each(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir', 'hostname', 'innodb_flush_log_at_trx_commit', "+
-		"'innodb_rollback_on_timeout', 'log_bin', 'port', 'read_only', 'server_id', 'server_uuid', 'super_read_only', "+
-		"'sql_mode', 'sync_binlog', 'version', 'version_comment', 'wait_timeout', 'wsrep_on', 'xa_detach_on_prepare')",
+		"'innodb_rollback_on_timeout', 'log_bin', 'port', 'read_only', 'server_id', 'server_uuid', 'session_track_schema', 'session_track_state_change', "+
+		"'session_track_system_variables', 'session_track_transaction_info', 'super_read_only', 'sql_mode', 'sync_binlog', 'version', 'version_comment', 'wait_timeout', 'wsrep_on', 'xa_detach_on_prepare')",
 		func(scan func(...any) error) error {
 			var name, value string
 			if err := scan(&name, &value); err != nil {

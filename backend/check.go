@@ -25,6 +25,14 @@ type Facts struct {
 	Identity          string
 	WaitTimeout       time.Duration // after which the server closes an idle session
 	SQLMode           string        // of a new session
+	Tracking          Tracking      // of a new session
+}
+
+// Tracking is what a session tells a client with SessionTrack: the session_track_... variables.
+type Tracking struct {
+	Schema, StateChange bool
+	Variables           string // a list of names, or *
+	Transactions        string // OFF, STATE or CHARACTERISTICS
 }
 
 // Problem is a setting or a privilege with which the promise to clients cannot be kept.
@@ -74,6 +82,10 @@ func (v variables) facts() Facts {
 		DetachOnPrepare:   v.on("xa_detach_on_prepare"),
 		Identity:          v.identity(),
 		SQLMode:           v["sql_mode"],
+		Tracking: Tracking{
+			Schema: v.on("session_track_schema"), StateChange: v.on("session_track_state_change"),
+			Variables: v["session_track_system_variables"], Transactions: v["session_track_transaction_info"],
+		},
 	}
 	if seconds, err := strconv.Atoi(v["wait_timeout"]); err == nil {
 		f.WaitTimeout = time.Duration(seconds) * time.Second

@@ -41,6 +41,7 @@ func (s *session) load(p *router.Plan, r *request) error {
 		return err // the transaction ends with the session
 	case e == nil && own:
 		e = s.commit()
+		s.track.over()
 	case own:
 		failed(e)
 	}

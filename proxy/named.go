@@ -56,6 +56,7 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 	}
 	s.named[strings.ToLower(p.Name)] = one
 	s.texts += len(one.text)
+	s.track.touch()
 	return s.ok(wire.OK{Info: "Statement prepared"})
 }
 
@@ -135,6 +136,7 @@ func (s *session) deallocate(p *router.Plan) error {
 	if !s.unname(p.Name) {
 		return s.fail(unknownName(p.Name, "DEALLOCATE PREPARE"))
 	}
+	s.track.touch()
 	return s.ok(wire.OK{})
 }
 

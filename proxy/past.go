@@ -304,11 +304,11 @@ func (s *session) diagnostics(p *router.Plan, r *request) error {
 			name, n = "@@session.error_count", s.past.errors
 		}
 		count := wire.Column{Name: name, Charset: collationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagUnsigned | wire.FlagBinary}
-		return s.conn.WriteTextResult([]wire.Column{count}, [][][]byte{{strconv.AppendInt(nil, int64(n), 10)}}, s.status())
+		return s.table([]wire.Column{count}, [][][]byte{{strconv.AppendInt(nil, int64(n), 10)}})
 	}
 	style := s.srv.style
 	columns := []wire.Column{style.text("Level", 7), style.number("Code", wire.TypeLong, 4, wire.FlagUnsigned), style.text("Message", 512)}
-	return s.conn.WriteTextResult(columns, limited(lines, r.sql), s.status())
+	return s.table(columns, limited(lines, r.sql))
 }
 
 // getDiagnostics answers GET DIAGNOSTICS.

@@ -46,7 +46,7 @@ func (s *session) processes(p *router.Plan) error {
 		rows = append(rows, row)
 	}
 	s.past.rowCount, s.past.foundRows = -1, uint64(len(rows))
-	return s.conn.WriteTextResult(columns, rows, s.status())
+	return s.table(columns, rows)
 }
 
 // process is the session's row with so much of its statement, unless it is another user's. Any goroutine may ask.

@@ -27,6 +27,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 			return s.fail(e)
 		}
 		s.nextTx = characteristics{}
+		s.track.over()
 		if locks { // what was locked before is not any more, wherever it is
 			if e := s.unlockTables(); e != nil {
 				return s.fail(e)
@@ -368,6 +369,7 @@ func (s *session) atomic(p *router.Plan, r *request) error {
 	if e := s.commit(); e != nil {
 		return s.fail(e)
 	}
+	s.track.over()
 	return s.ok(ok)
 }
 
@@ -408,6 +410,9 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 		}
 	}
 	if failed == nil {
+		for _, ok := range oks {
+			s.track.hears(ok)
+		}
 		ok := mergeOK(oks)
 		s.past.merged(ok)
 		for i, br := range branches {

@@ -57,7 +57,7 @@ type session struct {
 
 	request request // of the present statement; it and binding are used again and again
 	binding binding // of the present COM_STMT_EXECUTE
-	tracked []byte  // changes of the session's state that the next OK of the proxy's own tells the client
+	track   tracker
 
 	more   bool // another statement of the same packet follows
 	failed bool // the present statement was answered with an error
@@ -116,10 +116,11 @@ func (s *session) welcome() error {
 			return s.turnAway(e)
 		}
 		s.state.Schema = login.Schema
+		s.track.uses()
 	}
 	s.work.belongs(s.user, login.User, login.Schema)
 	s.log.Debug().Msg("session started")
-	return s.conn.WriteOK(wire.OK{Status: s.status()})
+	return s.ok(wire.OK{})
 }
 
 // turnAway ends a handshake with an error.
@@ -144,6 +145,8 @@ func (s *session) reset() {
 		s.compose()
 	}
 	s.mode, s.autocommit = s.srv.mode, true
+	s.track.start(s)
+	s.repeat = s.track.on
 	s.conn.SetPatience(s.patience())
 }
 
@@ -166,7 +169,7 @@ func (s *session) commands() error {
 		if err != nil {
 			return s.unreadable(err)
 		}
-		s.more, s.failed, s.tracked = false, false, s.tracked[:0]
+		s.more, s.failed = false, false
 		s.srv.questions.Add(1)
 		if command == wire.ComQuit {
 			return nil
@@ -221,9 +224,7 @@ func (s *session) use(schema string) error {
 	}
 	s.state.Schema = schema
 	s.work.moved(schema)
-	if s.conn.Caps().Has(wire.SessionTrack) {
-		s.tracked = wire.AppendTrackSchema(s.tracked, schema)
-	}
+	s.track.uses()
 	return s.ok(wire.OK{})
 }
 
@@ -263,11 +264,17 @@ func (s *session) status() wire.Status {
 // ok answers with an OK of the proxy's own.
 func (s *session) ok(o wire.OK) error {
 	o.Status |= s.status()
-	if len(s.tracked) > 0 {
-		o.SessionState, o.Status = s.tracked, o.Status|wire.StatusSessionStateChanged
-		s.tracked = s.tracked[:0] // told once
-	}
+	s.track.tell(&o, false)
 	return s.conn.WriteOK(o)
+}
+
+// table answers with rows of the proxy's own.
+func (s *session) table(columns []wire.Column, rows [][][]byte) error {
+	end := wire.OK{Status: s.status()}
+	if s.conn.Caps().Has(wire.DeprecateEOF) {
+		s.track.tell(&end, true)
+	}
+	return s.conn.WriteTextResult(columns, rows, end)
 }
 
 // fail answers with an error.

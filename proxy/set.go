@@ -20,6 +20,7 @@ type variable struct {
 	literal string // its value, as quoteValue writes it; "" where try makes none
 	// absent says which kinds of servers do not have the variable, by backend.Backend.Flavour: for these it does not matter.
 	absent [2]bool
+	again  bool // the client has just set it, maybe to what it was
 }
 
 // settings are what SET and USE change.
@@ -28,6 +29,7 @@ type settings struct {
 	variables []variable      // what state.Set is made of
 	mode      router.Mode     // of sql_mode, as far as it changes how statements are read
 	nextTx    characteristics // of SET TRANSACTION, for the next transaction
+	repeat    bool            // a SET to what is set already is carried out, too: the server tells the client of it
 }
 
 // refusedVariables are those that a client may not set through the proxy, each with the reason. The accounts of the
@@ -81,13 +83,12 @@ func (s *session) set(assignments []router.Assignment) error {
 		}
 	}
 	next.compose()
-	if next.state.Set != s.state.Set {
+	if len(changedVariables(s.variables, next.variables)) > 0 {
 		if err := s.adopt(&next); err != nil {
 			return s.fail(err)
 		}
 	}
 	s.nextTx = next.nextTx
-	switched := autocommit != s.autocommit
 	if e := s.setAutocommit(autocommit); e != nil {
 		return s.fail(e)
 	}
@@ -97,9 +98,7 @@ func (s *session) set(assignments []router.Assignment) error {
 		}
 		s.nextTx = characteristics{}
 	}
-	if switched && s.conn.Caps().Has(wire.SessionTrack) {
-		s.tracked = wire.AppendTrackVariable(s.tracked, "autocommit", map[bool]string{true: "ON", false: "OFF"}[autocommit])
-	}
+	s.track.set(assignments)
 	return s.ok(wire.OK{})
 }
 
@@ -137,6 +136,7 @@ func (s *settings) assign(a router.Assignment) *wire.Error {
 			return nil
 		}
 	}
+	v.again = s.repeat
 	s.note(v)
 	return nil
 }
@@ -353,11 +353,12 @@ func (s *session) evaluate(expr string) (wire.Rows, error) {
 
 // try sets one variable and returns it with a literal for its value.
 func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
+	v.again = false
 	answer, err := conn.Query(v.sql)
 	if err != nil {
 		return v, err
 	}
-	s.tracked = append(s.tracked, answer.OK.SessionState...)
+	s.track.hears(answer.OK)
 	if v.name == "names" || strings.HasPrefix(v.name, "transaction ") {
 		return v, nil // their words are literals already
 	}

@@ -43,16 +43,17 @@ func (s *session) snapshot() *wire.Error {
 	return nil
 }
 
-// readAny reads from a table in one of the schemas. Where there is none there is nothing to see either.
+// readAny reads from a table in one of the schemas. Where there is none there is nothing to see either. A LIMIT would be unsafe
+// for the binary log, of which clients are told.
 func readAny(c *backend.Conn, schemas map[string]bool) error {
 	for _, schema := range slices.Sorted(maps.Keys(schemas)) {
-		rows, err := c.Query("SELECT table_name FROM information_schema.tables WHERE table_schema = '" + strings.ReplaceAll(schema, "'", "''") +
-			"' AND engine = 'InnoDB' AND table_type = 'BASE TABLE' LIMIT 1")
+		rows, err := c.Query("SELECT MIN(table_name) FROM information_schema.tables WHERE table_schema = '" + strings.ReplaceAll(schema, "'", "''") +
+			"' AND engine = 'InnoDB' AND table_type = 'BASE TABLE'")
 		if err != nil {
 			return err
 		}
-		if len(rows.Values) == 1 {
-			return c.Exec("SELECT 1 FROM " + backend.Quote(schema) + "." + backend.Quote(string(rows.Values[0][0])) + " LIMIT 1")
+		if table := rows.Values[0][0]; table != nil {
+			return c.Exec("SELECT EXISTS (SELECT 1 FROM " + backend.Quote(schema) + "." + backend.Quote(string(table)) + ")")
 		}
 	}
 	return nil

@@ -105,6 +105,13 @@ var emptyQuery = &wire.Error{Errno: 1065, State: "42000", Message: "Query was em
 
 // begin starts a transaction. An open one is committed first, as MySQL does.
 func (s *session) begin(p *router.Plan) error {
+	switch {
+	case s.tx == nil:
+	case s.srv.style.mariadb:
+		s.track.over()
+	case !p.ReadWrite: // MySQL keeps the characteristics for the next transaction
+		s.nextTx = s.tx.opening
+	}
 	if e := s.commit(); e != nil {
 		return s.fail(e)
 	}
@@ -124,6 +131,13 @@ func (s *session) begin(p *router.Plan) error {
 			return s.fail(e)
 		}
 	}
+	switch {
+	case p.ReadOnly:
+		s.track.characterize("READ ONLY")
+	case p.ReadWrite:
+		s.track.characterize("READ WRITE")
+	}
+	s.track.begins(p.Snapshot)
 	return s.ok(wire.OK{})
 }
 
@@ -140,6 +154,7 @@ func (s *session) commit() *wire.Error {
 	}
 	tx := s.tx
 	s.tx = nil
+	s.track.ends()
 	return s.committed(tx.commit())
 }
 
@@ -170,6 +185,7 @@ func (s *session) end(p *router.Plan) error {
 	} else if p.Verb == router.Commit && open {
 		tx := s.tx
 		s.tx = nil
+		s.track.ends()
 		a := tx.commit()
 		if e := s.committed(a); e != nil {
 			return s.fail(e)
@@ -186,6 +202,9 @@ func (s *session) end(p *router.Plan) error {
 		}
 		s.nextTx = chained
 		s.start()
+		s.track.begins(false)
+	} else {
+		s.track.over()
 	}
 	if err := s.ok(ok); err != nil {
 		return err
@@ -251,6 +270,7 @@ func (s *session) lose(br *txBranch, cause error) *wire.Error {
 	s.tx = nil
 	s.work.drop()
 	s.past.ended()
+	s.track.ends()
 	a := tx.fail(br, cause)
 	return outcomeError(a)
 }
@@ -261,6 +281,7 @@ func (s *session) rollback(cause error) {
 	s.tx = nil
 	s.work.drop()
 	s.past.ended()
+	s.track.ends()
 	tx.rollback(cause)
 }
 

@@ -90,7 +90,8 @@ func fixedOK(p []byte, caps Capability) (OK, okFields, error) {
 }
 
 // Append appends the payload of an OK packet, or of an EOF packet when the header is 0xFE and caps lacks DeprecateEOF.
-// The session state is left out, and its status flag cleared, without SessionTrack.
+// Without SessionTrack the session state is left out and its status flag cleared; with it the flag alone says that there is a
+// state, be it an empty one.
 //
 // Source: MySQL page_protocol_basic_ok_packet, page_protocol_basic_eof_packet.
 func (o OK) Append(dst []byte, caps Capability) []byte {
@@ -100,7 +101,7 @@ func (o OK) Append(dst []byte, caps Capability) []byte {
 // appendOK is OK.Append with texts that are not those of o.
 func appendOK[S ~string | ~[]byte](dst []byte, o *OK, info S, state []byte, caps Capability) []byte {
 	status := o.Status
-	if !caps.Has(SessionTrack) || len(state) == 0 {
+	if !caps.Has(SessionTrack) {
 		status &^= StatusSessionStateChanged
 	}
 	dst = append(dst, o.Header)

@@ -10,10 +10,10 @@ import "errors"
 // steady state nothing is allocated. Each read becomes at most one write, so a slow client slows the server down and
 // nothing piles up between them.
 type Relay struct {
-	SetStatus   Status   // set in every status on the way to the client; StatusMoreResults: the caller sends more results
-	ClearStatus Status   // cleared in every status on the way to the client, before SetStatus is set
-	DropTracks  TrackSet // entries of these types are taken out of the session state on the way to the client
-	Infile      bool     // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
+	SetStatus   Status  // set in every status on the way to the client; StatusMoreResults: the caller sends more results
+	ClearStatus Status  // cleared in every status on the way to the client, before SetStatus is set
+	Tracker     Tracker // has its say about the session state on the way to a client with SessionTrack; nil: it stays as it is
+	Infile      bool    // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
 	// Cursor: the statement was executed with the wish for a cursor. Only then StatusCursorExists means that no rows follow:
 	// servers also set it in results of a procedure that has a cursor of its own open.
 	Cursor bool

@@ -82,27 +82,30 @@ func (t *twin) emitOK(p []byte, status Status, warnings uint16) error {
 		return err
 	}
 	form := p[0] == headerOK || t.server.Has(DeprecateEOF)
-	tracked := form && fixed.Status&StatusSessionStateChanged != 0 && (!t.server.Has(SessionTrack) || !t.client.Has(SessionTrack) || t.relay.DropTracks != 0)
+	tracked := form && fixed.Status&StatusSessionStateChanged != 0 && (!t.server.Has(SessionTrack) || !t.client.Has(SessionTrack) || t.relay.Tracker != nil)
 	if tracked {
 		o, err := ParseOK(p, t.server)
 		if err != nil {
 			return err
 		}
-		var kept []byte
-		for rest := o.SessionState; t.relay.DropTracks != 0 && len(rest) > 0; {
-			entry, next, err := NextTrack(rest)
-			if err != nil {
-				return err
+		o.Status, o.Warnings = status, warnings
+		if d := t.relay.Tracker; d != nil && t.client.Has(SessionTrack) {
+			var kept []byte
+			for rest := o.SessionState; len(rest) > 0; {
+				entry, next, err := NextTrack(rest)
+				if err != nil {
+					return err
+				}
+				if d.Hear(entry) {
+					kept = append(kept, rest[:len(rest)-len(next)]...)
+				}
+				rest = next
 			}
-			if !t.relay.DropTracks.Has(entry.Type) {
-				kept = append(kept, rest[:len(rest)-len(next)]...)
+			if o.Status &^= StatusSessionStateChanged; len(kept) > 0 || len(o.SessionState) == 0 {
+				o.Status |= StatusSessionStateChanged
 			}
-			rest = next
-		}
-		if t.relay.DropTracks != 0 {
 			o.SessionState = kept
 		}
-		o.Status, o.Warnings = status, warnings
 		t.emit(o.Append(nil, t.client))
 		return nil
 	}
@@ -268,7 +271,7 @@ func (c *cutConn) Write(p []byte) (int, error) { return len(p), nil }
 // relayCase is one answer with all that changes how it is relayed.
 type relayCase struct {
 	mode    byte // bits: see check
-	columns byte // concat: of the first result; otherwise DropTracks
+	columns byte // concat: of the first result; otherwise what a dropper drops
 	cuts    []byte
 	in      []byte
 }
@@ -298,7 +301,9 @@ func (rc relayCase) check(t *testing.T) {
 		columns: -1, concat: rc.bit(4), in: rc.in, seq: 1, clientSeq: 200,
 	}
 	if !slow.concat {
-		relay.DropTracks = TrackSet(rc.columns)
+		if rc.columns != 0 {
+			relay.Tracker = &dropper{types: uint16(rc.columns)}
+		}
 		slow.relay = relay
 	}
 	var out bytes.Buffer

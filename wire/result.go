@@ -195,10 +195,10 @@ func AppendTextRow(dst []byte, row [][]byte) []byte {
 }
 
 // WriteTextResult writes a whole result set and flushes; in rows, nil is NULL. Every row has as many values as there are
-// columns, and there is at least one column.
+// columns, and there is at least one column. Of end only the status counts, and with DeprecateEOF the session state.
 //
 // Source: MySQL page_protocol_com_query_response_text_resultset.
-func (c *Conn) WriteTextResult(cols []Column, rows [][][]byte, st Status) error {
+func (c *Conn) WriteTextResult(cols []Column, rows [][][]byte, end OK) error {
 	write := func(p []byte) error {
 		c.scratch = p
 		return c.WritePacket(p)
@@ -211,7 +211,7 @@ func (c *Conn) WriteTextResult(cols []Column, rows [][][]byte, st Status) error 
 			return err
 		}
 	}
-	end := OK{Header: headerEOF, Status: st}
+	end.Header = headerEOF
 	if !c.caps.Has(DeprecateEOF) {
 		if err := write(end.Append(c.scratch[:0], c.caps)); err != nil {
 			return err

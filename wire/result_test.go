@@ -19,7 +19,7 @@ func TestTextResult(t *testing.T) {
 			var out bytes.Buffer
 			w, r := NewConn(bufferConn{Buffer: &out}, 0), NewConn(bufferConn{Buffer: &out}, 0)
 			w.caps, r.caps, w.seq, r.seq = caps, caps, 255, 255
-			if err := w.WriteTextResult(cols, rows, StatusAutocommit|StatusMoreResults); err != nil {
+			if err := w.WriteTextResult(cols, rows, OK{Status: StatusAutocommit | StatusMoreResults}); err != nil {
 				t.Fatal(err)
 			}
 			size := out.Len()
@@ -35,7 +35,7 @@ func TestTextResult(t *testing.T) {
 				t.Errorf("next id %d, want %d", r.Seq(), w.Seq())
 			}
 			w.seq, r.seq = 0, 0
-			if err := w.WriteTextResult(cols, rows, 0); err != nil {
+			if err := w.WriteTextResult(cols, rows, OK{}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := r.ReadResult(20); !errors.Is(err, ErrResultTooLarge) {

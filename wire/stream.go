@@ -209,15 +209,26 @@ func (s *stream) keeps(first byte, whole bool) bool {
 	return s.head
 }
 
-// tracks reports whether p is an OK packet with a session state that is not for the client as it is. Without such a state
-// OK packets look the same with and without SessionTrack.
+// tracks reports whether p is an OK packet whose session state is another one for the client. Without such a state OK packets
+// look the same with and without SessionTrack.
 func (s *stream) tracks(p []byte) bool {
 	if p[0] != headerOK && p[0] != headerEOF || p[0] == headerEOF && !s.backend.caps.Has(DeprecateEOF) {
 		return false
 	}
 	o, _, err := fixedOK(p, s.backend.caps)
-	return err == nil && o.Status&StatusSessionStateChanged != 0 &&
-		(s.relay.DropTracks != 0 || !(s.client.caps & s.backend.caps).Has(SessionTrack))
+	changed := o.Status&StatusSessionStateChanged != 0
+	if t := s.tracker(); t != nil {
+		return err == nil && (changed || t.Due(o.Header == headerEOF))
+	}
+	return err == nil && changed && !(s.client.caps & s.backend.caps).Has(SessionTrack)
+}
+
+// tracker is who has a say about the client's session state, or nil.
+func (s *stream) tracker() Tracker {
+	if s.client.caps.Has(SessionTrack) {
+		return s.relay.Tracker
+	}
+	return nil
 }
 
 // data counts a column definition or a row.
@@ -324,13 +335,13 @@ func (s *stream) packet() error {
 	if err := s.control(p); err != nil {
 		return s.backendError(err)
 	}
-	if !keep {
-		return nil
-	}
 	if rewrite {
-		if p, err = s.rewrite(p); err != nil {
+		if p, err = s.rewrite(p, keep); err != nil {
 			return s.backendError(err)
 		}
+	}
+	if !keep {
+		return nil
 	}
 	if err := s.client.WritePacket(p); err != nil {
 		return s.clientError(err)
@@ -338,8 +349,9 @@ func (s *stream) packet() error {
 	return nil
 }
 
-// rewrite returns an OK packet, whose status and warnings are the client's already, with the client's session state.
-func (s *stream) rewrite(p []byte) ([]byte, error) {
+// rewrite returns an OK packet, whose status and warnings are the client's already, with the client's session state. If the
+// client does not get the packet, the tracker hears it nevertheless.
+func (s *stream) rewrite(p []byte, keep bool) ([]byte, error) {
 	o, at, err := fixedOK(p, s.backend.caps)
 	if err != nil {
 		return nil, err
@@ -348,8 +360,17 @@ func (s *stream) rewrite(p []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if state, err = dropTracks(state, s.relay.DropTracks); err != nil {
-		return nil, err
+	if t := s.tracker(); t != nil {
+		changed := o.Status&StatusSessionStateChanged != 0 && len(state) == 0
+		if state, err = hearTracks(state, t); err != nil || !keep {
+			return nil, err
+		}
+		var told bool
+		state, told = t.Tell(state, o.Header == headerEOF)
+		o.Status &^= StatusSessionStateChanged
+		if changed || told || len(state) > 0 {
+			o.Status |= StatusSessionStateChanged
+		}
 	}
 	s.client.scratch = appendOK(s.client.scratch[:0], &o, info, state, s.client.caps)
 	return s.client.scratch, nil

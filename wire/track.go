@@ -15,20 +15,16 @@ const (
 	TrackTransactionState                  // eight characters; see TransactionState
 )
 
-// TrackSet is a set of types.
-type TrackSet uint16
-
-// Tracks returns the set of types.
-func Tracks(types ...TrackType) TrackSet {
-	var s TrackSet
-	for _, t := range types {
-		s |= 1 << t
-	}
-	return s
+// Tracker decides what a client is told of the state of its session, where no single server knows it.
+type Tracker interface {
+	// Hear is told each entry of a server's session state and says whether the client gets it.
+	Hear(t Track) bool
+	// Due reports whether the client is to be told something even if the server says nothing. rows: the packet ends a result set.
+	Due(rows bool) bool
+	// Tell appends what the client is to be told to the entries that it gets from the server. changed without an entry is
+	// something that servers say, too.
+	Tell(state []byte, rows bool) (_ []byte, changed bool)
 }
-
-// Has reports whether t is in the set. Types that this package does not know never are.
-func (s TrackSet) Has(t TrackType) bool { return t <= TrackTransactionState && s>>t&1 == 1 }
 
 // TransactionState is the value of a TrackTransactionState entry: for each of its eight places '_' or one letter.
 //
@@ -52,8 +48,9 @@ func AppendTrackSchema(dst []byte, schema string) []byte {
 	return appendTrack(dst, TrackSchema, schema)
 }
 
-// AppendTrackStateChange appends an entry: something in the session has changed.
-func AppendTrackStateChange(dst []byte) []byte { return appendTrack(dst, TrackStateChange, "1") }
+// AppendTrackStateChange appends an entry: something in the session has changed. NB: its text has no length of its own, whatever
+// the documents say.
+func AppendTrackStateChange(dst []byte) []byte { return append(dst, byte(TrackStateChange), 1, '1') }
 
 // AppendTrackCharacteristics appends an entry: the statements that would start the present transaction again, "" for none.
 func AppendTrackCharacteristics(dst []byte, statements string) []byte {
@@ -107,7 +104,7 @@ func NextTrack(state []byte) (t Track, rest []byte, err error) {
 	case TrackGTIDs:
 		entry.bytes(1) // encoding, always 0: text
 		t.Value = entry.lenencBytes()
-	case TrackSchema, TrackStateChange, TrackCharacteristics, TrackTransactionState:
+	case TrackSchema, TrackCharacteristics, TrackTransactionState:
 		t.Value = entry.lenencBytes()
 	default:
 		t.Value = entry.rest
@@ -118,18 +115,15 @@ func NextTrack(state []byte) (t Track, rest []byte, err error) {
 	return t, c.rest, nil
 }
 
-// dropTracks takes the entries of the given types out of a session state, in place.
-func dropTracks(state []byte, drop TrackSet) ([]byte, error) {
-	if drop == 0 {
-		return state, nil
-	}
-	kept := state[:0]
+// hearTracks lets t hear a session state, and returns what of it the client gets, in place.
+func hearTracks(state []byte, t Tracker) ([]byte, error) {
+	kept := state[:0:len(state)]
 	for len(state) > 0 {
-		t, rest, err := NextTrack(state)
+		one, rest, err := NextTrack(state)
 		if err != nil {
 			return nil, err
 		}
-		if !drop.Has(t.Type) {
+		if t.Hear(one) {
 			kept = append(kept, state[:len(state)-len(rest)]...)
 		}
 		state = rest

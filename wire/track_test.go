@@ -46,8 +46,8 @@ func TestTracks(t *testing.T) {
 	if got, err := readTracks(state); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n%q, want\n%q", err, got, want)
 	}
-	server := "\x00\x0f\x0aautocommit\x03OFF\x01\x05\x04shop\x05\x09\x08T_______"
-	if got, err := readTracks([]byte(server)); err != nil || fmt.Sprintf("%q", got) != `[{'\x00' "autocommit" "OFF"} {'\x01' "" "shop"} {'\x05' "" "T_______"}]` {
+	server := "\x00\x0f\x0aautocommit\x03OFF\x01\x05\x04shop\x02\x011\x05\x09\x08T_______"
+	if got, err := readTracks([]byte(server)); err != nil || fmt.Sprintf("%q", got) != `[{'\x00' "autocommit" "OFF"} {'\x01' "" "shop"} {'\x02' "" "1"} {'\x05' "" "T_______"}]` {
 		t.Errorf("%q, %v", got, err)
 	}
 	for n := 1; n < 17; n++ {
@@ -55,7 +55,7 @@ func TestTracks(t *testing.T) {
 			t.Errorf("cut at %d: %q", n, got)
 		}
 	}
-	kept, err := dropTracks(bytes.Clone(state), Tracks(TrackSchema, TrackTransactionState, TrackVariable))
+	kept, err := hearTracks(bytes.Clone(state), &dropper{types: drops(TrackSchema, TrackTransactionState, TrackVariable)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,36 +65,62 @@ func TestTracks(t *testing.T) {
 	}
 }
 
-// TestRelayTracks: a session state reaches a client that knows of it, less what the relay drops, and no other; the info and
-// the numbers stay.
+// dropper is a Tracker that drops types of entries, and tells an entry if it has one.
+type dropper struct {
+	types uint16
+	due   []byte
+}
+
+func drops(types ...TrackType) (set uint16) {
+	for _, t := range types {
+		set |= 1 << t
+	}
+	return set
+}
+
+func (d *dropper) Hear(t Track) bool { return t.Type > 15 || d.types>>t.Type&1 == 0 }
+func (d *dropper) Due(bool) bool     { return len(d.due) > 0 }
+func (d *dropper) Tell(state []byte, _ bool) ([]byte, bool) {
+	defer func() { d.due = nil }()
+	return append(state, d.due...), false
+}
+
+// TestRelayTracks: a session state reaches a client that knows of it, less what the tracker drops and with what it tells, and no
+// other; the info and the numbers stay.
 func TestRelayTracks(t *testing.T) {
 	state := AppendTrackSchema(AppendTrackVariable(nil, "autocommit", "ON"), "s")
 	ok := OK{Affected: 3, Status: StatusAutocommit | StatusSessionStateChanged, Info: "Records: 3", SessionState: state}
+	plain := OK{Affected: 3, Status: StatusAutocommit, Info: "Records: 3"}
 	const both = testCaps | SessionTrack
-	variable := ok
-	variable.SessionState = AppendTrackVariable(nil, "autocommit", "ON")
+	with := func(state []byte) OK {
+		o := ok
+		o.SessionState = state
+		return o
+	}
+	told := AppendTrackTransactionState(nil, NoTransaction)
 	for _, c := range []struct {
 		name           string
 		client, server Capability
-		drop           TrackSet
+		tracker        Tracker
 		in, want       OK
 	}{
-		{"verbatim", both, both, 0, ok, ok},
-		{"client without", testCaps, both, 0, ok, ok},
-		{"schema dropped", both, both, Tracks(TrackSchema), ok, variable},
-		{"all dropped", both, both, Tracks(TrackSchema, TrackVariable), ok, OK{Affected: 3, Status: StatusAutocommit, Info: "Records: 3"}},
-		{"server without", both, testCaps, 0, ok, ok},
+		{"verbatim", both, both, nil, ok, ok},
+		{"client without", testCaps, both, &dropper{due: told}, ok, ok},
+		{"schema dropped", both, both, &dropper{types: drops(TrackSchema)}, ok, with(AppendTrackVariable(nil, "autocommit", "ON"))},
+		{"all dropped", both, both, &dropper{types: drops(TrackSchema, TrackVariable)}, ok, plain},
+		{"replaced", both, both, &dropper{types: drops(TrackSchema, TrackVariable), due: told}, ok, with(told)},
+		{"added", both, both, &dropper{due: told}, ok, with(append(bytes.Clone(state), told...))},
+		{"told", both, both, &dropper{due: told}, plain, with(told)},
+		{"nothing told", both, both, &dropper{}, plain, plain},
+		{"changed, without an entry", both, both, &dropper{}, with(nil), with(nil)},
+		{"server without", both, testCaps, nil, ok, plain},
 	} {
 		client, server, out := relayPair(bytes.NewReader(pack(1, c.in.Append(nil, c.server))), c.client, c.server)
-		r := Relay{DropTracks: c.drop}
+		r := Relay{Tracker: c.tracker}
 		if _, err := r.Response(client, server); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		want := c.want.Append(nil, c.client)
-		if !c.server.Has(SessionTrack) {
-			want = OK{Affected: 3, Status: StatusAutocommit, Info: "Records: 3"}.Append(nil, c.client)
-		}
-		if !bytes.Equal(out.Bytes(), pack(1, want)) {
+		if want := pack(1, c.want.Append(nil, c.client)); !bytes.Equal(out.Bytes(), want) {
 			t.Errorf("%s: %q, want %q", c.name, out.Bytes(), want)
 		}
 	}
@@ -104,17 +130,18 @@ func FuzzTracks(f *testing.F) {
 	f.Add(AppendTrackTransactionState(AppendTrackSchema(AppendTrackVariable(nil, "a", "b"), "s"), NoTransaction), uint16(2))
 	f.Add([]byte("\x03\x05\x00\x03a:1\x09\x02hi"), uint16(8))
 	f.Fuzz(func(t *testing.T, state []byte, drop uint16) {
+		d := &dropper{types: drop}
 		all, err := readTracks(state)
-		kept, dropErr := dropTracks(bytes.Clone(state), TrackSet(drop))
-		if (err != nil) != (dropErr != nil) && drop != 0 {
-			t.Fatalf("read: %v, drop: %v", err, dropErr)
+		kept, dropErr := hearTracks(bytes.Clone(state), d)
+		if (err != nil) != (dropErr != nil) {
+			t.Fatalf("read: %v, heard: %v", err, dropErr)
 		}
 		if err != nil {
 			return
 		}
 		var want []Track
 		for _, e := range all {
-			if !TrackSet(drop).Has(e.Type) {
+			if d.Hear(e) {
 				want = append(want, e)
 			}
 		}
