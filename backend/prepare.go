@@ -17,16 +17,31 @@ const maxPrepared = 128
 // longest ago is closed when there are too many.
 type statements struct {
 	byKey map[statementKey]*list.Element
-	order list.List // of *statement, the last one was used last
+	order list.List // of *Statement, the last one was used last
+}
+
+// take takes a statement out.
+func (s *statements) take(id uint32) *Statement {
+	for e := s.order.Back(); e != nil; e = e.Prev() {
+		if one := e.Value.(*Statement); one.id == id {
+			s.remove(one.key)
+			return one
+		}
+	}
+	return nil
 }
 
 // statementKey holds everything that a server looks at when it prepares a statement.
 type statementKey struct{ schema, set, text string }
 
-type statement struct {
+// Statement is one that a connection has prepared.
+type Statement struct {
 	key statementKey
 	id  uint32 // the server's
 }
+
+// ID is the server's number of the statement.
+func (s *Statement) ID() uint32 { return s.id }
 
 func (s *statements) clear() { *s = statements{} }
 
@@ -36,7 +51,7 @@ func (s *statements) get(k statementKey) (uint32, bool) {
 		return 0, false
 	}
 	s.order.MoveToBack(e)
-	return e.Value.(*statement).id, true
+	return e.Value.(*Statement).id, true
 }
 
 // put adds a statement and returns the one that has to make room, if there are too many.
@@ -44,11 +59,11 @@ func (s *statements) put(k statementKey, id uint32) (victim uint32, evicted bool
 	if s.byKey == nil {
 		s.byKey = make(map[statementKey]*list.Element)
 	}
-	s.byKey[k] = s.order.PushBack(&statement{k, id})
+	s.byKey[k] = s.order.PushBack(&Statement{k, id})
 	if s.order.Len() <= maxPrepared {
 		return 0, false
 	}
-	oldest := s.order.Remove(s.order.Front()).(*statement)
+	oldest := s.order.Remove(s.order.Front()).(*Statement)
 	delete(s.byKey, oldest.key)
 	return oldest.id, true
 }
@@ -125,16 +140,20 @@ func (c *Conn) keep(k statementKey, id uint32) error {
 	return nil
 }
 
-// Forget closes the statement with the server's id, and with it its cursor.
-func (c *Conn) Forget(id uint32) error {
-	for e := c.prepared.order.Front(); e != nil; e = e.Next() {
-		if one := e.Value.(*statement); one.id == id {
-			c.prepared.remove(one.key)
-			return c.closeStatement(id)
-		}
+// Take hands over the statement with the server's id, which has a cursor: nobody else may execute or close it until Return or
+// Forget.
+func (c *Conn) Take(id uint32) *Statement { return c.prepared.take(id) }
+
+// Return gives back a statement whose cursor has come to its end.
+func (c *Conn) Return(s *Statement) error {
+	if _, ok := c.prepared.get(s.key); ok { // it was prepared anew meanwhile
+		return c.Forget(s)
 	}
-	return nil
+	return c.keep(s.key, s.id)
 }
+
+// Forget closes a statement, and with it its cursor.
+func (c *Conn) Forget(s *Statement) error { return c.closeStatement(s.id) }
 
 // closeStatement tells the server that a statement is not needed any more. There is no answer.
 //

@@ -74,10 +74,6 @@ func (l *loading) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 	for i, br := range branches {
 		l.tx.xa.Wrote(br.index)
 		part := &loadPart{txBranch: br, request: *r}
-		if r.bound != nil {
-			part.bound = *r.bound // each notes the id of the statement on its server
-			part.request.bound = &part.bound
-		}
 		l.parts = append(l.parts, part)
 		l.at[p.Parts[i].Backend] = part
 	}

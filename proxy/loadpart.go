@@ -16,7 +16,6 @@ import (
 type loadPart struct {
 	*txBranch
 	request request
-	bound   binding // of request, if it is an execution
 
 	readTimeout time.Duration // net_read_timeout as it was; 0 before it is known
 	buf         []byte        // lines that wait for being sent

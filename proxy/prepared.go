@@ -31,8 +31,8 @@ type prepared struct {
 
 // cursor is rows that the client fetches piece by piece, from the connection that executed the statement.
 type cursor struct {
-	conn *backend.Conn
-	id   uint32 // the server's, of the statement
+	conn      *backend.Conn
+	statement *backend.Statement
 }
 
 // maxPrepared is how many statements a session may have, the default of a server's max_prepared_stmt_count.
@@ -339,7 +339,7 @@ func (s *session) fetch(arg []byte) error {
 	s.work.uses(conn)
 	defer s.work.leaves(conn)
 	var head [4]byte
-	binary.LittleEndian.PutUint32(head[:], p.cursor.id)
+	binary.LittleEndian.PutUint32(head[:], p.cursor.statement.ID())
 	if err := conn.SendCommand(wire.ComStmtFetch, head[:], arg[4:8]); err != nil {
 		return s.fail(clientError(conn.Lost(err), false))
 	}
@@ -352,10 +352,7 @@ func (s *session) fetch(arg []byte) error {
 		s.failed = true
 	}
 	if result.Err != nil || result.OK.Status&wire.StatusLastRowSent != 0 {
-		p.cursor = nil
-		if s.letGo(conn, pinCursor) {
-			defer conn.Put()
-		}
+		s.dropCursor(p, conn.Return)
 	}
 	return nil
 }
@@ -366,18 +363,27 @@ func (s *session) opened(r *request, conn *backend.Conn, result wire.Result) {
 		return
 	}
 	s.hold(conn, pinCursor)
-	s.cursor = &cursor{conn, r.bound.id}
+	s.cursor = &cursor{conn, conn.Take(r.bound.id)}
 }
 
 // closeCursor gives up the rows that the client has not fetched.
 func (s *session) closeCursor(p *prepared) {
-	c := p.cursor
-	if c == nil {
-		return
+	if p.cursor != nil {
+		s.dropCursor(p, p.cursor.conn.Forget)
 	}
+}
+
+// dropCursor ends a cursor, and with the last one on its connection the reason to keep that. then disposes of the statement.
+func (s *session) dropCursor(p *prepared, then func(*backend.Statement) error) {
+	c := p.cursor
 	p.cursor = nil
-	if err := c.conn.Forget(c.id); err != nil { // closing the statement closes its cursor; the loss is found out by LetGo
+	if err := then(c.statement); err != nil { // the loss is found out by LetGo
 		s.log.Debug().Err(err).Msg("closing a cursor failed")
+	}
+	for _, other := range s.statements {
+		if other.cursor != nil && other.cursor.conn == c.conn {
+			return
+		}
 	}
 	if s.letGo(c.conn, pinCursor) {
 		c.conn.Put()

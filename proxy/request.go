@@ -25,7 +25,7 @@ type binding struct {
 	execute wire.Execute
 	long    map[int][]byte // those that were sent as long data
 	subset  []int          // which of them are sent, in this order; nil: all
-	id      uint32         // the server's statement, once it was sent
+	id      uint32         // the server's statement, once it was sent to one backend with the wish for a cursor
 }
 
 // refusedError is a server's refusal to prepare a statement: the statement has failed, and nothing else.
@@ -112,7 +112,9 @@ func (r *request) execute(c *backend.Conn) error {
 		return refusal(err)
 	}
 	b := r.bound
-	b.id = id
+	if b.execute.Flags != 0 {
+		b.id = id
+	}
 	for i, data := range b.long {
 		at := i
 		if b.subset != nil {

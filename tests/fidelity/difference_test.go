@@ -92,7 +92,7 @@ var differences = []difference{
 	{"what ends a connection of one's own: the number of MySQL", mariadb, at("kill", "(KILL|:kill) {id}"), otherError(1317)},
 	{"COM_PROCESS_KILL works, as in older servers: what follows", mysql, at("kill", ":(kill|ping)"), whatever},
 
-	{"not yet: closing one of two cursors ends the other", nil, at("cursors", ":fetch (s|two) 1"), onlyDirect},
+
 	{"not yet: a comment behind the last statement is one more statement for clients that may only send one", nil, at("multi", "SELECT 1; (--|/.)"), oneMore},
 
 	{"not yet: what asks about the previous statement after one that the proxy itself answered, or whose connection was reset", nil, at("(last|warnings|procedures|midresult|set)", "(SELECT (LAST|ROW|FOUND|@x)|SHOW WARN)"), rowsOf},
