@@ -195,10 +195,6 @@ func (s *session) execute(arg []byte) error {
 	if p.fault != nil {
 		return s.fail(p.fault)
 	}
-	arg, err := wire.PlainExecute(arg, p.params, s.conn.Caps())
-	if err != nil {
-		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
-	}
 	s.work.runs(p.shown)
 	if err := s.routed(p); err != nil {
 		return s.fail(clientError(err, false))
@@ -207,8 +203,8 @@ func (s *session) execute(arg []byte) error {
 	s.request = request{text: p.sent, schema: p.schema, bound: &s.binding}
 	defer s.executed()
 	r, x := &s.request, &s.binding.execute
-	if err := x.Parse(arg, p.params, p.types, p.isLong); err != nil {
-		return s.fail(wrongArguments("mysqld_stmt_execute"))
+	if err := x.Parse(arg, p.params, p.types, p.isLong, s.conn.Caps()); err != nil {
+		return s.fail(s.srv.style.unreadableArguments(err))
 	}
 	p.types = append(p.types[:0], x.Types...)
 	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })

@@ -135,7 +135,7 @@ func (r *request) execute(c *backend.Conn) error {
 	}
 	e := &b.execute
 	if b.subset == nil {
-		err = c.SendExecute(id, e.Flags, e.Nulls, e.Types, e.Values)
+		err = c.SendExecuteWith(e.Attributes, id, e.Flags, e.Nulls, e.Types, e.Values)
 	} else {
 		nulls, types := make([]byte, (len(b.subset)+7)/8), make([]byte, 0, 2*len(b.subset))
 		var values []byte
@@ -146,7 +146,7 @@ func (r *request) execute(c *backend.Conn) error {
 			types = append(types, e.Types[2*i], e.Types[2*i+1])
 			values = append(values, e.Raw(i)...)
 		}
-		err = c.SendExecute(id, e.Flags, nulls, types, values)
+		err = c.SendExecuteWith(e.Attributes, id, e.Flags, nulls, types, values)
 	}
 	if err != nil {
 		return c.Lost(err)

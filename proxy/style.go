@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/xaproxy/xaproxy/wire"
+import (
+	"errors"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
 
 // style is how the columns of the proxy's own results look: as those of the server whose version clients are told.
 type style struct{ mariadb bool }
@@ -10,6 +14,14 @@ const (
 	collationBinary = 63
 	collationNames  = 33 // utf8mb3_general_ci
 )
+
+// unreadableArguments is the error of an execution whose parameters cannot be read, because of err.
+func (s style) unreadableArguments(err error) *wire.Error {
+	if s.mariadb || errors.Is(err, wire.ErrUntyped) {
+		return wrongArguments("mysqld_stmt_execute")
+	}
+	return wire.NewError(wire.CodeMalformed, "Malformed communication packet.")
+}
 
 // text is a column for text of at most so many characters.
 func (s style) text(name string, characters uint32) wire.Column {

@@ -69,61 +69,46 @@ func (c *Conn) SendQuery(attrs []byte, sql ...[]byte) error {
 	return c.Flush()
 }
 
-// PlainExecute turns the argument of a COM_STMT_EXECUTE, from a client with the capabilities and of a statement with so many
-// parameters, into the plain form that Execute.Parse reads, without query attributes. It works in place: the result is a
-// part of arg, and arg is spoilt. Without QueryAttributes it returns arg.
-//
-// QueryAttributes changes the packet in three places: the flag 0x08 beside the cursor type says that a count follows even if
-// the statement has no parameters; the length-encoded count, of the statement's parameters and then the attributes, goes
-// before the null bitmap, which has bits for all of them; each type is followed by a length-encoded name. The attributes'
-// values come last.
-//
-// Source: MySQL page_protocol_com_stmt_execute.
-func PlainExecute(arg []byte, params int, caps Capability) ([]byte, error) {
-	if !caps.Has(QueryAttributes) {
-		return arg, nil
-	}
-	if len(arg) < executeHead {
-		return nil, malformed("COM_STMT_EXECUTE")
-	}
-	counted := arg[4]&executeCounted != 0
-	arg[4] &^= executeCounted
-	if params == 0 && !counted {
-		return arg, nil
-	}
-	c := cursor{rest: arg[executeHead:]}
-	n := c.lenenc()
-	if c.bad || n < uint64(params) || n > maxParameters {
-		return nil, malformed("parameter count of a COM_STMT_EXECUTE")
-	}
-	if params == 0 {
-		return arg[:executeHead], nil
-	}
-	nulls := c.bytes((int(n) + 7) / 8)
-	if c.bad {
-		return nil, malformed("null bitmap of a COM_STMT_EXECUTE")
-	}
-	head := append(arg[:executeHead], nulls[:(params+7)/8]...)
-	if unused := -params & 7; unused > 0 {
-		head[len(head)-1] &= 0xff >> unused
-	}
-	typed := c.uint8()
-	head = append(head, typed)
-	if typed == 1 {
-		for i := range int(n) {
-			t := c.bytes(2)
-			c.lenencBytes() // name
-			if i < params {
-				head = append(head, t...)
-			}
+// Attributes are the query attributes of a COM_STMT_EXECUTE. Its slices are parts of the packet.
+type Attributes struct {
+	n, first int    // so many; the first one's bit of nulls
+	nulls    []byte // bitmap
+	types    []byte // of each two bytes, and the name with its length
+	values   []byte // of those that are not NULL
+}
+
+// parse cuts the values out of what follows those of the parameters.
+func (a *Attributes) parse(values []byte) error {
+	types, c := cursor{rest: a.types}, cursor{rest: values}
+	for i := a.first; i < a.first+a.n; i++ {
+		typ := Type(types.uint16())
+		types.lenencBytes() // name
+		if a.nulls[i/8]>>(i%8)&1 == 0 {
+			c.bytes(valueLength(typ, c.rest))
 		}
 	}
 	if c.bad {
-		return nil, malformed("parameters of a COM_STMT_EXECUTE")
+		return malformed("query attributes of a COM_STMT_EXECUTE")
 	}
-	start := len(arg) - len(c.rest) - len(head)
-	copy(arg[start:], head) // now it stands right before the values
-	return arg[start:], nil
+	a.values = values[:len(values)-len(c.rest)]
+	return nil
+}
+
+// appendNulls appends the bitmap of so many parameters and then the attributes.
+func (a *Attributes) appendNulls(dst, nulls []byte, params int) []byte {
+	at := len(dst)
+	dst = append(dst, nulls...)
+	if unused := -params & 7; unused > 0 {
+		dst[len(dst)-1] &= 0xff >> unused
+	}
+	for i := range a.n {
+		to, from := params+i, a.first+i
+		if at+to/8 == len(dst) {
+			dst = append(dst, 0)
+		}
+		dst[at+to/8] |= a.nulls[from/8] >> (from % 8) & 1 << (to % 8)
+	}
+	return dst
 }
 
 // executeCounted is PARAMETER_COUNT_AVAILABLE among the cursor flags.

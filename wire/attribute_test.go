@@ -81,79 +81,99 @@ func namedExecute(types bool) []byte {
 	return append(append(p, values...), 5, 'v', 'a', 'l', 'u', 'e')
 }
 
-// TestPlainExecute: attributes are taken off and what is left is what a client without them sends.
-func TestPlainExecute(t *testing.T) {
+// TestParseNamedExecute: parameters are those that a client without attributes sends, and attributes come behind them.
+func TestParseNamedExecute(t *testing.T) {
 	long := func(i int) bool { return i == 5 }
 	var want Execute
-	if err := want.Parse(executePacket(true), 6, nil, long); err != nil {
+	if err := want.Parse(executePacket(true), 6, nil, long, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, typed := range []bool{true, false} {
-		plain, err := PlainExecute(namedExecute(typed), 6, QueryAttributes)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, typed := range []bool{true, false} { // without types those of attributes are unknown
 		var got Execute
-		if err := got.Parse(plain, 6, want.Types, long); err != nil {
+		if err := got.Parse(namedExecute(typed), 6, want.Types, long, QueryAttributes); err != nil {
 			t.Fatal(err)
 		}
-		if got.ID != 7 || got.Flags != CursorReadOnly || !bytes.Equal(got.Nulls, want.Nulls) || !bytes.Equal(got.Types, want.Types) || !bytes.Equal(got.Values, want.Values) {
+		if got.ID != 7 || got.Flags != CursorReadOnly || !got.Null(1) || got.Null(5) || !bytes.Equal(got.Types, want.Types) || !bytes.Equal(got.Values, want.Values) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		if arg := namedExecute(typed); !bytes.Equal(must(PlainExecute(arg, 6, 0)), namedExecute(typed)) {
-			t.Error("changed without the capability")
+		if a := got.Attributes; typed && (a.n != 2 || string(a.types) != "\xfe\x00\x02ab\x01\x00\x01c" || string(a.values) != "\x05value") || !typed && a.n != 0 {
+			t.Errorf("attributes %+v", a)
 		}
 	}
-	for n := range len(namedExecute(true)) - 23 { // less the values
-		if plain, err := PlainExecute(namedExecute(true)[:n], 6, QueryAttributes); err == nil {
-			t.Errorf("cut at %d: %x", n, plain)
+	for n := range namedExecute(true) {
+		var e Execute
+		if err := e.Parse(namedExecute(true)[:n], 6, nil, long, QueryAttributes); err == nil {
+			t.Errorf("cut at %d: %+v", n, e)
 		}
 	}
-	bare := []byte{7, 0, 0, 0, 0, 1, 0, 0, 0}
-	if got, err := PlainExecute(bytes.Clone(bare), 0, QueryAttributes); err != nil || !bytes.Equal(got, bare) {
-		t.Errorf("no parameters: %x, %v", got, err)
-	}
-	only := append([]byte{7, 0, 0, 0, executeCounted, 1, 0, 0, 0, 1, 0, 1}, "\xfe\x00\x01n\x01v"...)
-	if got, err := PlainExecute(only, 0, QueryAttributes); err != nil || !bytes.Equal(got, bare) {
-		t.Errorf("attributes only: %x, %v", got, err)
-	}
-	if got, err := PlainExecute(append(bytes.Clone(bare), 5), 6, QueryAttributes); err == nil {
-		t.Errorf("fewer parameters than the statement has: %x", got)
-	}
-}
-
-func must(p []byte, err error) []byte {
-	if err != nil {
-		panic(err)
-	}
-	return p
-}
-
-// TestSendExecuteNamed: a server with QueryAttributes gets the form that they ask for, which is the plain one again when
-// they are taken off.
-func TestSendExecuteNamed(t *testing.T) {
-	var out bytes.Buffer
-	conn := NewConn(bufferConn{Buffer: &out}, 0)
-	conn.caps = QueryAttributes
 	var e Execute
-	if err := e.Parse(executePacket(true), 6, nil, func(i int) bool { return i == 5 }); err != nil {
+	bare := []byte{7, 0, 0, 0, 0, 1, 0, 0, 0}
+	if err := e.Parse(bare, 0, nil, nil, QueryAttributes); err != nil || e.Attributes.n != 0 {
+		t.Errorf("no parameters: %+v, %v", e, err)
+	}
+	if err := e.Parse(onlyAttributes(), 0, nil, nil, QueryAttributes); err != nil || e.Flags != 0 || e.Attributes.n != 1 || string(e.Attributes.values) != "\x01v" {
+		t.Errorf("attributes only: %+v, %v", e, err)
+	}
+	if err := e.Parse(append(bare, 5), 6, nil, nil, QueryAttributes); err == nil {
+		t.Errorf("fewer parameters than the statement has: %+v", e)
+	}
+}
+
+// onlyAttributes is an execution without parameters and with an attribute.
+func onlyAttributes() []byte {
+	return append([]byte{7, 0, 0, 0, executeCounted, 1, 0, 0, 0, 1, 0, 1}, "\xfe\x00\x01n\x01v"...)
+}
+
+// TestSendExecuteNamed: a server with QueryAttributes gets what a client with them has sent, with the attributes behind the
+// parameters that it gets, and one without gets the parameters.
+func TestSendExecuteNamed(t *testing.T) {
+	sent := func(caps Capability, e *Execute, nulls, types []byte) []byte {
+		var out bytes.Buffer
+		conn := NewConn(bufferConn{Buffer: &out}, 0)
+		conn.caps = caps
+		if err := conn.SendExecuteWith(e.Attributes, 7, e.Flags, nulls, types, e.Values); err != nil {
+			t.Fatal(err)
+		}
+		cmd, arg, err := NewConn(bufferConn{Buffer: &out}, 0).ReadCommand()
+		if err != nil || cmd != ComStmtExecute {
+			t.Fatalf("%s %x, %v", cmd, arg, err)
+		}
+		return arg
+	}
+	var e Execute
+	if err := e.Parse(namedExecute(true), 6, nil, func(i int) bool { return i == 5 }, QueryAttributes); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SendExecute(7, e.Flags, e.Nulls, e.Types, e.Values); err != nil {
+	if got := sent(QueryAttributes, &e, e.Nulls, e.Types); !bytes.Equal(got, namedExecute(true)) {
+		t.Errorf("%x, want %x", got, namedExecute(true))
+	}
+	plain := executePacket(true)
+	plain[9] = e.Nulls[0] // bits behind the last parameter mean nothing
+	if got := sent(0, &e, e.Nulls, e.Types); !bytes.Equal(got, plain) {
+		t.Errorf("without the capability %x, want %x", got, plain)
+	}
+	e.Values = nil
+	for params := range 20 { // attributes of the same execution behind fewer and more parameters, all of them NULL
+		nulls, types := bytes.Repeat([]byte{0xff}, (params+7)/8), bytes.Repeat([]byte{byte(TypeTiny), 0}, params)
+		var again Execute
+		if err := again.Parse(sent(QueryAttributes, &e, nulls, types), params, nil, nil, QueryAttributes); err != nil {
+			t.Fatal(params, err)
+		}
+		a := again.Attributes
+		null := func(i int) bool { return a.nulls[i/8]>>(i%8)&1 == 1 }
+		if a.n != 2 || string(a.values) != "\x05value" || null(a.first) || !null(a.first+1) || params > 0 && !again.Null(params-1) {
+			t.Errorf("%d parameters: %+v", params, again)
+		}
+	}
+	if err := e.Parse(onlyAttributes(), 0, nil, nil, QueryAttributes); err != nil {
 		t.Fatal(err)
 	}
-	cmd, arg, err := NewConn(bufferConn{Buffer: &out}, 0).ReadCommand()
-	if err != nil || cmd != ComStmtExecute || arg[4] != CursorReadOnly|executeCounted || arg[9] != 6 {
-		t.Fatalf("%s %x, %v", cmd, arg, err)
+	if got := sent(QueryAttributes, &e, nil, nil); !bytes.Equal(got, onlyAttributes()) {
+		t.Errorf("attributes only: %x", got)
 	}
-	if got := must(PlainExecute(arg, 6, QueryAttributes)); !bytes.Equal(got, executePacket(true)) {
-		t.Errorf("%x, want %x", got, executePacket(true))
-	}
-	if err := conn.SendExecute(7, 0, nil, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, arg, err := NewConn(bufferConn{Buffer: &out}, 0).ReadCommand(); err != nil || !bytes.Equal(arg, []byte{7, 0, 0, 0, 0, 1, 0, 0, 0}) {
-		t.Errorf("no parameters: %x, %v", arg, err)
+	e.Attributes = Attributes{}
+	if got := sent(QueryAttributes, &e, nil, nil); !bytes.Equal(got, []byte{7, 0, 0, 0, 0, 1, 0, 0, 0}) {
+		t.Errorf("no parameters: %x", got)
 	}
 }
 
@@ -174,24 +194,31 @@ func FuzzQueryAttributes(f *testing.F) {
 	})
 }
 
-func FuzzPlainExecute(f *testing.F) {
+func FuzzNamedExecute(f *testing.F) {
 	f.Add(namedExecute(true), 6)
 	f.Add(namedExecute(false), 6)
+	f.Add(onlyAttributes(), 0)
 	f.Fuzz(func(t *testing.T, arg []byte, params int) {
 		if params < 0 || params > maxParameters {
 			return
 		}
-		before := bytes.Clone(arg)
-		plain, err := PlainExecute(arg, params, QueryAttributes)
-		if err != nil {
+		var e, again Execute
+		if e.Parse(arg, params, nil, nil, QueryAttributes) != nil {
 			return
 		}
-		if len(plain) > len(before) || !bytes.Equal(plain[:4], before[:4]) || plain[4] != before[4]&^executeCounted {
-			t.Fatalf("%x became %x", before, plain)
+		var out bytes.Buffer
+		conn := NewConn(bufferConn{Buffer: &out}, 0)
+		conn.caps = QueryAttributes
+		if err := conn.SendExecuteWith(e.Attributes, e.ID, e.Flags, e.Nulls, e.Types, e.Values); err != nil {
+			t.Fatal(err)
 		}
-		var e Execute
-		if e.Parse(plain, params, nil, nil) == nil && !bytes.Contains(before, e.Values) {
-			t.Fatalf("values %x are not in %x", e.Values, before)
+		_, sent, err := NewConn(bufferConn{Buffer: &out}, 0).ReadCommand()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Parse(sent, params, nil, nil, QueryAttributes); err != nil || !bytes.Equal(again.Types, e.Types) || !bytes.Equal(again.Values, e.Values) ||
+			again.Attributes.n != e.Attributes.n || !bytes.Equal(again.Attributes.types, e.Attributes.types) || !bytes.Equal(again.Attributes.values, e.Attributes.values) {
+			t.Fatalf("%+v became %+v (%v)", e, again, err)
 		}
 	})
 }

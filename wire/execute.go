@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -26,7 +27,10 @@ type Execute struct {
 	Types  []byte // two bytes for each parameter: type and flags (0x80: unsigned)
 	Values []byte // of all parameters that are not NULL and not sent as long data
 
-	ends []int // of each parameter's value in Values
+	Attributes Attributes
+
+	ends  []int  // of each parameter's value in Values
+	named []byte // Types, taken out of a packet where each has a name
 }
 
 const (
@@ -36,6 +40,9 @@ const (
 
 // Unsigned reports whether parameter i was bound as an unsigned number.
 func (e *Execute) Unsigned(i int) bool { return e.Types[2*i+1]&unsignedFlag != 0 }
+
+// ErrUntyped is returned by Execute.Parse when the client leaves out types that nobody knows.
+var ErrUntyped = errors.New("the types of the parameters were never bound")
 
 // ParseExecuteID returns the statement id of a COM_STMT_EXECUTE, which tells how many parameters to expect.
 func ParseExecuteID(arg []byte) (uint32, error) {
@@ -49,24 +56,56 @@ func ParseExecuteID(arg []byte) (uint32, error) {
 // of parameters when they are those of its last execution: they are then taken from types. long tells whether a
 // parameter was sent as long data, so that it has no value here; nil: none was.
 //
+// QueryAttributes among the client's capabilities changes the packet in three places: the flag 0x08 beside the cursor type says
+// that a count follows even if the statement has no parameters; the length-encoded count, of the statement's parameters and then
+// the attributes, goes before the null bitmap, which has bits for all of them; each type is followed by a length-encoded name.
+// The attributes' values come last.
+//
 // Source: MySQL page_protocol_com_stmt_execute.
-func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param int) bool) error {
+func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param int) bool, caps Capability) error {
 	if len(arg) < executeHead {
 		return malformed("COM_STMT_EXECUTE")
 	}
 	e.ID, e.Flags = binary.LittleEndian.Uint32(arg), arg[4]
-	e.Nulls, e.Types, e.Values, e.ends = nil, nil, nil, e.ends[:0]
-	if params == 0 {
+	e.Nulls, e.Types, e.Values, e.Attributes, e.ends, e.named = nil, nil, nil, Attributes{}, e.ends[:0], e.named[:0]
+	c, n := cursor{rest: arg[executeHead:]}, uint64(params)
+	counted := false
+	if caps.Has(QueryAttributes) {
+		if counted = params > 0 || e.Flags&executeCounted != 0; counted {
+			n = c.lenenc()
+		}
+		e.Flags &^= executeCounted
+	}
+	if c.bad || n < uint64(params) || n > maxParameters {
+		return malformed("parameter count of a COM_STMT_EXECUTE")
+	}
+	if n == 0 {
 		return nil
 	}
-	c := cursor{rest: arg[executeHead:]}
-	e.Nulls = c.bytes((params + 7) / 8)
-	if bound := c.uint8(); bound == 1 {
-		e.Types = c.bytes(2 * params)
-	} else {
+	e.Nulls = c.bytes(int(n+7) / 8)
+	bound := c.uint8() == 1
+	switch {
+	case !bound:
 		e.Types = types
+	case !counted:
+		e.Types = c.bytes(2 * params)
+	default:
+		for range params {
+			e.named = append(e.named, c.bytes(2)...)
+			c.lenencBytes() // name
+		}
+		e.Types = e.named
+		e.Attributes = Attributes{n: int(n) - params, first: params, nulls: e.Nulls, types: c.rest}
+		for range e.Attributes.n {
+			c.bytes(2)
+			c.lenencBytes()
+		}
+		e.Attributes.types = e.Attributes.types[:len(e.Attributes.types)-len(c.rest)]
 	}
-	if c.bad || len(e.Types) != 2*params {
+	switch {
+	case !c.bad && !bound && len(types) != 2*params:
+		return ErrUntyped
+	case c.bad || len(e.Types) != 2*params:
 		return malformed("parameter types of a COM_STMT_EXECUTE")
 	}
 	e.Values = c.rest
@@ -82,21 +121,24 @@ func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param in
 		}
 		e.ends = append(e.ends, at)
 	}
+	if err := e.Attributes.parse(e.Values[at:]); err != nil {
+		return err
+	}
 	e.Values = e.Values[:at]
 	return nil
 }
 
 // Forget drops what Parse was given, so that it can be freed. It keeps a little memory for the next Parse.
 func (e *Execute) Forget() {
-	ends := e.ends[:0]
-	if cap(ends) > maxKeptEnds {
-		ends = nil
+	ends, named := e.ends[:0], e.named[:0]
+	if cap(ends) > maxKept {
+		ends, named = nil, nil
 	}
-	*e = Execute{ends: ends}
+	*e = Execute{ends: ends, named: named}
 }
 
-// maxKeptEnds is the number of parameters for which Forget keeps memory.
-const maxKeptEnds = 512
+// maxKept is the number of parameters for which Forget keeps memory.
+const maxKept = 512
 
 // Null reports whether parameter i is NULL.
 func (e *Execute) Null(i int) bool {
@@ -225,25 +267,34 @@ func valueLength(t Type, p []byte) int {
 
 // SendExecute sends a COM_STMT_EXECUTE for the server's statement id with parts that Parse found. The types are always
 // sent, because this connection may not have seen them. To a server with QueryAttributes it goes in the form that they ask
-// for, without attributes: see PlainExecute.
+// for: see Execute.Parse.
 func (c *Conn) SendExecute(id uint32, flags byte, nulls, types []byte, values ...[]byte) error {
+	return c.SendExecuteWith(Attributes{}, id, flags, nulls, types, values...)
+}
+
+// SendExecuteWith is SendExecute with query attributes. To a server without QueryAttributes they do not go.
+func (c *Conn) SendExecuteWith(attrs Attributes, id uint32, flags byte, nulls, types []byte, values ...[]byte) error {
 	c.scratch = binary.LittleEndian.AppendUint32(append(c.scratch[:0], 0), id) // SendCommand uses the first byte
 	c.scratch = append(c.scratch, flags, 1, 0, 0, 0)                           // one iteration
-	if c.caps.Has(QueryAttributes) && len(types) > 0 {
+	nulls = nulls[:(len(types)/2+7)/8]
+	if n := len(types)/2 + attrs.n; c.caps.Has(QueryAttributes) && n > 0 {
 		c.scratch[5] |= executeCounted
-		c.scratch = AppendInt(c.scratch, uint64(len(types)/2))
-		c.scratch = append(append(c.scratch, nulls...), 1)
+		c.scratch = AppendInt(c.scratch, uint64(n))
+		c.scratch = append(attrs.appendNulls(c.scratch, nulls, len(types)/2), 1)
 		for i := 0; i < len(types); i += 2 {
 			c.scratch = append(c.scratch, types[i], types[i+1], 0) // no name
 		}
+		c.scratch = append(c.scratch, attrs.types...)
 		nulls, types = nil, nil
+	} else {
+		attrs.values = nil
 	}
 	var parts [maxExecuteParts][]byte
 	all := append(parts[:0], c.scratch[1:], nulls)
 	if len(types) > 0 {
 		all = append(all, typesFollow, types)
 	}
-	return c.SendCommand(ComStmtExecute, append(all, values...)...)
+	return c.SendCommand(ComStmtExecute, append(append(all, values...), attrs.values)...)
 }
 
 // maxExecuteParts is how many pieces of an EXECUTE fit without allocating.

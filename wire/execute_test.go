@@ -24,12 +24,12 @@ func executePacket(types bool) []byte {
 func TestParseExecute(t *testing.T) {
 	long := func(i int) bool { return i == 5 }
 	var e Execute
-	if err := e.Parse(executePacket(true), 6, nil, long); err != nil {
+	if err := e.Parse(executePacket(true), 6, nil, long, 0); err != nil {
 		t.Fatal(err)
 	}
 	types := bytes.Clone(e.Types)
 	for _, again := range []bool{true, false} { // the second time without types
-		if err := e.Parse(executePacket(again), 6, types, long); err != nil {
+		if err := e.Parse(executePacket(again), 6, types, long, 0); err != nil {
 			t.Fatal(err)
 		}
 		if v, ok := e.Integer(0); e.ID != 7 || e.Flags != CursorReadOnly || !ok || v != 200 {
@@ -45,16 +45,16 @@ func TestParseExecute(t *testing.T) {
 			t.Errorf("parts: %q %q %q", e.Raw(1), e.Raw(4), e.Raw(5))
 		}
 	}
-	if err := e.Parse(executePacket(false), 6, nil, long); err == nil {
+	if err := e.Parse(executePacket(false), 6, nil, long, 0); err == nil {
 		t.Error("a first execution without types is accepted")
 	}
 	p := executePacket(true)
 	for n := range p {
-		if err := e.Parse(p[:n], 6, nil, long); err == nil {
+		if err := e.Parse(p[:n], 6, nil, long, 0); err == nil {
 			t.Errorf("an argument cut after %d bytes is accepted", n)
 		}
 	}
-	if err := e.Parse(p[:executeHead], 0, nil, nil); err != nil {
+	if err := e.Parse(p[:executeHead], 0, nil, nil, 0); err != nil {
 		t.Errorf("no parameters: %v", err)
 	}
 }
@@ -66,7 +66,7 @@ func TestSendExecute(t *testing.T) {
 	defer b.Close()
 	client, server := NewConn(a, 0), NewConn(b, 0)
 	var e, got Execute
-	if err := e.Parse(executePacket(true), 6, nil, func(i int) bool { return i == 5 }); err != nil {
+	if err := e.Parse(executePacket(true), 6, nil, func(i int) bool { return i == 5 }, 0); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -78,7 +78,7 @@ func TestSendExecute(t *testing.T) {
 	if err != nil || cmd != ComStmtExecute {
 		t.Fatal(cmd, err)
 	}
-	if err := got.Parse(arg, 6, nil, func(i int) bool { return i == 5 }); err != nil || got.ID != 9 || !bytes.Equal(got.Values, e.Values) {
+	if err := got.Parse(arg, 6, nil, func(i int) bool { return i == 5 }, 0); err != nil || got.ID != 9 || !bytes.Equal(got.Values, e.Values) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -91,7 +91,7 @@ func FuzzParseExecute(f *testing.F) {
 			return
 		}
 		var e Execute
-		if e.Parse(p, params, nil, nil) != nil {
+		if e.Parse(p, params, nil, nil, 0) != nil {
 			return
 		}
 		total := 0

@@ -29,7 +29,7 @@ const serverCaps = LongPassword | FoundRows | LongFlag | ConnectWithDB | ODBC | 
 	PluginAuthLenencClientData | SessionTrack | DeprecateEOF
 
 // serverOptions are offered when Server.Offer has them. With QueryAttributes the argument of every COM_QUERY of a client that
-// has it too goes through SplitQueryAttributes, and of every COM_STMT_EXECUTE through PlainExecute.
+// has it too goes through SplitQueryAttributes, and of every COM_STMT_EXECUTE through Execute.Parse.
 // A client that has Compress or ZstdCompression speaks the compressed protocol after its login.
 const serverOptions = QueryAttributes | Compress | ZstdCompression
 

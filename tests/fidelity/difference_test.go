@@ -66,8 +66,6 @@ var differences = []difference{
 	{"commands that are too short are malformed", nil, at("(commands|packets)", ":raw (0c|17|1a|1b|1c)"), refused(1835)},
 
 	{"statements are numbered by the proxy", nil, at("[a-z_]+", ":prepare "), statementID},
-	{"arguments of COM_STMT_EXECUTE that cannot be read: the number of MariaDB", mysql, at("(prepared|packets)", ":(execute (one|p)$|raw 17)"), otherError(1210)},
-	{"arguments of COM_STMT_EXECUTE that cannot be read: that of query attributes, which MariaDB has none of", mariadb, at("(prepared|packets)", ":(execute (one|p)$|raw 17)"), otherError(1835)},
 	{"statements that MySQL cannot prepare", mysql, at("prepared", ":prepare (begin BEGIN|use USE)"), onlyProxied},
 	{"statements that MySQL cannot prepare: what follows", mysql, at("prepared", ":execute (begin|commit|upd string:tx)"), func(d, p *exchange) {
 		if e := d.err(); e != nil && e.Errno == 1243 {
@@ -91,7 +89,6 @@ var differences = []difference{
 	{"numbers of connections are cut to 32 bits by MySQL", mysql, at("kill", "KILL 18446744073709551615"), wording},
 	{"what ends a connection of one's own: the number of MySQL", mariadb, at("kill", "(KILL|:kill) {id}"), otherError(1317)},
 	{"COM_PROCESS_KILL works, as in older servers: what follows", mysql, at("kill", ":(kill|ping)"), whatever},
-
 
 	{"not yet: a comment behind the last statement is one more statement for clients that may only send one", nil, at("multi", "SELECT 1; (--|/.)"), oneMore},
 
@@ -124,8 +121,6 @@ var differences = []difference{
 	{"sessions are those of the proxy, and listing them is not deprecated", nil, at("(session|states)", "SHOW (FULL )?PROCESSLIST"), all(rowsOf, warnings)},
 	{"@@autocommit is written into the text as a constant, which MariaDB finds wider", mariadb, at("(transactions|session)", "SELECT @@autocommit"), definitions},
 	{"variables are those of the backend's connection, whose autocommit is always on", nil, at("session", "SHOW VARIABLES LIKE 'autocommit'"), values},
-
-	{"not yet: query attributes go with COM_QUERY alone, and not with SET", mysql, at("attributes", "(SELECT @a|:execute)"), values},
 
 	{"syntax errors that the router finds: its own words", nil, at("sqlprepare", "PREPARE bad FROM 'SELEC"), wording},
 	{"syntax errors that the router finds: its own words", mariadb, at("sqlprepare", "EXECUTE IMMEDIATE ('SELEC'|@nothing)"), wording},
