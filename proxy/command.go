@@ -40,7 +40,7 @@ func (s *session) command(command wire.Command, arg []byte) error {
 	case wire.ComDebug:
 		return s.fail(&wire.Error{Errno: 1227, State: "42000", Message: "Access denied; you need the SUPER privilege for this operation: ask the backends themselves"})
 	case wire.ComStmtPrepare:
-		return s.prepare(arg)
+		return s.prepare(trimmed(arg))
 	case wire.ComStmtExecute:
 		return s.execute(arg)
 	case wire.ComStmtSendLongData:
@@ -77,7 +77,10 @@ func (s *session) changeUser(arg []byte) error {
 
 // fieldList answers COM_FIELD_LIST: the columns of a table, from a backend that has it.
 func (s *session) fieldList(arg []byte) error {
-	table, _, _ := bytes.Cut(arg, []byte{0})
+	table, _, ends := bytes.Cut(arg, []byte{0})
+	if len(table) == 0 {
+		return s.fail(s.srv.style.noTable(ends))
+	}
 	plan, err := s.router.Plan([]byte("SHOW COLUMNS FROM "+backend.Quote(string(table))), s.state.Schema, s.mode)
 	if err != nil {
 		return s.fail(clientError(err, false))

@@ -195,9 +195,13 @@ func (s *session) commands() error {
 func (s *session) query(arg []byte) error {
 	attrs, sql, err := wire.SplitQueryAttributes(arg, s.conn.Caps())
 	if err != nil {
-		return s.fail(wire.NewError(wire.CodeMalformed, "malformed packet: %v", err))
+		return s.fail(unreadablePacket)
 	}
-	if !s.conn.Caps().Has(wire.MultiStatements) || bytes.IndexByte(sql, ';') < 0 {
+	sql = trimmed(sql)
+	if !s.conn.Caps().Has(wire.MultiStatements) {
+		return s.statement(attrs, s.alone(sql))
+	}
+	if bytes.IndexByte(sql, ';') < 0 {
 		return s.statement(attrs, sql)
 	}
 	statements := router.Split(sql, s.mode)
@@ -217,6 +221,21 @@ func (s *session) query(arg []byte) error {
 	return nil
 }
 
+// trimmed takes off what servers take off the end of a text. A NUL is the end of it for them.
+func trimmed(sql []byte) []byte { return bytes.TrimRight(sql, " \t\r\n\v\f;\x00") }
+
+// alone takes off what may be behind the semicolon of a statement even if the client may send only one: comments.
+func (s *session) alone(sql []byte) []byte {
+	_, rest, more := bytes.Cut(sql, []byte{';'})
+	if !more || !bytes.Contains(rest, []byte("--")) && !bytes.ContainsAny(rest, "#*") {
+		return sql
+	}
+	if statements := router.Split(sql, s.mode); len(statements) == 1 && bytes.HasPrefix(sql, statements[0]) {
+		return statements[0]
+	}
+	return sql
+}
+
 // use selects a schema. Backend connections follow when the next statement needs them.
 func (s *session) use(schema string) error {
 	if e := s.selectable(schema); e != nil {
@@ -230,6 +249,9 @@ func (s *session) use(schema string) error {
 
 // selectable says why a schema cannot be the current one.
 func (s *session) selectable(schema string) *wire.Error {
+	if e := s.srv.style.badSchema(schema); e != nil {
+		return e
+	}
 	lower := strings.ToLower(schema)
 	if !s.user.mayUse(lower) {
 		return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"errors"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -20,7 +22,33 @@ func (s style) unreadableArguments(err error) *wire.Error {
 	if s.mariadb || errors.Is(err, wire.ErrUntyped) {
 		return wrongArguments("mysqld_stmt_execute")
 	}
-	return wire.NewError(wire.CodeMalformed, "Malformed communication packet.")
+	return unreadablePacket
+}
+
+// unreadablePacket is MySQL's error of what it cannot read.
+var unreadablePacket = wire.NewError(wire.CodeMalformed, "Malformed communication packet.")
+
+// badSchema says why no schema can have this name, or nothing.
+func (s style) badSchema(name string) *wire.Error {
+	upTo, _, null := strings.Cut(name, "\x00")
+	const most = 64 // characters
+	switch long := utf8.RuneCountInString(name) > most; {
+	case name == "":
+		return wire.NewError(wire.CodeNoDB, "No database selected")
+	case long && !s.mariadb && len(name) <= 3*most:
+		return &wire.Error{Errno: 1059, State: "42000", Message: "Identifier name '" + name + "' is too long"}
+	case long, strings.HasSuffix(name, " "), null && s.mariadb:
+		return &wire.Error{Errno: 1102, State: "42000", Message: "Incorrect database name '" + upTo + "'"}
+	}
+	return nil
+}
+
+// noTable is the error of a COM_FIELD_LIST that names no table, in a text that has an end or not.
+func (s style) noTable(ends bool) *wire.Error {
+	if s.mariadb || ends {
+		return &wire.Error{Errno: 1103, State: "42000", Message: "Incorrect table name ''"}
+	}
+	return unreadablePacket
 }
 
 // text is a column for text of at most so many characters.

@@ -152,13 +152,6 @@ var (
 			direct.packets[0].payload = direct.packets[0].payload[:1]
 		}
 	}
-	// oneMore: the proxy tells of another result, which the server does not send.
-	oneMore hide = func(direct, proxied *exchange) {
-		if n := len(direct.packets); n > 0 && len(proxied.packets) == n+1 {
-			proxied.packets = proxied.packets[:n]
-			status(wire.StatusMoreResults)(direct, proxied)
-		}
-	}
 )
 
 // OK and EOF packets.
