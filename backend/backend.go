@@ -140,6 +140,16 @@ func (b *Backend) Abort() {
 	}
 }
 
+// Greets returns the collation in the server's greeting, which is its own, within connect_timeout.
+func (b *Backend) Greets(ctx context.Context) (collation byte, err error) {
+	c, err := b.dial(ctx, &Session{})
+	if err != nil {
+		return 0, err
+	}
+	c.close()
+	return c.greeted, nil
+}
+
 // dial opens a connection for sessions like s.
 func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	d := wire.Dialer{
@@ -164,7 +174,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		return nil, b.unavailable(errors.New("what is at its address lacks CLIENT_DEPRECATE_EOF, which MySQL and MariaDB have"))
 	}
 	now := time.Now()
-	c := &Conn{Conn: w, ID: uint64(hello.ConnID), b: b, born: now, used: now}
+	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: now, used: now}
 	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
 	if err := c.begin(); err != nil {
 		c.Conn.Close()

@@ -26,6 +26,7 @@ type Facts struct {
 	WaitTimeout       time.Duration // after which the server closes an idle session
 	SQLMode           string        // of a new session
 	Tracking          Tracking      // of a new session
+	Collation         byte          // that the server greets clients with: the lower eight bits of its own; 0 if it was not asked
 }
 
 // Tracking is what a session tells a client with SessionTrack: the session_track_... variables.

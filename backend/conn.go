@@ -15,6 +15,7 @@ type Conn struct {
 	*wire.Conn
 	ID uint64 // the server's connection id
 
+	greeted  byte // the collation in the server's greeting
 	b        *Backend
 	state    Session // what the server's session is known to be
 	lead     []byte  // scratch space of Begin

@@ -114,9 +114,13 @@ func New(o Options) (*Server, error) {
 	}
 	s.mixed = slices.ContainsFunc(o.Backends, func(b *backend.Backend) bool { return b.Flavour() != o.Backends[0].Flavour() })
 	s.style.mariadb = strings.Contains(version, "MariaDB")
+	collation := o.Backends[0].Facts().Collation
+	if _, bad := unsafeCollation(uint16(collation)); bad {
+		collation = 0 // a client that takes it over could not log in
+	}
 	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
 	s.wire = &wire.Server{
-		Version: version, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
+		Version: version, Collation: collation, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
 		Native: s.style.mariadb, Offer: wire.QueryAttributes | wire.Compress | wire.ZstdCompression, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
 	}
 	return s, nil

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -40,6 +41,7 @@ type Server struct {
 	TLS        *tls.Config     // nil: TLS is not offered
 	RequireTLS bool            // refuse logins in clear with error 3159, also from this machine
 	Accounts   Accounts        // who may log in
+	Collation  byte            // in the greeting, as the server's own; 0: utf8mb4_general_ci
 	Native     bool            // the greeting proposes mysql_native_password, as MariaDB's does, and not caching_sha2_password
 	Offer      Capability      // offered besides the usual ones; see serverOptions
 	MaxPacket  int             // largest payload of a command, in bytes; 0 is DefaultMaxPacket
@@ -117,7 +119,7 @@ func (s *Server) login(ctx context.Context, c *Conn, connID uint32) (*Login, err
 	salt := newSalt()
 	g := Greeting{
 		Version: s.Version, ConnID: connID, Caps: serverCaps | s.Offer&serverOptions, Status: StatusAutocommit,
-		Collation: defaultCollation, Plugin: s.proposed(), salt: salt,
+		Collation: cmp.Or(s.Collation, defaultCollation), Plugin: s.proposed(), salt: salt,
 	}
 	if s.TLS != nil {
 		g.Caps |= SSL

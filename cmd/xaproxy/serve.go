@@ -225,6 +225,9 @@ func (s *service) check(ctx context.Context, i int) (unsafe, err error) {
 		}
 	}
 	if unsafe == nil {
+		if facts.Collation, err = s.backends[i].Greets(ctx); err != nil {
+			return nil, err
+		}
 		s.log.Info().Str("backend", name).Str("version", facts.Version).Bool("log_bin", facts.LogBin).Msg("start checks passed")
 		s.backends[i].Ready(facts)
 	}

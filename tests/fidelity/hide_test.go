@@ -202,12 +202,6 @@ func status(flags wire.Status) hide {
 
 // Logins.
 var (
-	// greetingCharset: the greeting names another character set.
-	greetingCharset = both(func(x *exchange) {
-		if p, g, ok := x.greets(); ok {
-			p[g.at+15] = 0
-		}
-	})
 	// extended: the greeting offers extended capabilities of MariaDB, or not.
 	extended = both(func(x *exchange) {
 		if p, g, ok := x.greets(); ok {
