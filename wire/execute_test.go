@@ -124,7 +124,7 @@ func TestAppendMoment(t *testing.T) {
 		arg := append([]byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, byte(c.kind), 0}, c.raw...)
 		arg = append(arg, 0xff) // what comes behind is not the value's
 		var e Execute
-		if err := e.Parse(arg[:len(arg)-1], 1, nil, func(int) bool { return false }); err != nil {
+		if err := e.Parse(arg[:len(arg)-1], 1, nil, func(int) bool { return false }, 0); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := e.AppendMoment(nil, 0); !ok || string(got) != c.want {

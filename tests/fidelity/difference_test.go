@@ -89,8 +89,6 @@ var differences = []difference{
 	{"what ends a connection of one's own: the number of MySQL", mariadb, at("kill", "(KILL|:kill) {id}"), otherError(1317)},
 	{"COM_PROCESS_KILL works, as in older servers: what follows", mysql, at("kill", ":(kill|ping)"), whatever},
 
-
-
 	{"not yet: what asks about the previous statement after one that the proxy itself answered, or whose connection was reset", nil, at("(last|warnings|procedures|midresult|set)", "(SELECT (LAST|ROW|FOUND|@x)|SHOW WARN)"), rowsOf},
 	{"syntax errors that the router finds: another number", nil, at("set", "SET @@nope.x"), otherError(1064)},
 	{"refused: connections are numbered by each backend", nil, at("session", "EXPLAIN FOR CONNECTION"), refused(1235)},
