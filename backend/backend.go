@@ -173,8 +173,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		w.Close()
 		return nil, b.unavailable(errors.New("what is at its address lacks CLIENT_DEPRECATE_EOF, which MySQL and MariaDB have"))
 	}
-	now := time.Now()
-	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: now, used: now}
+	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: time.Now()}
 	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
 	if err := c.begin(); err != nil {
 		c.Conn.Close()

@@ -20,8 +20,8 @@ type Conn struct {
 	state    Session // what the server's session is known to be
 	lead     []byte  // scratch space of Begin
 	born     time.Time
-	used     time.Time // when it was last given back
-	lends    uint64    // how often it was lent
+	used     time.Duration // since born, when it was last given back
+	lends    uint64        // how often it was lent
 	prepared statements
 	named    statements // by name, within SQL; the ids are of the connection's own
 	lastName uint32     // the last of these ids
@@ -315,10 +315,10 @@ const quiet = 10 * time.Millisecond
 
 // usable reports whether a free connection can be lent.
 func (c *Conn) usable(lifetime time.Duration) bool {
-	now := time.Now()
-	idle := now.Sub(c.used)
+	age := time.Since(c.born)
+	idle := age - c.used
 	switch {
-	case now.Sub(c.born) > lifetime:
+	case age > lifetime:
 		return false
 	case idle >= c.b.Config.IdleCheck.Std():
 		return c.ping()

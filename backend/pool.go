@@ -173,7 +173,7 @@ func (p *pool) await(ctx context.Context, name string, granted chan *Conn) (*Con
 
 // put takes back a clean connection.
 func (p *pool) put(c *Conn) {
-	c.used = time.Now()
+	c.used = time.Since(c.born)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -163,8 +163,9 @@ func (s *session) patience() time.Duration {
 
 // commands answers one command after the other. A returned error ends the session.
 func (s *session) commands() error {
+	now := time.Now()
 	for {
-		s.arm()
+		s.arm(now)
 		command, arg, err := s.conn.ReadCommand()
 		if err != nil {
 			return s.unreadable(err)
@@ -176,7 +177,8 @@ func (s *session) commands() error {
 		}
 		s.work.begin(time.Now())
 		err = s.command(command, arg)
-		s.work.end()
+		now = time.Now()
+		s.work.end(now)
 		if s.relay.Infile { // a file was read, which moves the connection's deadline
 			s.relay.Infile, s.armed = false, time.Time{}
 		}
@@ -317,9 +319,8 @@ var errAbandoned = errors.New("the client went away")
 
 // arm sets the moment at which an idle client is disconnected. Doing it for every command would cost a fresh timer
 // each time, so it is only kept within a sixteenth of idle_timeout.
-func (s *session) arm() {
+func (s *session) arm(now time.Time) {
 	limit := s.srv.cfg.Server.IdleTimeout.Std()
-	now := time.Now()
 	if now.Sub(s.armed) > limit/16 {
 		s.armed = now
 		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so

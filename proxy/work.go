@@ -89,10 +89,15 @@ func (w *work) leaves(c *backend.Conn) {
 // drop is leaves for all connections: those of a transaction, before it ends and gives them back.
 func (w *work) drop() {
 	w.mu.Lock()
+	w.clear()
+	w.mu.Unlock()
+}
+
+// clear is drop with w.mu held.
+func (w *work) clear() {
 	w.settle()
 	clear(w.conns)
 	w.conns = w.conns[:0]
-	w.mu.Unlock()
 }
 
 // shownText is how much of a statement SHOW FULL PROCESSLIST shows, in bytes.
@@ -106,11 +111,11 @@ func (w *work) runs(text []byte) {
 }
 
 // end notes that the statement has been answered.
-func (w *work) end() {
+func (w *work) end(now time.Time) {
 	w.mu.Lock()
-	w.since, w.slept, w.done = time.Time{}, time.Now(), nil
+	w.since, w.slept, w.done = time.Time{}, now, nil
+	w.clear()
 	w.mu.Unlock()
-	w.drop()
 }
 
 // settle waits until no kill is on its way. w.mu is held, but not while it waits.
