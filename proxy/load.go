@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -231,17 +230,9 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 // keep pins the session to the connection that got the last line: it has what the user variables are on a single server. Those
 // that it had pinned for them before may be free now.
 func (l *loading) keep(conn *backend.Conn) {
-	why := router.PinUserVariable.String()
-	l.hold(conn, why)
+	l.hold(conn, router.PinUserVariable.String())
 	l.assigned(l.load.Assigns, conn)
-	for index, pin := range l.pins {
-		if slices.Contains(slices.Collect(maps.Values(l.elsewhere)), index) || !slices.Contains(pin.reasons, why) {
-			continue
-		}
-		if l.letGo(pin.conn, why) {
-			pin.conn.Put()
-		}
-	}
+	l.freeVariables()
 }
 
 // wait prepares for waiting for the client: it may be silent for as long as the backends would let it.

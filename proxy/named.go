@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -115,6 +116,13 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	case plan.Verb == router.Handler:
 		plan = s.atHandler(plan)
+	case plan.Verb == router.Set && one.params > 0:
+		return s.written(one, func(i int) []byte {
+			if a := p.Using[i]; a.Var == "" {
+				return []byte(a.Text)
+			}
+			return []byte("@" + backend.Quote(p.Using[i].Var))
+		})
 	case plan.Verb != router.Route:
 		return s.carryOut(plan, &request{sql: []byte(one.sent)})
 	}
@@ -161,21 +169,23 @@ func (s *session) userVariable(name string) (router.Value, *wire.Error) {
 	if !elsewhere {
 		return literalValue(find(s.variables, "@"+name).literal), nil
 	}
-	rows, err := s.pins[index].conn.Query("SELECT @" + backend.Quote(name))
-	if err != nil || len(rows.Values) != 1 {
+	literal, err := userLiteral(s.pins[index].conn, "@"+backend.Quote(name))
+	if err != nil {
 		return router.Value{}, clientError(err, false)
 	}
-	literal, _ := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
 	return literalValue(literal), nil
 }
 
-// literalValue is the value of a literal that quoteValue has made. The empty one is that of a variable that nobody set.
+// literalValue is the value of a literal that userLiteral has made. The empty one is that of a variable that nobody set.
 func literalValue(literal string) router.Value {
 	if literal == "" || literal == "NULL" {
 		return router.Value{Kind: router.ValueNull}
 	}
-	if text, quoted := strings.CutPrefix(literal, "'"); quoted {
-		return router.Value{Kind: router.ValueBytes, Bytes: []byte(strings.ReplaceAll(strings.TrimSuffix(text, "'"), "''", "'"))}
+	if _, digits, quoted := strings.Cut(literal, " X'"); quoted {
+		digits, _, _ = strings.Cut(digits, "'")
+		if text, err := hex.DecodeString(digits); err == nil {
+			return router.Value{Kind: router.ValueBytes, Bytes: text}
+		}
 	}
 	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
 		return router.Value{Kind: router.ValueInt, Int: n}

@@ -149,6 +149,19 @@ func (s *session) assigned(names []string, conn *backend.Conn) {
 	conn.Became(&s.state)
 }
 
+// freeVariables gives up the connections that the session keeps for user variables which are known elsewhere by now.
+func (s *session) freeVariables() {
+	why := router.PinUserVariable.String()
+	for index, pin := range s.pins {
+		if slices.Contains(slices.Collect(maps.Values(s.elsewhere)), index) || !slices.Contains(pin.reasons, why) {
+			continue
+		}
+		if s.letGo(pin.conn, why) {
+			pin.conn.Put()
+		}
+	}
+}
+
 // unreachable says why a statement cannot have the values of its user variables where it goes.
 func (s *session) unreachable(p *router.Plan) *wire.Error {
 	for _, name := range p.Variables {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -49,6 +50,9 @@ func (s *session) prepare(sql []byte) error {
 	}
 	s.lastID++
 	id := s.lastID
+	if plan.Verb == router.Set && p.params > 0 { // a server knows what its parameters are
+		plan = &router.Plan{Verb: router.Route, Parts: []router.Part{{Backend: router.AnyBackend}}, Server: true}
+	}
 	if plan.Verb != router.Route && plan.Verb != router.Diagnostics { // the session carries it out itself
 		if err := s.conn.WritePrepared(wire.Prepared{ID: id}); err != nil {
 			return err
@@ -211,7 +215,12 @@ func (s *session) execute(arg []byte) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	if plan.Verb != router.Route {
+	switch {
+	case plan.Verb == router.Set && p.params > 0:
+		err = s.written(p, func(i int) []byte { return s.literal(x, p.long, i) })
+		s.dropLong(p)
+		return err
+	case plan.Verb != router.Route:
 		r.sql = []byte(p.sent)
 	}
 	if x.Flags != 0 && len(plan.Parts) != 1 {
@@ -260,6 +269,62 @@ func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
 		return router.Value{Kind: router.ValueBytes, Bytes: text}
 	}
 	return router.Value{Kind: router.ValueOther}
+}
+
+// written carries out a prepared statement whose values are written into its text.
+func (s *session) written(p *prepared, value func(int) []byte) error {
+	sql := p.routed.Written(value)
+	plan, err := p.router.Plan(sql, p.schema, p.mode)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	s.request = request{sql: sql}
+	return s.carryOut(plan, &s.request)
+}
+
+// literal is a bound value as a literal of the same type.
+func (s *session) literal(x *wire.Execute, long map[int][]byte, i int) []byte {
+	if data, ok := long[i]; ok {
+		return s.quote(data)
+	}
+	if x.Null(i) {
+		return []byte("NULL")
+	}
+	if bits, ok := x.Integer(i); ok {
+		if x.Unsigned(i) {
+			return strconv.AppendUint(nil, bits, 10)
+		}
+		return strconv.AppendInt(nil, int64(bits), 10)
+	}
+	if f, ok := x.Double(i); ok {
+		return strconv.AppendFloat(nil, f, 'e', -1, 64)
+	}
+	if f, ok := x.Float(i); ok {
+		return strconv.AppendFloat(nil, float64(f), 'e', -1, 64)
+	}
+	if text, ok := x.Text(i); ok {
+		return s.quote(text)
+	}
+	if text, ok := x.AppendMoment(nil, i); ok {
+		return s.quote(text)
+	}
+	text, number := x.Written(i)
+	if number {
+		return text
+	}
+	return s.quote(text)
+}
+
+// quote writes a string literal in the client's character set.
+func (s *session) quote(text []byte) []byte {
+	out := []byte{'\''}
+	for _, c := range text {
+		if c == '\'' || c == '\\' && s.escapes() {
+			out = append(out, c)
+		}
+		out = append(out, c)
+	}
+	return append(out, '\'')
 }
 
 // sendLongData notes a piece of a parameter. There is no answer, so what is wrong is said by the next execution.

@@ -279,6 +279,9 @@ func (s *session) status() wire.Status {
 	if s.mode&router.NoBackslashEscapes != 0 {
 		st |= wire.StatusNoBackslashEscapes
 	}
+	if s.mode&router.AnsiQuotes != 0 && s.srv.style.mariadb {
+		st |= wire.StatusAnsiQuotes
+	}
 	if s.more {
 		st |= wire.StatusMoreResults
 	}

@@ -99,7 +99,7 @@ func (s *session) set(assignments []router.Assignment) error {
 		s.nextTx = characteristics{}
 	}
 	s.track.set(assignments)
-	return s.ok(wire.OK{})
+	return s.ok(wire.OK{Warnings: uint16(min(s.past.warnings, 1<<16-1))})
 }
 
 // assign notes one assignment as the client wrote it.
@@ -193,6 +193,15 @@ func allowsWrites(a router.Assignment) bool {
 
 // note adds or replaces a variable.
 func (s *settings) note(v variable) {
+	if v.name == "names" || strings.HasPrefix(v.name, "character_set_") || strings.HasPrefix(v.name, "collation_") {
+		// Each of them changes others, so the last one comes last; SET NAMES changes them all.
+		before := len(s.variables)
+		s.variables = slices.DeleteFunc(s.variables, func(w variable) bool {
+			return v.name == "names" && (strings.HasPrefix(w.name, "character_set_") || w.name == "collation_connection")
+		})
+		v.again = v.again || len(s.variables) < before
+		s.variables = slices.DeleteFunc(s.variables, func(w variable) bool { return w.name == v.name })
+	}
 	for i := range s.variables {
 		if s.variables[i].name == v.name {
 			s.variables[i] = v
@@ -272,6 +281,10 @@ func (s *session) adopt(next *settings) *wire.Error {
 		}
 	}
 	s.state, s.variables, s.mode = next.state, next.variables, next.mode
+	for _, v := range changed {
+		delete(s.elsewhere, strings.TrimPrefix(v.name, "@")) // every connection gets its value from now on
+	}
+	s.freeVariables()
 	s.conn.SetPatience(s.patience())
 	return nil
 }
@@ -359,30 +372,57 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 		return v, err
 	}
 	s.track.hears(answer.OK)
+	s.collect(answer.OK.Warnings, conn)
 	if v.name == "names" || strings.HasPrefix(v.name, "transaction ") {
 		return v, nil // their words are literals already
+	}
+	if strings.HasPrefix(v.name, "@") {
+		literal, err := userLiteral(conn, v.value())
+		v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
+		return v, err
 	}
 	rows, err := conn.Query("SELECT " + v.value())
 	if err != nil {
 		return v, err
 	}
 	if len(rows.Values) != 1 || len(rows.Values[0]) != 1 {
-		conn.Break()
-		return v, fmt.Errorf("backend %s: no value came back for variable %s", conn.Backend().Name(), v.name)
+		return v, noValue(conn, v.name)
 	}
 	if strings.HasPrefix(v.name, "character_set_") && unsafeCharset(string(rows.Values[0][0])) {
 		conn.Break()
 		return v, wire.NewError(wire.CodeNotSupported, "character set %s can hide quotes inside its characters and is not supported; use utf8mb4", rows.Values[0][0])
 	}
-	literal, ok := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
-	if !ok {
-		return v, wire.NewError(wire.CodeNotSupported, "variable '%s': values with a backslash are not supported", v.name)
-	}
+	literal := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
 	if v.name == "sql_mode" && s.srv.hasMySQL() {
 		literal = dropMode(literal, noAutoCreateUser)
 	}
 	v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
 	return v, nil
+}
+
+func noValue(conn *backend.Conn, name string) error {
+	conn.Break()
+	return fmt.Errorf("backend %s: no value came back for variable %s", conn.Backend().Name(), name)
+}
+
+// userLiteral writes the value of a user variable as a literal of the same type, character set and collation.
+func userLiteral(conn *backend.Conn, variable string) (string, error) {
+	rows, err := conn.Ask("SELECT " + variable + ", HEX(" + variable + "), CHARSET(" + variable + "), COLLATION(" + variable + ")")
+	if err != nil {
+		return "", err
+	}
+	if len(rows.Values) != 1 || len(rows.Values[0]) != 4 {
+		return "", noValue(conn, variable)
+	}
+	row := rows.Values[0]
+	if t := rows.Columns[0].Type; row[0] == nil || numeric(t) {
+		return quoteValue(row[0], t), nil
+	}
+	literal := "_" + string(row[2]) + " X'" + string(row[1]) + "'"
+	if collation := string(row[3]); collation != "binary" {
+		literal += " COLLATE " + collation
+	}
+	return literal, nil
 }
 
 // noAutoCreateUser is the only mode that MariaDB has by default and MySQL does not know. It is about GRANT alone, so a
@@ -415,19 +455,21 @@ func (v variable) value() string {
 	return "@@SESSION." + backend.Quote(v.name)
 }
 
-// quoteValue writes a variable's value as a literal that means the same under every sql_mode.
-func quoteValue(value []byte, t wire.Type) (string, bool) {
+// quoteValue writes a variable's value as an expression that means the same under every sql_mode.
+func quoteValue(value []byte, t wire.Type) string {
 	switch {
 	case value == nil:
-		return "NULL", true
+		return "NULL"
 	case t == wire.TypeDouble && !strings.ContainsAny(string(value), "eE"):
-		return string(value) + "e0", true // without an exponent it would be a DECIMAL
+		return string(value) + "e0" // without an exponent it would be a DECIMAL
 	case numeric(t):
-		return string(value), true
-	case strings.ContainsRune(string(value), '\\'):
-		return "", false
+		return string(value)
 	}
-	return "'" + strings.ReplaceAll(string(value), "'", "''") + "'", true
+	quoted := "'" + strings.ReplaceAll(string(value), "'", "''") + "'"
+	if strings.Contains(quoted, `\`) {
+		return "CONCAT(" + strings.ReplaceAll(quoted, `\`, "', CHAR(92 USING ascii), '") + ")"
+	}
+	return quoted
 }
 
 func numeric(t wire.Type) bool {

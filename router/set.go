@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -14,7 +15,9 @@ func (st *stmt) set() (*Plan, *reason) {
 		return nil, why
 	}
 	switch w := st.word(1); w {
-	case "STATEMENT", "PASSWORD", "ROLE", "RESOURCE":
+	case "STATEMENT":
+		return st.setStatement()
+	case "PASSWORD", "ROLE", "RESOURCE":
 		return nil, unsupported(st.at(1), "", "SET %s is not supported", w)
 	case "DEFAULT":
 		if st.word(2) == "ROLE" {
@@ -30,8 +33,11 @@ func (st *stmt) set() (*Plan, *reason) {
 		p.Sets = []Assignment{a}
 		return p, nil
 	}
-	for i := 1; ; i++ {
-		a, next, why := st.assignment(i)
+	for i, asks := 1, []string(nil); ; i++ {
+		a, next, ask, why := st.assignment(i)
+		if ask != "" {
+			asks = append(asks, ask)
+		}
 		switch {
 		case why != nil:
 			return nil, why
@@ -40,12 +46,87 @@ func (st *stmt) set() (*Plan, *reason) {
 		}
 		p.Sets = append(p.Sets, a)
 		if i = next; i == len(st.toks) {
+			if asks != nil {
+				return st.setOnServer(p, asks)
+			}
 			return p, nil
 		}
 		if !st.op(i, ",") {
 			return nil, st.wrong(i)
 		}
 	}
+}
+
+// setOnServer is the plan of SET to the result of queries or stored functions: it goes to where they go, as SELECT ... INTO does.
+func (st *stmt) setOnServer(p *Plan, asks []string) (*Plan, *reason) {
+	variables := slices.Clone(p.Variables)
+	for _, a := range p.Sets {
+		if a.Scope != ScopeUser {
+			return nil, unsupported(a.Pos, "SELECT it INTO a user variable first", "SET of %s in a statement with a query or a stored function is not supported", a.Name)
+		}
+		variables = append(variables, a.Name)
+	}
+	asked, err := st.r.Plan([]byte("SELECT "+strings.Join(asks, ", ")), st.schema, st.mode)
+	if err != nil {
+		var why *Refusal
+		errors.As(err, &why)
+		return nil, &reason{errno: why.Errno, text: "in the value of a SET: " + why.Text, at: -1}
+	}
+	if len(asked.Parts) != 1 || asked.Pin != PinNone {
+		return nil, unsupported(-1, "read the value first", "SET to the result of a query on several backends is not supported")
+	}
+	set := *asked
+	slices.Sort(variables)
+	set.Pin, set.Variables, set.LastConn, set.Own = PinUserVariable, slices.Compact(variables), p.LastConn, p.Own
+	set.Parts = []Part{{Backend: asked.Parts[0].Backend}}
+	return &set, nil
+}
+
+// setStatement plans SET STATEMENT assignments FOR statement, of MariaDB: it goes to where the statement goes.
+// https://mariadb.com/docs/server/reference/sql-statements/administrative-sql-statements/set-commands/set-statement
+func (st *stmt) setStatement() (*Plan, *reason) {
+	i := 2
+	for ; ; i++ {
+		a, next, ask, why := st.assignment(i)
+		switch {
+		case why != nil:
+			return nil, why
+		case ask != "" || a.Scope != ScopeSession || changesReading[a.Name]:
+			return nil, unsupported(st.at(i), "SET it before", "SET STATEMENT of %s is not supported", a.Name)
+		}
+		if i = next; !st.op(i, ",") {
+			break
+		}
+	}
+	if st.word(i) != "FOR" || i+1 == len(st.toks) {
+		return nil, st.wrong(i)
+	}
+	at := st.at(i + 1)
+	inner, err := st.r.Plan([]byte(st.text[at:]), st.schema, st.mode)
+	if err != nil {
+		var why *Refusal
+		errors.As(err, &why)
+		return nil, &reason{errno: why.Errno, text: "behind FOR: " + why.Text, at: -1}
+	}
+	if inner.Verb != Route || inner.Own || inner.Load != nil {
+		return nil, unsupported(at, "run it without SET STATEMENT", "this statement is not supported behind SET STATEMENT")
+	}
+	p := *inner
+	p.Parts = slices.Clone(inner.Parts)
+	for n := range p.Parts {
+		if p.Parts[n].SQL != nil {
+			p.Parts[n].SQL = append([]byte(st.text[:at]), p.Parts[n].SQL...)
+		}
+	}
+	return &p, nil
+}
+
+// changesReading are variables that change how the rest of a statement is read, or what the proxy itself keeps.
+var changesReading = map[string]bool{
+	"sql_mode": true, "character_set_client": true, "character_set_connection": true, "character_set_results": true, "collation_connection": true,
+	"autocommit": true, "completion_type": true, "transaction_isolation": true, "tx_isolation": true, "transaction_read_only": true, "tx_read_only": true,
+	"sql_log_bin": true, "insert_id": true, "last_insert_id": true, "identity": true, "pseudo_thread_id": true, "pseudo_slave_mode": true,
+	"gtid_domain_id": true, "gtid_seq_no": true, "server_id": true, "skip_replication": true, "sql_select_limit": true,
 }
 
 // ignored are variables that only advise the server, and that not all servers know: a SET of them in an executable comment
@@ -163,38 +244,45 @@ func checkCharset(name string, at int) *reason {
 	return nil
 }
 
-// assignment reads one assignment, from the i-th token on, and returns the place behind it.
-func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
+// assignment reads one assignment, from the i-th token on, and returns the place behind it. ask is its value if that is for a server
+// with its tables and functions to find out.
+func (st *stmt) assignment(i int) (a Assignment, next int, ask string, why *reason) {
 	a.Pos = st.at(i)
 	if !st.assigns(i + 1) {
+		name := "character set"
 		switch {
 		case st.word(i) == "NAMES":
-			return st.charset(a, "names", i+1)
+			name = "names"
+			next = i + 1
 		case st.words(i, "CHARACTER", "SET"), st.words(i, "CHAR", "SET"):
-			return st.charset(a, "character set", i+2)
+			next = i + 2
 		case st.word(i) == "CHARSET":
-			return st.charset(a, "character set", i+1)
+			next = i + 1
+		}
+		if next > 0 {
+			a, next, why = st.charset(a, name, next)
+			return a, next, "", why
 		}
 	}
 	if i < len(st.toks) && st.toks[i].kind == kUserVar {
 		a.Scope, a.Name = ScopeUser, st.variableName(i)
 		if a.Name == "" {
-			return a, i, st.wrong(i)
+			return a, i, "", st.wrong(i)
 		}
 		i++
 	} else {
 		i, a.Name, why = st.variable(i)
 	}
 	if why != nil {
-		return a, i, why
+		return a, i, "", why
 	}
 	if !st.assigns(i) {
-		return a, i, st.wrong(i)
+		return a, i, "", st.wrong(i)
 	}
 	i++
 	start, depth := i, 0
 	for ; i < len(st.toks); i++ {
-		if st.op(i, ",") && depth == 0 {
+		if depth == 0 && (st.op(i, ",") || st.word(1) == "STATEMENT" && st.word(i) == "FOR") {
 			break
 		}
 		switch {
@@ -205,27 +293,27 @@ func (st *stmt) assignment(i int) (a Assignment, next int, why *reason) {
 		}
 	}
 	if i == start || depth != 0 {
-		return a, i, st.wrong(i)
+		return a, i, "", st.wrong(i)
 	}
 	value := &stmt{r: st.r, text: st.text, toks: st.toks[start:i]}
 	f := newFinding()
 	if why := value.session(&f); why != nil {
-		return a, i, why
+		return a, i, "", why
 	}
 	if f.leaves != PinNone || f.home >= 0 {
-		return a, i, unsupported(st.at(start), "SELECT the value first", "SET to a value that changes %s is not supported", sessionState)
+		return a, i, "", unsupported(st.at(start), "SELECT the value first", "SET to a value that changes %s is not supported", sessionState)
 	}
-	if value.has("SELECT") >= 0 && value.has("FROM") >= 0 || value.has("TABLE") >= 0 || value.has("INTO") >= 0 {
-		return a, i, unsupported(st.at(start), "read the value first", "SET to the result of a query is not supported")
-	}
-	if value.runsCode() {
-		return a, i, unsupported(st.at(start), "SELECT it INTO the variable", "SET to the result of a stored function or a sequence is not supported")
+	if value.has("INTO") >= 0 {
+		return a, i, "", unsupported(st.at(start), "read the value first", "SET to a query with INTO is not supported")
 	}
 	a.Expr, why = st.source(start, i)
 	if why == nil && a.Name == "character_set_client" && a.Scope == ScopeSession && (len(value.toks) > 1 || value.toks[0].kind != kUserVar) {
 		why = checkCharset(bare(a.Expr), st.at(start))
 	}
-	return a, i, why
+	if value.has("SELECT") >= 0 && value.has("FROM") >= 0 || value.has("TABLE") >= 0 || value.runsCode() {
+		ask = a.Expr
+	}
+	return a, i, ask, why
 }
 
 // runsCode tells whether an expression calls a function that is not built in, which may do anything, or asks a sequence.

@@ -92,7 +92,7 @@ func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*read
 		return nil, why
 	case x.params > maxParams:
 		return nil, (&reason{errno: 1390, text: "the statement has more than 65535 parameters", do: "send fewer rows at a time"}).refusal(-1)
-	case x.params > 0 && x.plan != nil && x.plan.Verb != Route && x.plan.Verb != Handler:
+	case x.params > 0 && x.plan != nil && x.plan.Verb != Route && x.plan.Verb != Handler && x.plan.Verb != Set:
 		return nil, unsupported(-1, "write the value into the statement", "a parameter is not supported in this statement").refusal(x.param())
 	case x.shape != nil && x.shape.refused != nil:
 		return nil, x.shape.refused.refusal(x.retrace(x.shape.refused.at))
@@ -121,6 +121,19 @@ func (st *Statement) Plan(value func(param int) Value) (*Plan, error) {
 		return nil, why
 	}
 	return p, nil
+}
+
+// Written is the statement's text with the values in the places of its parameters, as literals or other expressions.
+func (st *Statement) Written(value func(param int) []byte) []byte {
+	var text []byte
+	at := 0
+	for _, lit := range st.with.lits {
+		if lit.kind == kParam {
+			text = append(append(text, st.with.sql[at:lit.start]...), value(int(lit.param))...)
+			at = lit.end
+		}
+	}
+	return append(text, st.with.sql[at:]...)
 }
 
 func (x *reading) choose(value func(int) Value) (*Plan, *Refusal) {

@@ -58,7 +58,8 @@ const (
 	StatusMoreResults         Status = 1 << 3 // another result of the same command follows
 	StatusNoGoodIndexUsed     Status = 1 << 4
 	StatusNoIndexUsed         Status = 1 << 5
-	StatusCursorExists        Status = 1 << 6 // rows are fetched with COM_STMT_FETCH: none follow here
+	StatusAnsiQuotes          Status = 1 << 15 // of MariaDB
+	StatusCursorExists        Status = 1 << 6  // rows are fetched with COM_STMT_FETCH: none follow here
 	StatusLastRowSent         Status = 1 << 7
 	StatusDBDropped           Status = 1 << 8
 	StatusNoBackslashEscapes  Status = 1 << 9

@@ -228,6 +228,45 @@ func (e *Execute) AppendMoment(buf []byte, i int) (text []byte, ok bool) {
 	return buf, true
 }
 
+// Float returns the value of a FLOAT parameter. ok is false for other types.
+func (e *Execute) Float(i int) (value float32, ok bool) {
+	if Type(e.Types[2*i]) != TypeFloat {
+		return 0, false
+	}
+	return math.Float32frombits(binary.LittleEndian.Uint32(e.Raw(i))), true
+}
+
+// Written returns a TIME parameter as servers write it, or a DECIMAL one, which is a number. Of other types it returns the bytes.
+//
+// Source: MySQL page_protocol_binary_resultset, "ProtocolBinary::MYSQL_TYPE_TIME".
+func (e *Execute) Written(i int) (text []byte, number bool) {
+	switch Type(e.Types[2*i]) {
+	case TypeTime:
+		var raw [13]byte // what is not sent is zero
+		copy(raw[:], e.Raw(i))
+		if raw[1] != 0 {
+			text = append(text, '-')
+		}
+		hours := uint64(binary.LittleEndian.Uint32(raw[2:6]))*24 + uint64(raw[6])
+		text = fmt.Appendf(text, "%02d:%02d:%02d", hours, raw[7], raw[8])
+		if micros := binary.LittleEndian.Uint32(raw[9:]); micros != 0 {
+			text = fmt.Appendf(text, ".%06d", micros)
+		}
+		return text, false
+	case TypeDecimal, TypeNewDecimal:
+		raw := e.Raw(i)
+		_, n := ReadInt(raw)
+		text = raw[n:]
+		for _, c := range text {
+			if (c < '0' || c > '9') && c != '-' && c != '.' {
+				return text, false
+			}
+		}
+		return text, len(text) > 0
+	}
+	return e.Raw(i), false
+}
+
 // valueLength returns how many bytes the value at the start of p takes, or -1 if p is too short or the type unknown.
 //
 // Source: MySQL page_protocol_binary_resultset, "Binary Protocol Value".
