@@ -16,13 +16,16 @@ func (s *session) command(command wire.Command, arg []byte) error {
 	case wire.ComQuery:
 		return s.query(arg)
 	case wire.ComPing:
+		s.past.rowCount = 0
 		return s.ok(wire.OK{})
 	case wire.ComInitDB:
 		return s.use(string(arg))
 	case wire.ComResetConnection:
 		s.abandon()
 		s.unpin()
+		found := s.past.foundRows
 		s.reset()
+		s.past.foundRows = found // this servers keep
 		return s.ok(wire.OK{})
 	case wire.ComChangeUser:
 		return s.changeUser(arg)

@@ -71,7 +71,9 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 		s.past.at = nil // it is reset
 	}
 	if p.Verb == router.Diagnostics {
-		s.past.rowCount = -1
+		if !p.Get {
+			s.past.rowCount = -1
+		}
 		return
 	}
 	switch {
@@ -87,9 +89,9 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 	if n := int(result.OK.Warnings); n > 0 {
 		s.past.warnings, s.past.noted = n, conn.Owe(s, backend.Warnings)
 	}
-	if result.OK.InsertID != 0 || p.Pin == router.PinLastInsertID {
+	if own := p.Pin == router.PinLastInsertID || p.Program && p.Write; own || result.OK.InsertID != 0 {
 		s.past.changed(result.OK.InsertID, conn, s)
-		s.past.certain = s.past.certain || p.Pin == router.PinLastInsertID
+		s.past.certain = s.past.certain || own
 	}
 	if p.Pin != router.PinFoundRows {
 		return
@@ -189,10 +191,10 @@ func (s *session) warningsOf(mine func(*backend.Conn) bool) ([][][]byte, error) 
 	return p.lines, nil
 }
 
-// lastInsertID returns what LAST_INSERT_ID() says.
-func (s *session) lastInsertID() (uint64, error) {
+// lastInsertID returns what LAST_INSERT_ID() says, mine being the connections that the session has in its hands.
+func (s *session) lastInsertID(mine func(*backend.Conn) bool) (uint64, error) {
 	if p := &s.past; p.insertion != nil {
-		id, err := number(p.insertion.Answer(s.mine))
+		id, err := number(p.insertion.Answer(mine))
 		if err != nil {
 			return 0, err
 		}
@@ -241,7 +243,7 @@ func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 			}
 			return "FALSE"
 		}
-		id, err := s.lastInsertID()
+		id, err := s.lastInsertID(s.mine)
 		if err != nil {
 			failed = err
 		}
@@ -306,9 +308,25 @@ func (s *session) diagnostics(p *router.Plan, r *request) error {
 		count := wire.Column{Name: name, Charset: collationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagUnsigned | wire.FlagBinary}
 		return s.table([]wire.Column{count}, [][][]byte{{strconv.AppendInt(nil, int64(n), 10)}})
 	}
-	style := s.srv.style
-	columns := []wire.Column{style.text("Level", 7), style.number("Code", wire.TypeLong, 4, wire.FlagUnsigned), style.text("Message", 512)}
+	columns, err := s.warningColumns(p)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
 	return s.table(columns, limited(lines, r.sql))
+}
+
+// warningColumns are the columns of SHOW WARNINGS, in the client's character set.
+func (s *session) warningColumns(p *router.Plan) ([]wire.Column, error) {
+	conn, release, err := s.aside(s.backend(p, p.Parts[0]))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := conn.Ready(&s.state); err != nil {
+		return nil, err
+	}
+	rows, err := conn.Ask("SHOW WARNINGS LIMIT 0")
+	return rows.Columns, err
 }
 
 // getDiagnostics answers GET DIAGNOSTICS.

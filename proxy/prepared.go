@@ -162,7 +162,9 @@ func (s *session) describeOn(conn *backend.Conn, text string, id uint32, lead ..
 		return false, s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, false) })
 	}
 	if answer.Err != nil {
-		s.failed = true
+		if s.failed = true; !s.srv.style.mariadb {
+			s.past.failed(answer.Err)
+		}
 		return false, nil
 	}
 	return true, conn.Keep(text, answer.ID)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -95,6 +96,9 @@ func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request, lead .
 	if p.Program || p.Pin == router.PinUserVariable { // also a statement that fails may have assigned some
 		conn.Soil()
 	}
+	if e := s.programLead(p, conn, &lead); e != nil {
+		return s.fail(e)
+	}
 	if err := r.send(conn, &s.state, lead...); err != nil {
 		return s.fail(clientError(err, p.Write))
 	}
@@ -121,6 +125,20 @@ func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request, lead .
 	if result.OK.Status&wire.StatusInTrans != 0 && !local && !conn.InBranch() && s.cursor == nil && p.Pin != router.PinLockTables {
 		conn.Break() // something opened a transaction that the router did not see: nobody else may inherit it
 	}
+	return nil
+}
+
+// programLead gives a connection the client's LAST_INSERT_ID() before stored code runs on it: that may read it, and nothing tells
+// whether it leaves another one.
+func (s *session) programLead(p *router.Plan, conn *backend.Conn, lead *[]string) *wire.Error {
+	if !p.Program || !p.Write {
+		return nil
+	}
+	id, err := s.lastInsertID(func(c *backend.Conn) bool { return c == conn || s.mine(c) })
+	if err != nil {
+		return clientError(err, false)
+	}
+	*lead = append(*lead, "DO LAST_INSERT_ID("+strconv.FormatUint(id, 10)+")")
 	return nil
 }
 
@@ -185,7 +203,11 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 	if p.Program || p.Pin == router.PinUserVariable {
 		br.Conn().Soil()
 	}
-	if err := s.tx.begin(br, &s.state, r, p.Write); err != nil {
+	var lead []string
+	if e := s.programLead(p, br.Conn(), &lead); e != nil {
+		return s.fail(e)
+	}
+	if err := s.tx.begin(br, &s.state, r, p.Write, lead...); err != nil {
 		return s.fail(s.unsent(br, err))
 	}
 	s.relayStatus()

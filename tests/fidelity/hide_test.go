@@ -41,8 +41,6 @@ func all(hides ...hide) hide {
 var (
 	// onlyProxied: the proxy answers, the server refuses or is not connected.
 	onlyProxied = where(func(d, p *exchange) bool { return p.err() == nil && p.end == "" && (d.err() != nil || d.end != "") })
-	// onlyDirect: the server answers, the proxy refuses.
-	onlyDirect = where(func(d, p *exchange) bool { return d.err() == nil && d.end == "" && p.err() != nil })
 	// lost: the server answers, the proxy is not connected any more.
 	lost = where(func(d, p *exchange) bool { return d.end == "" && p.end != "" })
 	// whatever: nothing is compared.
