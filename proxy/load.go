@@ -243,11 +243,8 @@ func (l *loading) wait() {
 	}
 }
 
-// rearm ends wait: idle_timeout begins anew.
-func (l *loading) rearm() {
-	l.armed = time.Now()
-	l.readBy(l.armed.Add(l.srv.cfg.Server.IdleTimeout.Std()))
-}
+// rearm ends wait: the next command is waited for by idle_timeout, or not at all if the proxy was told to stop meanwhile.
+func (l *loading) rearm() { l.armed = time.Time{} }
 
 // readBy moves the moment at which waiting for the client ends, unless it has been moved because of the shutdown.
 func (s *session) readBy(t time.Time) {

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A LOAD DATA LOCAL INFILE goes: the server asks for a file by name, the client sends its bytes in packets of any size and
 // an empty one at the end, and the server answers. Sequence ids run through all of it.
@@ -118,6 +121,10 @@ type upload struct {
 
 // run passes the client's packets on up to the empty one. onServer says on whose side the error is.
 func (u *upload) run() (onServer bool, err error) {
+	// A client that sends is not idle, however long its file is. One that does not has only so much patience.
+	if err := u.client.nc.SetReadDeadline(time.Time{}); err != nil {
+		return false, fmt.Errorf("read file: %w", err)
+	}
 	u.client.hurry(true)
 	defer u.client.hurry(false)
 	for {

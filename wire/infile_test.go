@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // talkConn reads in pieces from one script and keeps what is written.
@@ -342,4 +343,25 @@ func FuzzUpload(f *testing.F) {
 			t.Fatalf("got %x, want %x", got, want)
 		}
 	})
+}
+
+// TestRelayInfileDeadline: the deadline for a client's next command does not end a file that takes longer.
+func TestRelayInfileDeadline(t *testing.T) {
+	a, b := tcpPair(t)
+	_, server, _, toServer := infilePair([]byte("1\n"))
+	client := NewConn(b, 0)
+	client.caps, client.seq = testCaps|LocalFiles, 4
+	if _, err := a.Write(pack(5, []byte("1\n"), nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	r := Relay{Infile: true}
+	if res, err := r.Response(client, server); err != nil || res.OK.Affected != 3 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if want := pack(2, []byte("1\n"), nil); !bytes.Equal(toServer.out.Bytes(), want) {
+		t.Errorf("the server received %q", toServer.out.Bytes())
+	}
 }

@@ -59,7 +59,7 @@ var ErrShape = errors.New("the answers of the servers differ in shape")
 // An ERR, also one amid the rows, is relayed and ends the answer normally: see Result.Err.
 //
 // A LOCAL INFILE request of the server is passed on if Infile is set and the client has LocalFiles: the client's file then
-// goes to the server, and the final answer back. Otherwise the request is answered with an empty file.
+// goes to the server, and the final answer back; the deadline of reading from the client is gone then. Otherwise the request is answered with an empty file.
 //
 // An error is a *SideError. The server's connection must then be closed: its answer has not been read to the end.
 //

@@ -8,6 +8,7 @@ import (
 	"net"
 	"reflect"
 	"testing"
+	"time"
 )
 
 // twin relays an answer packet by packet, each one whole, in the plainest way: slow and obviously right. Relay must write
@@ -266,7 +267,8 @@ func (c *cutConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (c *cutConn) Write(p []byte) (int, error) { return len(p), nil }
+func (c *cutConn) Write(p []byte) (int, error)       { return len(p), nil }
+func (c *cutConn) SetReadDeadline(_ time.Time) error { return nil }
 
 // relayCase is one answer with all that changes how it is relayed.
 type relayCase struct {

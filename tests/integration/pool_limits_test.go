@@ -57,8 +57,10 @@ func TestIdleTimeout(t *testing.T) {
 	}
 	localFiles(t, s.servers[0])
 	active.Close()
-	loader := s.rawAs(wire.Dialer{User: "u", Password: "pw", Schema: s.schema, Caps: wire.LocalFiles})
-	loader.upload("LOAD DATA LOCAL INFILE 'x' INTO TABLE single (v)", "7\n", "8\n")
+	loader := s.rawAs(wire.Dialer{User: "u", Password: "pw", Schema: s.schema, Caps: wire.LocalFiles | wire.MultiStatements})
+	loader.upload("LOAD DATA LOCAL INFILE 'x' INTO TABLE single (v); DO 1", "7\n", "8\n")
+	_, err := loader.answer()
+	check(t, err)
 	if err := loader.ended(5 * time.Second); errno(err) != 1053 {
 		t.Errorf("after an upload the client was told %v", err)
 	}
