@@ -273,8 +273,9 @@ func (s *session) kill(id uint64, query bool) error {
 	return s.ok(wire.OK{})
 }
 
-// terminate ends the session: its statement is killed, its client disconnected, its transaction rolled back.
+// terminate ends the session: its client is disconnected, its statement killed, its transaction rolled back. In this order, as on
+// a server: the client does not hear of the end of its statement.
 func (s *session) terminate() {
-	s.work.kill()
 	_ = s.net.Close() // also under the hands of a write that the client does not take
+	s.work.kill()
 }

@@ -126,7 +126,6 @@ var differences = []difference{
 var races = []difference{
 	{"whether a query of the data dictionary uses an index depends on what the server has in memory", mysql, at("show", "SHOW PROCEDURE STATUS"), status(wire.StatusNoIndexUsed)},
 	{"MariaDB tells of changed variables in the order of a hash table", mariadb, at("[a-z_]+", "SET "), sorted},
-	{"not yet: a killed client may receive what its statement had answered so far", nil, at("kill", ":receive"), whatever},
 }
 
 var (

@@ -47,7 +47,7 @@ type step struct {
 //	:say SEQ HEX                   the same, and nothing comes back
 //	:file TEXT                     what this client answers LOCAL INFILE requests with; every | begins another packet
 //	:attributes NAME=TYPE:VALUE    query attributes of this client's next statements
-//	:await TEXT                    waits until the server runs a statement that begins so
+//	:await [sleeping] TEXT         waits until the server runs a statement that begins so, or until that sleeps
 //	:listen                        hears what comes without having been asked for, until the connection is closed
 //
 // A statement's NAME may be #N, an id that nobody has given. {schema} is the schema's name, {x*1000} a thousand x, {hex:00ff}

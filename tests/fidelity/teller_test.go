@@ -111,13 +111,14 @@ func (t *teller) connect(options []string) (*exchange, error) {
 	return x, err
 }
 
-// await waits until the server runs a statement that begins with text.
+// await waits until the server runs a statement that begins with text, or has come to where that sleeps.
 func (t *teller) await(ctx context.Context, text string) error {
+	text, sleeping := strings.CutPrefix(text, "sleeping ")
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	for tick := time.NewTicker(2 * time.Millisecond); ; {
 		var n int
-		err := t.server.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE CONCAT(?, '%')", text).Scan(&n)
+		err := t.server.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE CONCAT(?, '%') AND (state = 'User sleep' OR NOT ?)", text, sleeping).Scan(&n)
 		if err != nil || n > 0 {
 			tick.Stop()
 			return err
