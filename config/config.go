@@ -30,6 +30,8 @@ type Config struct {
 	Schemas []Schema `toml:"schemas"`
 	// ShardMaps say how rows are spread over backends.
 	ShardMaps []ShardMap `toml:"shard_maps"`
+	// Sequences say where the values of AUTO_INCREMENT columns of sharded tables come from.
+	Sequences []Sequence `toml:"sequences"`
 	// Tables are the exceptions to Schemas: single tables on another backend, and sharded tables.
 	Tables []Table `toml:"tables"`
 }
@@ -96,6 +98,9 @@ func (c *Config) check(d *decoder) {
 		c.ShardMaps[i].validate(at, shards[:n], c)
 		shards = shards[n:]
 	}
+	for i, at := range d.sections["sequences"] {
+		c.Sequences[i].validate(at, c)
+	}
 	for i, at := range d.sections["tables"] {
 		c.Tables[i].validate(at, c)
 	}
@@ -114,6 +119,7 @@ func (c *Config) check(d *decoder) {
 	unique(d.sections["users"], "user", func(i int) string { return c.Users[i].Name })
 	unique(d.sections["schemas"], "schema", func(i int) string { return fold(c.Schemas[i].Name) })
 	unique(d.sections["shard_maps"], "shard map", func(i int) string { return c.ShardMaps[i].Name })
+	unique(d.sections["sequences"], "sequence", func(i int) string { return c.Sequences[i].Name })
 	unique(d.sections["tables"], "table", func(i int) string { return c.Tables[i].key() })
 }
 

@@ -130,6 +130,17 @@ schema = "crm"
 name = "u"
 columns = ["id", "day"]
 shard_map = "m"
+auto_increment = "id"
+sequence = "few"
+[[sequences]]
+name = "few"
+backend = "two"
+table = "numbers"
+block = 5
+[[sequences]]
+name = "flakes"
+kind = "snowflake"
+node = 9
 `)
 	seconds := func(n int) Duration { return Duration(time.Duration(n) * time.Second) }
 	two := DefaultBackend(MariaDB)
@@ -170,7 +181,11 @@ shard_map = "m"
 		Tables: []Table{
 			{Schema: "shop", Name: "audit", Backend: "one"},
 			{Schema: "crm", Name: "t", Column: "id", Function: "modulo", Backends: []string{"two", "one"}},
-			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m"},
+			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m", AutoIncrement: "id", Sequence: "few"},
+		},
+		Sequences: []Sequence{
+			{Name: "few", Kind: Blocks, Backend: "two", Table: "numbers", Block: 5},
+			{Name: "flakes", Kind: Snowflake, Table: "xaproxy_sequence", Block: 1000, Node: 9},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -34,6 +34,11 @@ type Table struct {
 	// over the number of backends. The order is part of the data: changing it moves every row to another shard.
 	Function string   `toml:"function"`
 	Backends []string `toml:"backends"`
+	// AutoIncrement is the AUTO_INCREMENT column of a sharded table, whose values are to be unique over all shards. Default "": there is
+	// none, or each backend counts for itself.
+	AutoIncrement string `toml:"auto_increment"`
+	// Sequence is the name of the [[sequences]] entry that says where these values come from. Default "": blocks, as by default there.
+	Sequence string `toml:"sequence"`
 }
 
 // Sharded reports whether the table's rows are spread over several backends.
@@ -85,6 +90,9 @@ func (t *Table) validate(at section, c *Config) {
 	case sharded != "":
 		t.validateKey(at)
 		t.validateSharding(at, c)
+		t.validateNumbering(at, c)
+	case at.has("auto_increment"):
+		at.wrong("auto_increment", "is for sharded tables; the backend numbers the rows of a table that is on it alone")
 	case at.has("backend"):
 		at.backend("backend", -1, t.Backend, c)
 	default:

@@ -511,6 +511,9 @@ func sqlMode(value string) router.Mode {
 	if strings.Contains(value, "NO_BACKSLASH_ESCAPES") {
 		m |= router.NoBackslashEscapes
 	}
+	if strings.Contains(value, "NO_AUTO_VALUE_ON_ZERO") {
+		m |= router.NoAutoValueOnZero
+	}
 	return m
 }
 

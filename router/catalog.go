@@ -29,6 +29,7 @@ type table struct {
 	backend  int       // of an unsharded table, else -1
 	columns  []string  // the shard key, lower case
 	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
+	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 }
 
 func (t *table) sharded() bool { return t.backend < 0 }
@@ -103,7 +104,7 @@ func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sh
 			return err
 		}
 	}
-	t.sharding = maps[id]
+	t.sharding, t.auto = maps[id], strings.ToLower(from.AutoIncrement)
 	for _, c := range from.Key() {
 		t.columns = append(t.columns, strings.ToLower(c))
 	}

@@ -78,6 +78,13 @@ func rowsOf(r sqlparser.InsertRows) (sqlparser.Values, bool) {
 
 // rows finds the shard key in each row.
 func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) *insert {
+	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set(), likes: len(values)}
+	if t.auto != "" && (len(columns) > 0 || v.st.listed()) {
+		v.sequence, v.partial, v.returning = t.name, v.st.has("IGNORE", "DUPLICATE") >= 0, v.st.has("RETURNING") >= 0
+		if in.numbers = v.numbers(t, columns, values, at); in.numbers == nil || in.numbers.always() {
+			return in // the keys are looked at when the numbers are there
+		}
+	}
 	if len(columns) == 0 {
 		v.refuse(unsupported(at, "name the columns: INSERT INTO t (a, b) VALUES ...", "an INSERT without column names does not say which value is %s, the shard key of %s", t.key(), t.name))
 		return nil
@@ -94,11 +101,10 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 			return nil
 		}
 	}
-	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set()}
 	for _, r := range values {
 		for n, i := range places {
 			if i >= len(r) {
-				v.refuse(&reason{errno: 1235, text: "a row of the INSERT has fewer values than there are columns", at: at})
+				v.refuse(fewer(at))
 				return nil
 			}
 			k, ok := v.st.literal(r[i])
@@ -116,6 +122,12 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 func (v *resolver) set() bool {
 	s, w := v.st.has("SET"), v.st.has("VALUES", "VALUE")
 	return s >= 0 && (w < 0 || s < w)
+}
+
+// listed tells whether the INSERT has a list of columns, be it an empty one.
+func (st *stmt) listed() bool {
+	_, ok := (&scan{sql: []byte(st.text), lexer: lexer{mode: st.mode}}).list()
+	return ok
 }
 
 // update resolves UPDATE.

@@ -16,7 +16,8 @@ import (
 //	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
 //	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ...", "table SCHEMA.NAME by COLUMN,COLUMN map NAME"
 //	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
-//	plan [schema=S] [ansi] [noescape]   a statement, or several with a line "---" between them
+//	                        "auto SCHEMA.NAME COLUMN": that table has a sequence
+//	plan [schema=S] [ansi] [noescape] [zero]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
 //	own [ansi] [noescape]   the statements with values of the session written into them, each its number
@@ -38,6 +39,9 @@ func TestGolden(t *testing.T) {
 			if d.HasArg("noescape") {
 				mode |= NoBackslashEscapes
 			}
+			if d.HasArg("zero") {
+				mode |= NoAutoValueOnZero
+			}
 			switch d.Cmd {
 			case "config":
 				cfg := parseConfig(t, d.Input)
@@ -52,9 +56,9 @@ func TestGolden(t *testing.T) {
 					if i > 0 {
 						b.WriteString("---\n")
 					}
-					got := describe(r.catalog, sql)(r.Plan([]byte(sql), schema, mode))
-					again := describe(r.catalog, sql)(r.Plan([]byte(sql), schema, mode))
-					uncached := describe(r.catalog, sql)(slow.Plan([]byte(sql), schema, mode))
+					got := planned(r, sql, schema, mode)
+					again := planned(r, sql, schema, mode)
+					uncached := planned(slow, sql, schema, mode)
 					if got != again || got != uncached {
 						d.Fatalf(t, "three plans of %q:\n%s%s%s", sql, got, again, uncached)
 					}
@@ -118,6 +122,20 @@ func TestGolden(t *testing.T) {
 	})
 }
 
+// planned plans a statement, with numbers from 1001 on if it needs any.
+func planned(r *Router, sql, schema string, mode Mode) string {
+	p, err := r.Plan([]byte(sql), schema, mode)
+	got := describe(r.catalog, sql)(p, err)
+	if err != nil || p.Numbers == 0 {
+		return got
+	}
+	text, err := r.Number([]byte(sql), schema, mode, 1001)
+	if err != nil {
+		return fmt.Sprintf("%s%v\n", got, err)
+	}
+	return fmt.Sprintf("%s%s\n%s", got, text, describe(r.catalog, string(text))(r.Plan(text, schema, mode)))
+}
+
 func newRouter(t testing.TB, cfg *config.Config) *Router {
 	t.Helper()
 	r, err := New(cfg)
@@ -149,6 +167,13 @@ func parseConfig(t testing.TB, text string) *config.Config {
 				table.Backend = f[2]
 			}
 			cfg.Tables = append(cfg.Tables, table)
+		case "auto":
+			schema, name, _ := strings.Cut(f[1], ".")
+			for i := range cfg.Tables {
+				if cfg.Tables[i].Schema == schema && cfg.Tables[i].Name == name {
+					cfg.Tables[i].AutoIncrement = f[2]
+				}
+			}
 		case "map":
 			m := config.ShardMap{Name: f[1], Function: f[2]}
 			m.Slots, _ = strconv.Atoi(f[3])
@@ -246,6 +271,17 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Scatter != ScatterNone {
 			fmt.Fprintf(&b, " scatter=%v", p.Scatter)
+		}
+		if p.Sequence != "" {
+			fmt.Fprintf(&b, " sequence=%s highest=%d", p.Sequence, p.Highest)
+			if p.Partial {
+				b.WriteString(" partial")
+			}
+			if p.Numbers > 0 {
+				fmt.Fprintf(&b, " numbers=%d", p.Numbers)
+			} else if len(p.Parts) > 1 {
+				fmt.Fprintf(&b, " last=%s", c.backends[p.LastRow])
+			}
 		}
 		if len(p.Schemas) > 0 {
 			fmt.Fprintf(&b, " schemas=%s", strings.Join(p.Schemas, ","))

@@ -1,12 +1,13 @@
 package router
 
-// Mode holds the bits of sql_mode that change how text is cut into tokens.
+// Mode holds the bits of sql_mode that change how text is cut into tokens, or where rows belong.
 type Mode uint8
 
 // The modes.
 const (
 	AnsiQuotes         Mode = 1 << iota // "x" is an identifier
 	NoBackslashEscapes                  // \ in a string is an ordinary character
+	NoAutoValueOnZero                   // 0 in an AUTO_INCREMENT column is 0
 )
 
 // kind is the kind of a token.

@@ -86,7 +86,7 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		starts[i] = b.Len()
 		switch {
 		case t.kind == kUserVar:
-			b.WriteString(" NULL ")
+			b.WriteString(" (NULL) ") // not to be taken for a NULL of the text
 		case t.kind == kInt, t.kind == kParam:
 			fmt.Fprintf(&b, " %d ", marker+t.slot)
 		case t.kind == kDecimal:

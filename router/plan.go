@@ -118,6 +118,17 @@ type Plan struct {
 	// the file must be split between the parts.
 	Local bool
 	Load  *Load
+	// Sequence is the sharded table, as schema.table in lower case, into whose AUTO_INCREMENT column the statement writes numbers
+	// that no server chooses: those that the client gives, the highest of which is Highest, and those of the table's sequence. As
+	// long as Numbers of these are missing, the Plan has no parts to run but one to describe the statement: Router.Number writes
+	// them into it, and its plan is another one then. LastRow is the backend of the last row. Partial tells that rows may be left
+	// out or change others instead (IGNORE, ON DUPLICATE KEY UPDATE), Returning that it answers with rows.
+	Sequence  string
+	Highest   uint64
+	Numbers   int
+	LastRow   int
+	Partial   bool
+	Returning bool
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge

@@ -45,6 +45,9 @@ type insert struct {
 	table *table
 	keys  []keyRef
 	rows  bool // VALUES, not SET
+	likes int  // row shapes
+	// numbers is of a table that has a sequence.
+	numbers *numbering
 }
 
 func (sh *shape) size() int {
@@ -55,6 +58,9 @@ func (sh *shape) size() int {
 	}
 	if sh.insert != nil {
 		n += 64 + 16*len(sh.insert.keys)
+		if sh.insert.numbers != nil {
+			n += 64 + 16*len(sh.insert.numbers.given)
+		}
 	}
 	n += 8 * len(sh.about)
 	if sh.plan != nil {
@@ -86,7 +92,7 @@ type planSets struct {
 
 func (s *planSets) get(base Plan, backends int) *planSet {
 	lists := [][]string{base.Schemas, base.Variables, base.Temporary}
-	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged)
+	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged, base.Sequence, base.Partial, base.Returning)
 	for _, l := range lists {
 		key += "\x01" + strings.Join(l, "\x00")
 	}
@@ -221,6 +227,43 @@ func (sh *shape) where(pl *placing) int {
 func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	in := sh.insert
 	pl := placing{s: s, value: value, at: -1}
+	if in.rows && len(s.likes) != in.likes {
+		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
+	}
+	if in.numbers != nil {
+		return sh.chooseNumbered(&pl)
+	}
+	return sh.chooseRows(&pl)
+}
+
+// chooseNumbered is chooseInsert for a table with a sequence.
+func (sh *shape) chooseNumbered(pl *placing) (*Plan, *reason, int) {
+	count, highest, why, at := sh.insert.lacking(pl)
+	switch {
+	case why != nil:
+		return nil, why, at
+	case count > 0 && pl.s.exec:
+		return nil, unsupported(-1, "write it without the comment", "rows of the INSERT need numbers, and there is an executable comment"), -1
+	case count > 0:
+		p := *sh.set.on(sh.insert.table.first())
+		p.Numbers, p.Highest = count, highest
+		return &p, nil, -1
+	}
+	p, why, at := sh.chooseRows(pl)
+	if why != nil {
+		return nil, why, at
+	}
+	one := *p
+	one.Highest, one.LastRow = highest, p.Parts[0].Backend
+	if len(p.Parts) > 1 {
+		one.LastRow, _ = sh.insert.row(pl, pl.s.rows[len(pl.s.rows)-1])
+	}
+	return &one, nil, -1
+}
+
+// chooseRows places each row of an INSERT that has all its numbers.
+func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
+	in, s := sh.insert, pl.s
 	if !in.rows {
 		shard, fault := pl.shard(in.table, in.keys)
 		if fault != keyGood {
@@ -228,19 +271,16 @@ func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, i
 		}
 		return sh.set.on(in.table.sharding.backends[shard]), nil, -1
 	}
-	if len(in.keys) != len(s.likes)*len(in.table.columns) {
-		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
-	}
 	home := -1
 	for _, r := range s.rows {
-		b, at := in.row(&pl, r)
+		b, at := in.row(pl, r)
 		switch {
 		case pl.why != nil:
 			return nil, pl.why, pl.at
 		case home < 0:
 			home = b
 		case b != home:
-			return sh.cut(&pl, at)
+			return sh.cut(pl, at)
 		}
 	}
 	return sh.set.on(home), nil, -1

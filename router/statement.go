@@ -30,6 +30,14 @@ const maxParams = 1<<16 - 1
 type Statement struct {
 	Params int   // number of parameters
 	Keys   []int // those whose values decide where the statement goes, sorted; counted from 0
+	// Text is what servers get in place of the client's text, nil if there is no difference: with a parameter for each value of
+	// an AUTO_INCREMENT column that the client leaves to the server. From has for each parameter of Text the client's, -1 for such
+	// a number. Keys, and what Plan asks for, are parameters of Text then.
+	Text []byte
+	From []int
+
+	numbers []int  // parameters that are values of the AUTO_INCREMENT column of a table with a sequence, in the order of the rows
+	highest uint64 // of the values that are literals
 
 	any   *Plan
 	fixed bool // any is the plan of every execution
@@ -53,7 +61,14 @@ func (r *Router) Prepare(sql []byte, schema string, mode Mode) (*Statement, erro
 	if why != nil {
 		return nil, why
 	}
-	st := &Statement{Params: with.params, Keys: with.keys(), with: with}
+	st := &Statement{Params: with.params, with: with}
+	if with.shape != nil && with.shape.insert != nil && with.shape.insert.numbers != nil {
+		if why := st.number(r, schema, mode); why != nil {
+			return nil, why
+		}
+		with = st.with
+	}
+	st.Keys = with.keys()
 	if with.uncertain > 0 {
 		if st.without, why = r.reading(sql, schema, mode, true); why != nil {
 			return nil, why
@@ -80,6 +95,65 @@ func (r *Router) Prepare(sql []byte, schema string, mode Mode) (*Statement, erro
 	}
 	return st, nil
 }
+
+// number gives the statement a parameter for each number that its text leaves to the server.
+func (st *Statement) number(r *Router, schema string, mode Mode) (why *Refusal) {
+	x := st.with
+	if x.exec {
+		return unsupported(-1, "write it without the comment", "rows of the INSERT may need numbers, and there is an executable comment").refusal(-1)
+	}
+	if in := x.shape.insert; in.rows && len(x.likes) != in.likes {
+		return nil // as Plan will say
+	}
+	text, from := x.shape.insert.numbered(&x.scan, func(to []byte) []byte { return append(to, '?') })
+	if slices.Contains(from, -1) {
+		st.Text, st.From = text, from
+		if st.with, why = r.reading(text, schema, mode, false); why != nil {
+			return why
+		}
+		x = st.with
+	}
+	in := x.shape.insert
+	pl := placing{s: &x.scan}
+	for _, row := range in.rowsOf(&x.scan) {
+		switch k, lit := in.numbers.of(&x.scan, row); {
+		case lit == nil:
+		case lit.kind == kParam:
+			st.numbers = append(st.numbers, int(lit.param))
+		case !k.minus:
+			number, _, _ := pl.number(k, lit)
+			st.highest = max(st.highest, number)
+		}
+	}
+	return nil
+}
+
+// Lacks are the parameters of one execution that must be numbers of the sequence of the table (Plan.Sequence), in the order in
+// which they follow one another, and highest is the highest number that the client gives itself; value tells what it has bound
+// to its parameters.
+func (st *Statement) Lacks(value func(param int) Value) (all []int, highest uint64) {
+	highest = st.highest
+	for _, i := range st.numbers {
+		client := i
+		if st.From != nil {
+			client = st.From[i]
+		}
+		if client < 0 {
+			all = append(all, i)
+			continue
+		}
+		pl := placing{s: &st.with.scan, value: func(int) Value { return value(client) }}
+		number, lacks, _ := pl.number(keyRef{}, &literal{kind: kParam})
+		if lacks {
+			all = append(all, i)
+		}
+		highest = max(highest, number)
+	}
+	return all, highest
+}
+
+// Numbered tells whether Lacks has to be asked.
+func (st *Statement) Numbered() bool { return st.highest > 0 || len(st.numbers) > 0 }
 
 // reading reads a statement for Prepare.
 func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*reading, *Refusal) {
@@ -164,8 +238,15 @@ func (x *reading) keys() (all []int) {
 		note(x.lits[slot])
 	}
 	in := x.shape.insert
+	if in != nil && in.numbers != nil {
+		for _, row := range in.rowsOf(&x.scan) {
+			if _, lit := in.numbers.of(&x.scan, row); lit != nil {
+				note(*lit)
+			}
+		}
+	}
 	switch {
-	case in == nil:
+	case in == nil || len(in.keys) == 0:
 	case !in.rows:
 		for _, k := range in.keys {
 			note(x.lits[k.slot])

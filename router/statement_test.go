@@ -20,6 +20,9 @@ func prepared(t *testing.T, r *Router, text, schema string, mode Mode) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "params %d keys %v any: %s", st.Params, st.Keys, describe(r.catalog, sql)(st.Any(), nil))
+	if st.Text != nil {
+		fmt.Fprintf(&b, "%s\n", st.Text)
+	}
 	if binds == "" {
 		return b.String()
 	}
@@ -28,11 +31,40 @@ func prepared(t *testing.T, r *Router, text, schema string, mode Mode) string {
 		for lit := range strings.SplitSeq(bind, ", ") {
 			values = append(values, bound(t, strings.TrimSpace(lit)))
 		}
+		if st.Numbered() {
+			b.WriteString(executed(r, st, sql, bind, values))
+			continue
+		}
 		p, err := st.Plan(func(i int) Value { return values[i] })
 		fmt.Fprintf(&b, "%s: %s", strings.TrimSpace(bind), describe(r.catalog, sql)(p, err))
 		twins(t, r, st, sql, schema, mode, values)
 	}
 	return b.String()
+}
+
+// executed plans an execution, with numbers from 1001 on where it needs them.
+func executed(r *Router, st *Statement, sql, bind string, values []Value) string {
+	sent := make([]Value, len(st.From))
+	for i, from := range st.From {
+		if from >= 0 {
+			sent[i] = values[from]
+		}
+	}
+	if st.From == nil {
+		sent = slices.Clone(values)
+	}
+	lacks, highest := st.Lacks(func(i int) Value { return values[i] })
+	for i, param := range lacks {
+		sent[param] = Value{Kind: ValueUint, Uint: uint64(1001 + i)}
+	}
+	p, err := st.Plan(func(i int) Value { return sent[i] })
+	got := fmt.Sprintf("%s: above %d, %v %s", strings.TrimSpace(bind), highest, sent, describe(r.catalog, sql)(p, err))
+	if err == nil {
+		for _, part := range p.Parts {
+			got += fmt.Sprintf("  params %v\n", part.Params)
+		}
+	}
+	return got
 }
 
 // bound reads a value as the golden files have it: a literal, or u and an unsigned integer.
