@@ -61,7 +61,7 @@ func TestBlocks(t *testing.T) {
 	if want := []uint64{1, 2, 6, 12, 37}; !slices.Equal(got, want) || c.takes != 3 {
 		t.Errorf("got %d in %d blocks, want %d in 3", got, c.takes, want)
 	}
-	c.next = 1000 // another proxy
+	c.next = 1000                              // another proxy
 	if first := take(t, b, 9); first != 1000 { // 8 are left of the old block
 		t.Errorf("a run across two blocks begins at %d, want 1000", first)
 	}
