@@ -21,6 +21,7 @@ type naming struct {
 	using []router.Argument
 	// escapes says that backslashes escape in the session's sql_mode.
 	escapes bool
+	set     string // a SET of variables in using that are the proxy's own; "" if there are none
 }
 
 // unprepared says whether servers do not prepare such a statement.
@@ -98,7 +99,7 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	}
 	var failed *wire.Error
-	plan, err := one.routed.Plan(func(i int) router.Value {
+	value := func(i int) router.Value {
 		a := p.Using[i]
 		if a.Var == "" {
 			return a.Value
@@ -108,7 +109,19 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 			failed = e
 		}
 		return value
-	})
+	}
+	call := &naming{text: one.sent, using: p.Using, escapes: s.escapes()}
+	var n numbers
+	var plan *router.Plan
+	var err error
+	if one.routed.Numbered() {
+		var e *wire.Error
+		if plan, n, call, e = s.numberedNaming(one, p.Using, value); e != nil {
+			return s.fail(e)
+		}
+	} else {
+		plan, err = one.routed.Plan(value)
+	}
 	switch {
 	case failed != nil:
 		return s.fail(failed)
@@ -136,7 +149,7 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		}
 		plan = &with
 	}
-	return s.carryOut(plan, &request{schema: one.schema, attrs: r.attrs, named: &naming{one.sent, p.Using, s.escapes()}})
+	return s.carryOut(plan, &request{schema: one.schema, attrs: r.attrs, named: call, numbers: n})
 }
 
 // deallocate answers DEALLOCATE PREPARE. Backend connections keep the statement for whoever prepares the same text next.
@@ -201,6 +214,11 @@ func (n *naming) execute(c *backend.Conn, attrs []byte) error {
 	name, err := c.Named(n.text, n.escapes)
 	if err != nil {
 		return refusal(err)
+	}
+	if n.set != "" {
+		if err := c.Exec(n.set); err != nil {
+			return refusal(err)
+		}
 	}
 	var b strings.Builder
 	b.WriteString("EXECUTE " + name)

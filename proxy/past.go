@@ -66,7 +66,7 @@ func (p *past) ended() {
 }
 
 // ran notes what a statement of one backend did, as its answer says, before its connection is given back.
-func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
+func (s *session) ran(p *router.Plan, r *request, conn *backend.Conn, result wire.Result) {
 	if s.past.at = conn; (p.Program || p.Pin == router.PinUserVariable && result.Err != nil) && !conn.InBranch() && !s.holds(conn) {
 		s.past.at = nil // it is reset
 	}
@@ -86,10 +86,18 @@ func (s *session) ran(p *router.Plan, conn *backend.Conn, result wire.Result) {
 	default:
 		s.past.rowCount = int64(result.OK.Affected)
 	}
-	if n := int(result.OK.Warnings); n > 0 {
+	if n := int(result.OK.Warnings); n > 0 && s.past.lines == nil {
 		s.past.warnings, s.past.noted = n, conn.Owe(s, backend.Warnings)
 	}
-	if own := p.Pin == router.PinLastInsertID || p.Program && p.Write; own || result.OK.InsertID != 0 {
+	own := p.Pin == router.PinLastInsertID || p.Program && p.Write
+	id := result.OK.InsertID
+	if p.Returning && result.Rows > 0 && r.numbers.count > 0 {
+		id = s.insertID(p, r, 0, conn)
+	}
+	switch {
+	case r.numbers.has(id), p.Sequence != "" && !own:
+		s.past.numbered(r.numbers, id)
+	case id != 0 || own:
 		s.past.changed(result.OK.InsertID, conn, s)
 		s.past.certain = s.past.certain || own
 	}

@@ -15,19 +15,20 @@ import (
 // prepared is a client's statement of COM_STMT_PREPARE. The client knows it by a number of the session's; each backend
 // connection that executes it prepares it for itself.
 type prepared struct {
-	text   string
-	shown  []byte // the beginning of text
-	sent   string // text with values of the session's own in it, as the servers get it
-	schema string // that was current when it was prepared: its tables are looked up there for ever
-	mode   router.Mode
-	router *router.Router // that made routed; another one has other temporary tables
-	routed *router.Statement
-	params int
-	types  []byte         // of the parameters, as the client bound them last
-	long   map[int][]byte // parameters sent as long data, until the next execution or reset
-	size   int            // of long, in bytes
-	fault  *wire.Error    // what was wrong with long data, until the next reset
-	cursor *cursor        // open, or nil
+	text     string
+	shown    []byte // the beginning of text
+	sent     string // text with values of the session's own in it, as the servers get it
+	numbered string // sent with parameters for numbers of a sequence; "" if there are none
+	schema   string // that was current when it was prepared: its tables are looked up there for ever
+	mode     router.Mode
+	router   *router.Router // that made routed; another one has other temporary tables
+	routed   *router.Statement
+	params   int
+	types    []byte         // of the parameters, as the client bound them last
+	long     map[int][]byte // parameters sent as long data, until the next execution or reset
+	size     int            // of long, in bytes
+	fault    *wire.Error    // what was wrong with long data, until the next reset
+	cursor   *cursor        // open, or nil
 }
 
 // cursor is rows that the client fetches piece by piece, from the connection that executed the statement.
@@ -119,7 +120,7 @@ func (s *session) routed(p *prepared) error {
 		}
 		p.sent = string(sent)
 	}
-	p.router, p.routed, p.params = s.router, routed, routed.Params
+	p.router, p.routed, p.params, p.numbered = s.router, routed, routed.Params, string(routed.Text)
 	return nil
 }
 
@@ -213,9 +214,15 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(s.srv.style.unreadableArguments(err))
 	}
 	p.types = append(p.types[:0], x.Types...)
-	plan, err := p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
-	if err != nil {
-		return s.fail(clientError(err, false))
+	var plan *router.Plan
+	var err error
+	if p.routed.Numbered() {
+		plan, e = s.numberedExecution(p, func(i int) router.Value { return value(x, p.long, i) })
+	} else if plan, err = p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) }); err != nil {
+		e = clientError(err, false)
+	}
+	if e != nil {
+		return s.fail(e)
 	}
 	switch {
 	case plan.Verb == router.Set && p.params > 0:

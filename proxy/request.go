@@ -18,6 +18,8 @@ type request struct {
 	schema string   // in which its tables are looked up
 	bound  *binding // its parameters; nil for COM_QUERY
 	named  *naming  // its execution by name; nil for others
+
+	numbers numbers // that were written into it
 }
 
 // binding is the parameters of one execution.
@@ -48,7 +50,7 @@ func (r *request) part(p router.Part) *request {
 	if p.SQL == nil {
 		return r
 	}
-	one := &request{sql: p.SQL, attrs: r.attrs}
+	one := &request{sql: p.SQL, attrs: r.attrs, numbers: r.numbers}
 	if r.named != nil {
 		using := r.named.using
 		if p.Params != nil {
@@ -57,7 +59,7 @@ func (r *request) part(p router.Part) *request {
 				using[at] = r.named.using[i]
 			}
 		}
-		one.schema, one.named = r.schema, &naming{string(p.SQL), using, r.named.escapes}
+		one.schema, one.named = r.schema, &naming{string(p.SQL), using, r.named.escapes, r.named.set}
 	}
 	if r.bound != nil {
 		one.text, one.schema, one.bound = string(p.SQL), r.schema, &binding{execute: r.bound.execute, long: r.bound.long, subset: p.Params}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/xaproxy/xaproxy/backend"
@@ -107,12 +108,12 @@ func (s *session) relayOn(conn *backend.Conn, p *router.Plan, r *request, lead .
 	if local {
 		s.relay.ClearStatus, s.relay.SetStatus = wire.StatusAutocommit, s.relay.SetStatus&^wire.StatusInTrans
 	}
-	result, err := s.relay.Response(s.conn, conn.Conn)
+	result, err := s.response(conn, p, r)
 	if err != nil {
 		return s.side(conn, err, func(cause error) *wire.Error { return clientError(cause, p.Write) })
 	}
 	s.opened(r, conn, result)
-	s.ran(p, conn, result)
+	s.ran(p, r, conn, result)
 	if result.Err != nil {
 		s.failed = true
 		s.open = s.open && !endsTransaction(result.Err, conn.Backend().Facts().RollbackOnTimeout)
@@ -211,12 +212,12 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 		return s.fail(s.unsent(br, err))
 	}
 	s.relayStatus()
-	result, err := s.relay.Response(s.conn, br.Conn().Conn)
+	result, err := s.response(br.Conn(), p, r)
 	if err != nil {
 		return s.side(br.Conn(), err, func(cause error) *wire.Error { return s.lose(br, cause) })
 	}
 	s.opened(r, br.Conn(), result)
-	s.ran(p, br.Conn(), result)
+	s.ran(p, r, br.Conn(), result)
 	if result.Err == nil {
 		s.left(p, br.Conn())
 	}
@@ -436,9 +437,20 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 			s.track.hears(ok)
 		}
 		ok := mergeOK(oks)
-		s.past.merged(ok)
+		conns := make([]*backend.Conn, len(branches))
 		for i, br := range branches {
+			conns[i] = br.Conn()
 			s.collect(oks[i].Warnings, br.Conn())
+		}
+		if p.Sequence != "" {
+			last := slices.IndexFunc(p.Parts, func(part router.Part) bool { return part.Backend == p.LastRow })
+			if ok.InsertID = oks[last].InsertID; r.numbers.count > 0 {
+				ok.InsertID = s.insertID(p, r, ok.InsertID, conns...)
+			}
+			s.past.rowCount = int64(ok.Affected)
+			s.past.numbered(r.numbers, ok.InsertID)
+		} else {
+			s.past.merged(ok)
 		}
 		return ok, nil
 	}

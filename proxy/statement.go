@@ -21,10 +21,17 @@ func (s *session) statement(attrs, sql []byte) error {
 		}
 		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
 	}
+	var n numbers
+	if err == nil && (plan.Numbers > 0 || plan.Highest > 0) {
+		var e *wire.Error
+		if sql, plan, n, e = s.number(plan, sql); e != nil {
+			return s.fail(e)
+		}
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	s.request = request{sql: sql, attrs: attrs}
+	s.request = request{sql: sql, attrs: attrs, numbers: n}
 	err = s.carryOut(plan, &s.request)
 	s.request = request{} // an idle session must not keep the client's packet, which may be large
 	return err

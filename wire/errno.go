@@ -39,6 +39,7 @@ const (
 	CodeXARBRollback
 	CodeBackendDown
 	CodeXADupID
+	CodeSequence
 	CodeXARBTimeout
 	CodeXARBDeadlock
 	CodeMalformed
@@ -92,6 +93,7 @@ var errnos = [...]errnoEntry{
 	CodeXARBRollback:       {"ER_XA_RBROLLBACK", 1402, "XA100", true},
 	CodeBackendDown:        {"ER_CONNECT_TO_FOREIGN_DATA_SOURCE", 1429, "HY000", true},
 	CodeXADupID:            {"ER_XAER_DUPID", 1440, "XAE08", false},
+	CodeSequence:           {"ER_AUTOINC_READ_FAILED", 1467, "HY000", true},
 	CodeXARBTimeout:        {"ER_XA_RBTIMEOUT", 1613, "XA106", true},
 	CodeXARBDeadlock:       {"ER_XA_RBDEADLOCK", 1614, "XA102", true},
 	CodeMalformed:          {"ER_MALFORMED_PACKET", 1835, "HY000", false},

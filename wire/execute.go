@@ -128,6 +128,34 @@ func (e *Execute) Parse(arg []byte, params int, types []byte, long func(param in
 	return nil
 }
 
+// Rebound returns an execution with other parameters: the i-th is the parameter from[i] of e, or the number that number gives for
+// it; nil is all of e's in their order. Parameters that were sent as long data have no value in it either.
+func (e *Execute) Rebound(from []int, number func(param int) (uint64, bool)) Execute {
+	n := len(from)
+	if from == nil {
+		n = len(e.Types) / 2
+	}
+	r := Execute{ID: e.ID, Flags: e.Flags, Nulls: make([]byte, (n+7)/8), Types: make([]byte, 0, 2*n), ends: make([]int, 0, n)}
+	for i := range n {
+		if v, ok := number(i); ok {
+			r.Types = append(r.Types, byte(TypeLongLong), unsignedFlag)
+			r.Values = binary.LittleEndian.AppendUint64(r.Values, v)
+		} else {
+			of := i
+			if from != nil {
+				of = from[i]
+			}
+			if e.Null(of) {
+				r.Nulls[i/8] |= 1 << (i % 8)
+			}
+			r.Types = append(r.Types, e.Types[2*of], e.Types[2*of+1])
+			r.Values = append(r.Values, e.Raw(of)...)
+		}
+		r.ends = append(r.ends, len(r.Values))
+	}
+	return r
+}
+
 // Forget drops what Parse was given, so that it can be freed. It keeps a little memory for the next Parse.
 func (e *Execute) Forget() {
 	ends, named := e.ends[:0], e.named[:0]

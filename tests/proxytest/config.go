@@ -93,6 +93,9 @@ func (o Options) toml(port int) (string, error) {
 	for _, m := range o.ShardMaps {
 		section("[[shard_maps]]", m)
 	}
+	for _, s := range o.Sequences {
+		section("[[sequences]]", s)
+	}
 	for _, t := range o.Tables {
 		lines := []string{fmt.Sprintf("schema = %q\nname = %q", t.Schema, t.Name)}
 		if t.Sharded() {
@@ -105,6 +108,12 @@ func (o Options) toml(port int) (string, error) {
 				of = fmt.Sprintf("function = %q\nbackends = [%s]", t.Function, quoteAll(t.Backends))
 			}
 			lines = append(lines, key, of)
+			if t.AutoIncrement != "" {
+				lines = append(lines, fmt.Sprintf("auto_increment = %q", t.AutoIncrement))
+			}
+			if t.Sequence != "" {
+				lines = append(lines, fmt.Sprintf("sequence = %q", t.Sequence))
+			}
 		} else {
 			lines = append(lines, fmt.Sprintf("backend = %q", t.Backend))
 		}

@@ -38,6 +38,7 @@ type Options struct {
 	Schemas   []config.Schema
 	Tables    []config.Table
 	ShardMaps []string // the lines of [[shard_maps]] entries
+	Sequences []string // the lines of [[sequences]] entries
 	// Zero means the program's own default.
 	PrepareTimeout, CommitWait, RecoveryInterval time.Duration
 	Server, Decision                             []string // further lines of [server] and [decision]

@@ -1,0 +1,166 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/tests/servers/servertest"
+)
+
+// numberedTable is how the tables of these tests look on every backend.
+const numberedTable = " (id BIGINT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL, u INT UNIQUE, v INT)"
+
+// newNumberedStack has a table that is sharded by k and one that is sharded by its AUTO_INCREMENT column.
+func newNumberedStack(t *testing.T, kinds []servers.Kind, change func(*config.Config)) *stack {
+	t.Helper()
+	s := newStack(t, kinds, func(c *config.Config) {
+		schema, names := c.Tables[0].Schema, c.Tables[0].Backends
+		c.Tables = append(c.Tables,
+			config.Table{Schema: schema, Name: "orders", Column: "k", Function: "modulo", Backends: names, AutoIncrement: "id"},
+			config.Table{Schema: schema, Name: "events", Column: "id", Function: "modulo", Backends: names, AutoIncrement: "id"})
+		if change != nil {
+			change(c)
+		}
+	})
+	for _, server := range s.servers {
+		admin(t, server, "CREATE TABLE "+s.schema+".orders"+numberedTable, "CREATE TABLE "+s.schema+".events"+numberedTable)
+	}
+	return s
+}
+
+// numberStories are sequences of statements. $k is the number of the backend that a row is to be on.
+var numberStories = []string{
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1), (2, 2, 1), (3, 3, 1)",
+	"INSERT INTO orders (k, u, v) VALUES (1, 11, 1)",
+	"INSERT INTO orders (k, u, v, id) VALUES (1, 12, 1, 500)",
+	"INSERT INTO orders (id, k, u, v) VALUES (300, 1, 4, 1), (290, 2, 5, 1)",
+	"INSERT INTO orders (id, k, u, v) VALUES (NULL, 1, 17, 1), (NULL, 2, 18, 1)",
+	"INSERT INTO orders (id, k, u, v) VALUES (DEFAULT, 1, 217, 1), (0, 2, 218, 1)",
+	"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 1, 1)",
+	"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 1, 1), (1, 20, 1), (1, 21, 1)",
+	"INSERT IGNORE INTO orders (k, u, v) VALUES (2, 2, 1), (1, 22, 1), (2, 23, 1)",
+	"INSERT IGNORE INTO orders (k, u, v) VALUES (2, 2, 1), (1, 22, 1)",
+	"INSERT IGNORE INTO orders (id, k, u, v) VALUES (1700, 1, 1, 1)",
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1) ON DUPLICATE KEY UPDATE v = v",
+	"INSERT INTO orders (k, u, v) VALUES (1, 41, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1), (1, 43, 1), (1, 45, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1), (2, 46, 1), (1, 47, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+	"INSERT INTO orders (k, u, v) VALUES (1, 1, 1) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), v = v + 1",
+	"INSERT INTO orders (k, u, v) VALUES (1, 61, 1) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), v = v + 1",
+	"INSERT INTO orders (id, k, u, v) VALUES (1800, 1, 1, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+	"REPLACE INTO orders (k, u, v) VALUES (1, 61, 2)",
+	"REPLACE INTO orders (k, u, v) VALUES (1, 61, 2), (2, 62, 2)",
+	"REPLACE INTO orders (id, k, u, v) VALUES (1950, 1, 61, 2), (1951, 2, 62, 2)",
+	"INSERT INTO orders SET k = 1, u = 70",
+	"INSERT INTO orders SET id = 0, k = 1, u = 71",
+	"INSERT INTO orders SET id = 3071, k = 1, u = 72",
+	"INSERT INTO orders (id, k) VALUES (-5, 2)",
+	"INSERT INTO orders (k, v) VALUES (1, LAST_INSERT_ID())",
+	"UPDATE orders SET v = 9 WHERE k = 1",
+	"INSERT INTO events (v) VALUES (1), (2), (3)",
+	"INSERT INTO events () VALUES ()",
+	"INSERT INTO events SET v = 7",
+	"SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')",
+	"INSERT INTO events (id, v) VALUES (0, 1)",
+	"INSERT INTO events (id, v) VALUES (NULL, 1)",
+}
+
+// TestNumbersAsOfOneServer: what a statement says of its rows, and LAST_INSERT_ID() behind it, is what one server with all rows says.
+func TestNumbersAsOfOneServer(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MariaDB}} {
+		for _, way := range []string{"text", "transaction", "prepared", "by name"} {
+			t.Run(fmt.Sprint(kinds, way), func(t *testing.T) {
+				s := newNumberedStack(t, kinds, nil)
+				many := s.conn()
+				single := servertest.Database(t, s.servers[0])
+				db, err := pool(t, s.servers[0]).Conn(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				one := &conn{t, db}
+				one.exec("USE "+single, "CREATE TABLE orders"+numberedTable, "CREATE TABLE events"+numberedTable)
+				for _, q := range numberStories {
+					if want, got := tell(one, q, way), tell(many, q, way); want != got {
+						t.Errorf("%s:\none server %s\nproxy      %s", q, want, got)
+					}
+				}
+				for _, q := range []string{"SELECT k, u, v FROM orders WHERE k = %d ORDER BY id", "SELECT v, id FROM events WHERE id = %d"} {
+					for k := range 10 {
+						q := fmt.Sprintf(q, k)
+						if want, got := one.rows(q), many.rows(q); want != got {
+							t.Errorf("%s:\none server %s\nproxy      %s", q, want, got)
+						}
+					}
+				}
+				one.hangUp()
+			})
+		}
+	}
+}
+
+var integers = regexp.MustCompile(`-?\b[0-9]+\b`)
+
+// tell runs a statement in one of the ways and returns all that it says.
+func tell(c *conn, q, way string) string {
+	c.t.Helper()
+	ctx := context.Background()
+	verb, _, _ := strings.Cut(q, " ")
+	var result sql.Result
+	var err error
+	text, args := q, []any(nil)
+	if way == "prepared" || way == "by name" {
+		text = integers.ReplaceAllStringFunc(q, func(n string) string {
+			args = append(args, n)
+			return "?"
+		})
+	}
+	switch {
+	case verb == "SET":
+		result, err = c.ExecContext(ctx, q)
+	case way == "prepared":
+		var st *sql.Stmt
+		if st, err = c.PrepareContext(ctx, text); err == nil {
+			for i, n := range args {
+				if args[i], err = strconv.ParseInt(n.(string), 10, 64); err != nil {
+					c.t.Fatal(err)
+				}
+			}
+			result, err = st.ExecContext(ctx, args...)
+			if err := st.Close(); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	case way == "by name":
+		using := ""
+		for i, n := range args {
+			c.exec(fmt.Sprintf("SET @a%d = %s", i, n))
+			using += fmt.Sprintf("%s@a%d", map[bool]string{true: " USING ", false: ", "}[i == 0], i)
+		}
+		c.exec("PREPARE p FROM '" + text + "'")
+		result, err = c.ExecContext(ctx, "EXECUTE p"+using)
+	case way == "transaction":
+		c.exec("BEGIN")
+		result, err = c.ExecContext(ctx, q)
+		defer c.exec("COMMIT")
+	default:
+		result, err = c.ExecContext(ctx, q)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	id, _ := result.LastInsertId() // the driver has no errors here
+	n, _ := result.RowsAffected()
+	// Rows that INSERT IGNORE leaves out use up numbers on one server in other ways, so an id is told by its row.
+	row := func(id string) string {
+		return "(" + c.rows("SELECT k, u FROM orders WHERE id = "+id) + c.rows("SELECT v FROM events WHERE id = "+id) + ")"
+	}
+	return fmt.Sprintf("%d rows, id %s, LAST_INSERT_ID() %s", n, row(fmt.Sprint(id)), row(c.rows("SELECT LAST_INSERT_ID()")))
+}
