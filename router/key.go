@@ -157,6 +157,13 @@ func (k *key) value(v Value, minus bool) keyFault {
 // integer reads decimal digits, perhaps none.
 func (k *key) integer(digits []byte, minus bool) keyFault {
 	var v uint64
+	if len(digits) < 19 { // cannot overflow
+		for _, c := range digits {
+			v = v*10 + uint64(c-'0')
+		}
+		k.size, k.negative = v, minus && v != 0
+		return keyGood
+	}
 	for _, c := range digits {
 		hi, lo := bits.Mul64(v, 10)
 		sum, carry := bits.Add64(lo, uint64(c-'0'), 0)

@@ -167,6 +167,9 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		}
 		if s.position == rowsInside && s.depth == 0 {
 			s.endRow(t.end)
+			if !s.trace && !s.inExec {
+				s.repeat()
+			}
 		}
 	}
 }

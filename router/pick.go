@@ -153,6 +153,7 @@ type placing struct {
 	value func(int) Value // not called for text without parameters
 	why   *reason         // why a key has no place; it may be on all shards then
 	at    int             // the literal that why is about
+	key   key             // of one column, used again for each row
 }
 
 // read reads the literal as a key of the table.
@@ -168,14 +169,7 @@ func (pl *placing) read(t *table, ref keyRef, k *key) keyFault {
 // shard is the shard of the rows with a key.
 func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
 	if len(refs) == 1 {
-		var k key
-		if fault = pl.read(t, refs[0], &k); fault == keyGood {
-			shard, fault = t.sharding.shard(&k)
-		}
-		if fault != keyGood {
-			pl.wrong(t, 0, refs[0], fault)
-		}
-		return shard, fault
+		return pl.one(t, refs[0])
 	}
 	keys := make([]key, len(refs))
 	for i, ref := range refs {
@@ -186,6 +180,17 @@ func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
 	}
 	if shard, fault = t.sharding.together(keys); fault != keyGood {
 		pl.wrong(t, 0, refs[0], fault)
+	}
+	return shard, fault
+}
+
+// one is shard for a key of one column.
+func (pl *placing) one(t *table, ref keyRef) (shard int, fault keyFault) {
+	if fault = pl.read(t, ref, &pl.key); fault == keyGood {
+		shard, fault = t.sharding.shard(&pl.key)
+	}
+	if fault != keyGood {
+		pl.wrong(t, 0, ref, fault)
 	}
 	return shard, fault
 }

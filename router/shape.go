@@ -289,6 +289,12 @@ func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
 // row is the backend of one row, and where in the text its key begins; pl.why is why it has none.
 func (in *insert) row(pl *placing, r row) (backend, at int) {
 	n := len(in.table.columns)
+	if n == 1 {
+		ref := in.keys[r.like]
+		ref.slot += r.lit - pl.s.likes[r.like].slot
+		shard, _ := pl.one(in.table, ref)
+		return in.table.sharding.backends[shard], pl.s.lits[ref.slot].start
+	}
 	var space [8]keyRef
 	keys := in.keysOf(pl.s, r, space[:n])
 	shard, _ := pl.shard(in.table, keys)

@@ -19,6 +19,7 @@ type sharding struct {
 	shards   []string // names
 	backends []int    // by shard
 	slots    uint64   // of a function that has slots
+	holder   []uint16 // the shard of each slot
 	spans    []config.Span
 	list     map[string]int // canonical forms of the values of function list
 	others   int            // the shard of all other values, -1: there is none
@@ -88,6 +89,10 @@ func newSharding(m *config.ShardMap, backend func(name string) (int, error)) (*s
 		})
 	case config.Hash, config.Modulo, config.CRC32, config.Day, config.Month, config.Year:
 		s.slots, s.spans = uint64(m.SlotCount()), m.Spans()
+		for n := range s.slots {
+			shard, _ := s.held(config.Point{Low: n})
+			s.holder = append(s.holder, uint16(shard))
+		}
 	case config.Range, config.Dates:
 		s.spans = m.Spans()
 	default:
@@ -192,8 +197,7 @@ func checksum(sum uint32, bytes []byte) uint32 {
 
 // slot is the shard that holds a number's slot.
 func (m *sharding) slot(n uint64) int {
-	shard, _ := m.held(config.Point{Low: n % m.slots})
-	return shard
+	return int(m.holder[n%m.slots])
 }
 
 // held is the shard that holds a point.
