@@ -7,15 +7,17 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
 	"github.com/xaproxy/xaproxy/tests/servers/servertest"
 )
 
 // numberedTable is how the tables of these tests look on every backend.
-const numberedTable = " (id BIGINT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL, u INT UNIQUE, v INT)"
+const numberedTable = " (id BIGINT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL DEFAULT 0, u INT UNIQUE, v INT)"
 
 // newNumberedStack has a table that is sharded by k and one that is sharded by its AUTO_INCREMENT column.
 func newNumberedStack(t *testing.T, kinds []servers.Kind, change func(*config.Config)) *stack {
@@ -163,4 +165,130 @@ func tell(c *conn, q, way string) string {
 		return "(" + c.rows("SELECT k, u FROM orders WHERE id = "+id) + c.rows("SELECT v FROM events WHERE id = "+id) + ")"
 	}
 	return fmt.Sprintf("%d rows, id %s, LAST_INSERT_ID() %s", n, row(fmt.Sprint(id)), row(c.rows("SELECT LAST_INSERT_ID()")))
+}
+
+// TestNumbersAreUnique: two proxies with many clients each, one of which is killed now and then, give no number twice, whatever
+// backend the rows are on. What a client was told of its rows is where it was told.
+func TestNumbersAreUnique(t *testing.T) {
+	for kind, lines := range map[string]string{"blocks": "block = 7", "snowflake": "kind = 'snowflake'\nnode = %d"} {
+		t.Run(kind, func(t *testing.T) {
+			on := []*servers.Server{servertest.Get(t, servers.MariaDB), servertest.Get(t, servers.MySQL)}
+			schema := servertest.Database(t, on[0])
+			admin(t, on[1], "CREATE DATABASE "+schema)
+			t.Cleanup(func() { admin(t, on[1], "DROP DATABASE "+schema) })
+			for _, server := range on {
+				admin(t, server, "CREATE TABLE "+schema+".orders"+numberedTable)
+			}
+			admin(t, on[1], "INSERT INTO "+schema+".orders (id, k) VALUES (40, 1)") // from before there was a sequence
+			var proxies []*proxytest.Proxy
+			for node := range 2 {
+				of := lines
+				if strings.Contains(of, "%d") {
+					of = fmt.Sprintf(of, node)
+				}
+				proxies = append(proxies, proxytest.Run(t, proxytest.Options{
+					Backends:  []proxytest.Backend{proxytest.On("a", on[0]), proxytest.On("b", on[1])},
+					Schemas:   []config.Schema{{Name: schema, Backend: "a"}},
+					Sequences: []string{"name = 'numbers'\n" + of},
+					Tables: []config.Table{{
+						Schema: schema, Name: "orders", Column: "k", Function: "modulo", Backends: []string{"a", "b"}, AutoIncrement: "id", Sequence: "numbers",
+					}},
+				}))
+			}
+			var mu sync.Mutex
+			told := map[int64]int{} // the tag of the row by its id
+			var clients sync.WaitGroup
+			for n := range 8 {
+				db := proxies[n%2].DB(t, schema)
+				clients.Go(func() {
+					for i := range 60 {
+						rows := 1 + (n+i)%4
+						tag := 1000*n + 10*i
+						values := []string{}
+						for r := range rows {
+							values = append(values, fmt.Sprintf("(%d, %d)", r, tag+r))
+						}
+						result, err := db.Exec("INSERT INTO orders (k, v) VALUES " + strings.Join(values, ", "))
+						if err != nil {
+							continue // its proxy was killed
+						}
+						first, _ := result.LastInsertId()
+						mu.Lock()
+						for r := range rows {
+							told[first+int64(r)] = tag + r
+						}
+						mu.Unlock()
+					}
+				})
+			}
+			for range 3 {
+				before := func() int { mu.Lock(); defer mu.Unlock(); return len(told) }()
+				waitFor(t, "rows were inserted", func() bool { mu.Lock(); defer mu.Unlock(); return len(told) > before || before > 600 })
+				if err := proxies[0].Kill(); err != nil {
+					t.Fatal(err)
+				}
+				if err := proxies[0].Restart(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			clients.Wait()
+			for _, server := range on { // what was in doubt is finished
+				waitFor(t, "no branch is left", func() bool {
+					left, err := server.Prepared(t.Context())
+					return err == nil && len(left) == 0
+				})
+			}
+			seen := map[int64]bool{}
+			for _, server := range on {
+				rows, err := pool(t, server).Query("SELECT id, COALESCE(v, -1) FROM " + schema + ".orders")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for rows.Next() {
+					var id int64
+					var tag int
+					if err := rows.Scan(&id, &tag); err != nil {
+						t.Fatal(err)
+					}
+					if seen[id] {
+						t.Errorf("number %d is on two rows", id)
+					}
+					if want, known := told[id]; known && want != tag {
+						t.Errorf("row %d has tag %d, its client was told %d", id, tag, want)
+					}
+					seen[id] = true
+				}
+				if err := rows.Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for id := range told {
+				if !seen[id] {
+					t.Errorf("row %d is missing", id)
+				}
+			}
+			if len(told) < 300 {
+				t.Errorf("only %d rows were inserted", len(told))
+			}
+		})
+	}
+}
+
+// TestNumbersFail: without its backend a sequence gives an error that says so, and the statement has not run.
+func TestNumbersFail(t *testing.T) {
+	s := newNumberedStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, func(c *config.Config) {
+		c.Sequences = []config.Sequence{{Name: "broken", Kind: config.Blocks, Backend: "b1", Table: "numbers", Block: 10}}
+		c.Tables[1].Sequence = "broken"
+	})
+	admin(t, s.servers[1], "CREATE TABLE "+s.schema+".numbers (name INT)")
+	c := s.conn()
+	if text := c.fails(1467, "INSERT INTO orders (k) VALUES (0)"); !strings.Contains(text, s.schema+".orders") || !strings.Contains(text, "next") {
+		t.Errorf("the error does not say what is wrong: %s", text)
+	}
+	c.exec("INSERT INTO events (v) VALUES (1), (2)")
+	admin(t, s.servers[1], "DROP TABLE "+s.schema+".numbers")
+	c.exec("INSERT INTO orders (k) VALUES (0)")
+	if got := s.on(1, "SELECT name, next FROM SCHEMA.numbers"); got != s.schema+".orders,11" {
+		t.Errorf("the table of blocks has %s", got)
+	}
 }
