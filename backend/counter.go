@@ -92,6 +92,23 @@ func (b *Backend) Highest(ctx context.Context, schema, table, column string) (hi
 	return highest, err
 }
 
+// Columns returns the names of the columns that an INSERT means which names none.
+func (b *Backend) Columns(ctx context.Context, schema, table string) (names []string, err error) {
+	err = b.Apart(ctx, func(conn *Conn) error {
+		rows, err := conn.query("SHOW COLUMNS FROM "+Quote(schema)+"."+Quote(table), maxAnswer)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows.Values {
+			if name, extra := string(r[0]), string(r[len(r)-1]); !strings.Contains(strings.ToUpper(extra), "INVISIBLE") {
+				names = append(names, name)
+			}
+		}
+		return nil
+	})
+	return names, err
+}
+
 // Apart runs f on a connection that is not of the pool, within connect_timeout. Errors are *wire.Error or say which backend it was.
 func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	c, err := b.dial(ctx, &Session{})

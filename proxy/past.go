@@ -79,6 +79,7 @@ func (s *session) ran(p *router.Plan, r *request, conn *backend.Conn, result wir
 	switch {
 	case result.Err != nil:
 		s.past.failed(result.Err)
+		s.doubtColumns(result.Err)
 		s.past.noted = conn.Owe(s, backend.Warnings) // there may be more than the error
 		return
 	case result.HadRows:

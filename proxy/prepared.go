@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -21,6 +22,7 @@ type prepared struct {
 	numbered string // sent with parameters for numbers of a sequence; "" if there are none
 	schema   string // that was current when it was prepared: its tables are looked up there for ever
 	mode     router.Mode
+	listed   time.Time      // when the names of columns were written into sent; zero: they were not
 	router   *router.Router // that made routed; another one has other temporary tables
 	routed   *router.Statement
 	params   int
@@ -102,7 +104,7 @@ var tooManyStatements = &wire.Error{
 
 // routed has a statement analysed, with the values of the session's own that it names.
 func (s *session) routed(p *prepared) error {
-	if p.router == s.router && !p.routed.Any().Own {
+	if p.router == s.router && !p.routed.Any().Own && (p.listed.IsZero() || time.Since(p.listed) < columnsLast) {
 		return nil
 	}
 	routed, err := s.router.Prepare([]byte(p.text), p.schema, p.mode)
@@ -119,6 +121,17 @@ func (s *session) routed(p *prepared) error {
 			return err
 		}
 		p.sent = string(sent)
+	}
+	p.listed = time.Time{}
+	if plan := routed.Any(); plan.Columns != "" {
+		sent, e := s.list(plan, []byte(p.sent), p.mode)
+		if e != nil {
+			return e
+		}
+		if routed, err = s.router.Prepare(sent, p.schema, p.mode); err != nil {
+			return err
+		}
+		p.sent, p.listed = string(sent), time.Now()
 	}
 	p.router, p.routed, p.params, p.numbered = s.router, routed, routed.Params, string(routed.Text)
 	return nil

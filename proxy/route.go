@@ -25,6 +25,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.load(p, r)
 	}
 	if p.ImplicitCommit {
+		defer s.srv.forgetColumns()
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}
@@ -454,6 +455,7 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 		}
 		return ok, nil
 	}
+	s.doubtColumns(failed)
 	if len(lead) > 0 {
 		for i, br := range branches {
 			if errs[i] != nil {

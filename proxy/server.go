@@ -37,6 +37,7 @@ type Server struct {
 	backends  []*backend.Backend
 	router    *router.Router
 	sequences map[string]numbered // by table
+	columns   map[string]*columns // by table
 	xa        *xa.Coordinator
 	wire      *wire.Server
 	users     map[string]*user
@@ -83,7 +84,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, sequences: newSequences(o.Config, o.Backends),
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends),
 		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),

@@ -21,6 +21,13 @@ func (s *session) statement(attrs, sql []byte) error {
 		}
 		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
 	}
+	if err == nil && plan.Columns != "" {
+		var e *wire.Error
+		if sql, e = s.list(plan, sql, s.mode); e != nil {
+			return s.fail(e)
+		}
+		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	}
 	var n numbers
 	if err == nil && (plan.Numbers > 0 || plan.Highest > 0) {
 		var e *wire.Error

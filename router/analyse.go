@@ -22,7 +22,7 @@ type finding struct {
 	drops, renames          bool
 	program                 bool
 	privileged              bool
-	sequence                string // Plan.Sequence
+	sequence, columns       string // Plan.Sequence, Plan.Columns
 	partial, returning      bool
 }
 
@@ -45,7 +45,7 @@ func (f *finding) plan() Plan {
 	return Plan{
 		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Server: f.server && !f.here, Pin: f.leaves, Unpin: f.unpin,
 		Temporary: f.temporary, Drops: f.drops, Renames: f.renames, Program: f.program, Privileged: f.privileged, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
-		Sequence: f.sequence, Partial: f.partial, Returning: f.returning,
+		Sequence: f.sequence, Columns: f.columns, Partial: f.partial, Returning: f.returning,
 	}
 }
 

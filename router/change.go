@@ -85,9 +85,9 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 			return in // the keys are looked at when the numbers are there
 		}
 	}
-	if len(columns) == 0 {
-		v.refuse(unsupported(at, "name the columns: INSERT INTO t (a, b) VALUES ...", "an INSERT without column names does not say which value is %s, the shard key of %s", t.key(), t.name))
-		return nil
+	if len(columns) == 0 && !v.st.listed() {
+		v.columns = t.name
+		return in
 	}
 	places := make([]int, len(t.columns)) // of each column of the key: its place in a row
 	for n, key := range t.columns {

@@ -126,6 +126,10 @@ func TestGolden(t *testing.T) {
 func planned(r *Router, sql, schema string, mode Mode) string {
 	p, err := r.Plan([]byte(sql), schema, mode)
 	got := describe(r.catalog, sql)(p, err)
+	if err == nil && p.Columns != "" {
+		text := r.List([]byte(sql), mode, []string{"id", "customer", "v`"})
+		return fmt.Sprintf("%s%s\n%s", got, text, planned(r, string(text), schema, mode))
+	}
 	if err != nil || p.Numbers == 0 {
 		return got
 	}
@@ -271,6 +275,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Scatter != ScatterNone {
 			fmt.Fprintf(&b, " scatter=%v", p.Scatter)
+		}
+		if p.Columns != "" {
+			fmt.Fprintf(&b, " columns=%s", p.Columns)
 		}
 		if p.Sequence != "" {
 			fmt.Fprintf(&b, " sequence=%s highest=%d", p.Sequence, p.Highest)

@@ -1,8 +1,10 @@
 package router
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
@@ -211,6 +213,30 @@ func (s *scan) comma(out []byte, at, end int) []byte {
 			return append(out, ", "...)
 		}
 	}
+}
+
+// List writes the names of all columns into an INSERT whose Plan asks for them. sql is not changed.
+func (r *Router) List(sql []byte, mode Mode, columns []string) []byte {
+	l := lexer{src: sql, mode: mode}
+	end := 0 // of what stands before the rows
+	for {
+		t := l.next()
+		word := sql[t.start:t.end]
+		if t.kind == kEnd || t.kind == kBad || t.kind == kWord && (is(word, "VALUES") || is(word, "VALUE")) {
+			break
+		}
+		if !t.kind.blank() {
+			end = t.end
+		}
+	}
+	out := append(slices.Clone(sql[:end]), " ("...)
+	for i, c := range columns {
+		if i > 0 {
+			out = append(out, ", "...)
+		}
+		out = append(append(append(out, '`'), strings.ReplaceAll(c, "`", "``")...), '`')
+	}
+	return append(append(out, ") "...), bytes.TrimLeft(sql[end:], " ")...)
 }
 
 // list is the place behind the bracket that begins the list of columns, or behind SET; ok tells whether there is one of them.

@@ -129,6 +129,9 @@ type Plan struct {
 	LastRow   int
 	Partial   bool
 	Returning bool
+	// Columns is the sharded table, as schema.table in lower case, whose columns an INSERT means without naming them. It cannot be
+	// placed before Router.List has written their names into it.
+	Columns string
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge

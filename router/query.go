@@ -191,6 +191,9 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
 			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)
 	}
+	if v.columns != "" {
+		return v.shape(v.st.r, in.table.first()), nil
+	}
 	sh := &shape{set: v.st.r.plans.get(v.plan(), len(v.st.r.catalog.backends)), insert: in, fixed: -1, merge: MergeOK}
 	switch {
 	case v.st.has("RETURNING") >= 0:

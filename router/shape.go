@@ -92,7 +92,7 @@ type planSets struct {
 
 func (s *planSets) get(base Plan, backends int) *planSet {
 	lists := [][]string{base.Schemas, base.Variables, base.Temporary}
-	key := fmt.Sprint(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged, base.Sequence, base.Partial, base.Returning)
+	key := fmt.Sprintln(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged, base.Sequence, base.Columns, base.Partial, base.Returning)
 	for _, l := range lists {
 		key += "\x01" + strings.Join(l, "\x00")
 	}

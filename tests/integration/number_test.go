@@ -292,3 +292,42 @@ func TestNumbersFail(t *testing.T) {
 		t.Errorf("the table of blocks has %s", got)
 	}
 }
+
+// TestInsertWithoutColumns: an INSERT that names no columns means those of the table, as they are now.
+func TestInsertWithoutColumns(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDB}} {
+		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+			s := newNumberedStack(t, kinds, nil)
+			c := s.conn()
+			c.exec("INSERT INTO accounts VALUES (1, 10, 'a'), (2, 20, 'b')", "INSERT INTO accounts VALUES (3, 30, 'c')", "REPLACE accounts VALUES (3, 31, 'c')")
+			c.fails(1136, "INSERT INTO accounts VALUES (5, 10)")
+			c.fails(1062, "INSERT INTO accounts VALUES (3, 10, NULL)")
+			st, err := c.PrepareContext(context.Background(), "INSERT INTO accounts VALUES (?, ?, ?), (?, ?, NULL)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := st.Exec(6, 60, "x", 7, 70); err != nil {
+				t.Fatal(err)
+			}
+			if id, _ := c.exec("INSERT INTO orders VALUES (NULL, 1, 1, 1), (NULL, 2, 2, 1), (0, 4, 4, 1)").LastInsertId(); id != 1 {
+				t.Errorf("the first number is %d", id)
+			}
+			if id, _ := c.exec("INSERT INTO events VALUES (DEFAULT, 1, 1, 1), (7, 2, 2, 1)").LastInsertId(); id != 8 {
+				t.Errorf("the number behind one of the client's is %d", id)
+			}
+			for _, server := range s.servers {
+				admin(t, server, "ALTER TABLE "+s.schema+".accounts ADD COLUMN w INT FIRST")
+			}
+			c.fails(1136, "INSERT INTO accounts VALUES (0, 8, 80, 'y'), (1, 9, 90, 'z')") // the old columns are still believed
+			c.exec("INSERT INTO accounts VALUES (0, 8, 80, 'y'), (1, 9, 90, 'z')")
+			for b, want := range []string{"2,20,b 6,60,x 8,80,y", "1,10,a 3,31,c 7,70,NULL 9,90,z"} {
+				if got := s.on(b, "SELECT id, v, t FROM SCHEMA.accounts ORDER BY id"); got != want {
+					t.Errorf("backend %d has %s, want %s", b, got, want)
+				}
+			}
+			if got := s.on(0, "SELECT id, k FROM SCHEMA.orders ORDER BY id") + " / " + s.on(1, "SELECT id, k FROM SCHEMA.orders ORDER BY id"); got != "2,2 3,4 / 1,1" {
+				t.Errorf("orders are %s", got)
+			}
+		})
+	}
+}
