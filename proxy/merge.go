@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
@@ -24,6 +26,26 @@ func mergeOK(oks []wire.OK) wire.OK {
 	}
 	sum.Warnings = uint16(min(warnings, 1<<16-1))
 	return sum
+}
+
+// insertInfo is what a server says of the rows of one INSERT: those of its parts' infos together. It says nothing of a single row,
+// but how many that has changed tells whether there was one like it.
+func insertInfo(p *router.Plan, oks []wire.OK) string {
+	duplicates, warnings := uint64(0), 0
+	for _, o := range oks {
+		warnings += int(o.Warnings)
+		var records, n uint64
+		if _, err := fmt.Sscanf(o.Info, "Records: %d  Duplicates: %d", &records, &n); err != nil {
+			switch {
+			case p.Ignore && o.Affected == 0:
+				n = 1
+			case !p.Ignore && o.Affected > 1:
+				n = o.Affected - 1
+			}
+		}
+		duplicates += n
+	}
+	return fmt.Sprintf("Records: %d  Duplicates: %d  Warnings: %d", p.Records, duplicates, warnings)
 }
 
 // mergeInfo adds up the numbers of two info strings, such as "Rows matched: 1  Changed: 1  Warnings: 0". Strings of

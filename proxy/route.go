@@ -438,6 +438,9 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 			s.track.hears(ok)
 		}
 		ok := mergeOK(oks)
+		if p.Records > 0 {
+			ok.Info = insertInfo(p, oks)
+		}
 		conns := make([]*backend.Conn, len(branches))
 		for i, br := range branches {
 			conns[i] = br.Conn()

@@ -24,6 +24,7 @@ type finding struct {
 	privileged              bool
 	sequence, columns       string // Plan.Sequence, Plan.Columns
 	partial, returning      bool
+	ignore                  bool
 }
 
 func newFinding() finding {
@@ -45,7 +46,7 @@ func (f *finding) plan() Plan {
 	return Plan{
 		Write: f.write, ImplicitCommit: f.commit, LastConn: f.previous, Own: f.own, Server: f.server && !f.here, Pin: f.leaves, Unpin: f.unpin,
 		Temporary: f.temporary, Drops: f.drops, Renames: f.renames, Program: f.program, Privileged: f.privileged, Variables: slices.Sorted(maps.Keys(f.variables)), Schemas: slices.Sorted(maps.Keys(f.schemas)),
-		Sequence: f.sequence, Columns: f.columns, Partial: f.partial, Returning: f.returning,
+		Sequence: f.sequence, Columns: f.columns, Ignore: f.ignore, Partial: f.partial, Returning: f.returning,
 	}
 }
 

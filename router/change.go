@@ -78,9 +78,10 @@ func rowsOf(r sqlparser.InsertRows) (sqlparser.Values, bool) {
 
 // rows finds the shard key in each row.
 func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) *insert {
+	v.ignore = v.st.has("IGNORE") >= 0
 	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set(), likes: len(values)}
 	if t.auto != "" && (len(columns) > 0 || v.st.listed()) {
-		v.sequence, v.partial, v.returning = t.name, v.st.has("IGNORE", "DUPLICATE") >= 0, v.st.has("RETURNING") >= 0
+		v.sequence, v.partial, v.returning = t.name, v.ignore || v.st.has("DUPLICATE") >= 0, v.st.has("RETURNING") >= 0
 		if in.numbers = v.numbers(t, columns, values, at); in.numbers == nil || in.numbers.always() {
 			return in // the keys are looked at when the numbers are there
 		}

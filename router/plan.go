@@ -129,6 +129,9 @@ type Plan struct {
 	LastRow   int
 	Partial   bool
 	Returning bool
+	// Records is how many rows an INSERT has whose rows are cut into several parts; Ignore that it is INSERT IGNORE.
+	Records int
+	Ignore  bool
 	// Columns is the sharded table, as schema.table in lower case, whose columns an INSERT means without naming them. It cannot be
 	// placed before Router.List has written their names into it.
 	Columns string

@@ -92,7 +92,7 @@ type planSets struct {
 
 func (s *planSets) get(base Plan, backends int) *planSet {
 	lists := [][]string{base.Schemas, base.Variables, base.Temporary}
-	key := fmt.Sprintln(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged, base.Sequence, base.Columns, base.Partial, base.Returning)
+	key := fmt.Sprintln(base.Write, base.ImplicitCommit, base.LastConn, base.Own, base.Server, base.Pin, base.Unpin, base.Drops, base.Renames, base.Program, base.Privileged, base.Sequence, base.Columns, base.Ignore, base.Partial, base.Returning)
 	for _, l := range lists {
 		key += "\x01" + strings.Join(l, "\x00")
 	}
@@ -324,7 +324,7 @@ func (sh *shape) cut(pl *placing, at int) (*Plan, *reason, int) {
 	params := paramReader{lits: s.lits}
 	headParams := params.until(len(head))
 	p := sh.set.base
-	p.Merge = sh.merge
+	p.Merge, p.Records = sh.merge, len(s.rows)
 	for _, r := range s.rows {
 		b, _ := sh.insert.row(pl, r)
 		if pl.why != nil {

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
 	"github.com/xaproxy/xaproxy/tests/servers/servertest"
+	"github.com/xaproxy/xaproxy/wire"
 )
 
 // numberedTable is how the tables of these tests look on every backend.
@@ -329,5 +331,68 @@ func TestInsertWithoutColumns(t *testing.T) {
 				t.Errorf("orders are %s", got)
 			}
 		})
+	}
+}
+
+// TestInfoOfInsert: the counts of an INSERT over several backends, and its info, are those of one server.
+func TestInfoOfInsert(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MariaDB}} {
+		for _, caps := range []wire.Capability{0, wire.FoundRows} {
+			t.Run(fmt.Sprint(kinds, caps), func(t *testing.T) {
+				s := newNumberedStack(t, kinds, nil)
+				single := servertest.Database(t, s.servers[0])
+				admin(t, s.servers[0], "CREATE TABLE "+single+".orders"+numberedTable)
+				dial := func(addr, user, password, schema string) *wire.Conn {
+					c, _, err := (&wire.Dialer{Network: "tcp", Addr: addr, User: user, Password: password, Schema: schema, Caps: caps | wire.DeprecateEOF, MaxPacket: 1 << 20, Timeout: 20 * time.Second}).Dial(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = c.Close() })
+					return c
+				}
+				one := dial(s.servers[0].Addr(), s.servers[0].User, s.servers[0].Password, single)
+				many := dial(s.addr, "u", "pw", s.schema)
+				ask := func(c *wire.Conn, q string) string {
+					if err := c.SendQuery(nil, []byte(q)); err != nil {
+						t.Fatal(err)
+					}
+					rows, err := c.ReadResult(1 << 20)
+					if err != nil {
+						return err.Error()
+					}
+					return fmt.Sprintf("%d rows, %d warnings, info %q", rows.OK.Affected, rows.OK.Warnings, rows.OK.Info)
+				}
+				for _, q := range []string{
+					"INSERT INTO orders (k, u, v) VALUES (1, 1, 1), (2, 2, 1)",
+					"INSERT INTO orders (k, u, v) VALUES (1, 3, 1), (2, 4, 1), (3, 5, 1)",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 1), (3, 15, 1), (4, 16, 1)",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 1)",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 24, 1)",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 34, 1), (3, 35, 1)",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 34, 1), (3, 37, 1), (4, 38, 1)",
+					"REPLACE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2)",
+					"REPLACE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2), (3, 60, 1), (5, 61, 1)",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2) ON DUPLICATE KEY UPDATE v = v",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2) ON DUPLICATE KEY UPDATE v = v + 1",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 70, 2) ON DUPLICATE KEY UPDATE v = v + 1",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2), (3, 71, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+					"INSERT INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2), (3, 71, 1) ON DUPLICATE KEY UPDATE v = v",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2), (3, 72, 1) ON DUPLICATE KEY UPDATE v = v + 1",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2) ON DUPLICATE KEY UPDATE v = v",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 13, 1), (2, 14, 2) ON DUPLICATE KEY UPDATE v = v + 1",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 80, 'x'), (2, 81, 2)",
+					"INSERT IGNORE INTO orders (k, u, v) VALUES (1, 82, 'x'), (2, 83, 'y')",
+				} {
+					want, got := ask(one, q), ask(many, q)
+					if caps == wire.FoundRows && strings.HasSuffix(q, "v = v") { // a single row that was found counts as one that was inserted does
+						want, _, _ = strings.Cut(want, "Duplicates")
+						got, _, _ = strings.Cut(got, "Duplicates")
+					}
+					if want != got {
+						t.Errorf("%s:\none server %s\nproxy      %s", q, want, got)
+					}
+				}
+			})
+		}
 	}
 }
