@@ -172,6 +172,8 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	switch {
 	case l.KeyColumn < 0:
 		return nil, unsupported(at, "name the columns in the order of the file, with "+t.key(), "LOAD DATA does not say which field is %s, the shard key of %s", t.key(), t.name)
+	case t.auto != "" && !l.numbered:
+		return nil, unsupported(at, "name it among the fields, and give it a number in each line", "LOAD DATA does not say which field is %s, the AUTO_INCREMENT column of %s, and no sequence gives values to lines", t.auto, t.name)
 	case len(l.FieldsTerminated) > 0 && bytes.Equal(l.FieldsTerminated, l.LinesTerminated):
 		return nil, unsupported(at, "let lines end in another way than fields", "LOAD DATA without line ends into the sharded table %s is not supported", t.name)
 	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
@@ -211,6 +213,7 @@ type loading struct {
 	Load
 	i         int    // next token
 	table     *table // sharded, or nil
+	numbered  bool   // its AUTO_INCREMENT column is among the fields
 	escapes   bool   // ESCAPED BY was there
 	charsetAt int
 	program   bool // a function that is not built in is called
@@ -334,6 +337,7 @@ func (l *loading) columns() {
 		case l.i < len(l.toks) && l.toks[l.i].kind == kUserVar:
 			l.Assigns = append(l.Assigns, l.variableName(l.i))
 		case l.i < len(l.toks) && l.toks[l.i].name != "":
+			l.numbered = l.numbered || l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.auto)
 			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.columns[0]) {
 				if l.KeyColumn >= 0 {
 					l.refuse(syntax(l.at(l.i), "you have an error in your SQL syntax: column %s is named twice", l.table.columns[0]))
