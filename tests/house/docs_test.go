@@ -98,7 +98,7 @@ func TestShardingConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if len(c.Tables) != 2 {
-		t.Errorf("%d tables, want 2", len(c.Tables))
+	if len(c.Tables) < 2 {
+		t.Errorf("%d tables, want at least 2", len(c.Tables))
 	}
 }
