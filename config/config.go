@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -165,7 +166,7 @@ func (c *Config) SchemasOn(backend string) map[string]bool {
 		}
 	}
 	for i := range c.Tables {
-		if t := &c.Tables[i]; t.Backend == backend || t.Sharded() && t.Map(c).on(backend) {
+		if t := &c.Tables[i]; t.Backend == backend || t.Sharded() && t.Map(c).on(backend) || t.Broadcast && slices.Contains(t.Copies(c), backend) {
 			on[fold(c.Tables[i].Schema)] = true
 		}
 	}

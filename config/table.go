@@ -14,8 +14,8 @@ type Schema struct {
 }
 
 // Table is a table that lives elsewhere than the rest of its schema, or on several backends: an entry of [[tables]].
-// Backend is given for a table on one backend; Column or Columns for a sharded one, with either ShardMap, or Function and
-// Backends.
+// Backend is given for a table on one backend, Broadcast for one that is whole on several; Column or Columns for a sharded one,
+// with either ShardMap, or Function and Backends.
 type Table struct {
 	// Schema is the schema's name; it need not have a [[schemas]] entry. Required.
 	Schema string `toml:"schema"`
@@ -23,6 +23,9 @@ type Table struct {
 	Name string `toml:"name"`
 	// Backend is the name of the one backend of an unsharded table.
 	Backend string `toml:"backend"`
+	// Broadcast says that each of Backends has the whole table: every write goes to all of them, a read to any. Backends are two
+	// or more then, on servers of their own; given none, they are all of [[backends]] but those of kind postgres. Default false.
+	Broadcast bool `toml:"broadcast"`
 	// Column is the column whose value chooses the shard of a row.
 	Column string `toml:"column"`
 	// Columns are the columns whose values choose together, 2 to 8 of them; instead of Column.
@@ -42,7 +45,18 @@ type Table struct {
 }
 
 // Sharded reports whether the table's rows are spread over several backends.
-func (t *Table) Sharded() bool { return len(t.Backends) > 0 || t.ShardMap != "" }
+func (t *Table) Sharded() bool { return !t.Broadcast && (len(t.Backends) > 0 || t.ShardMap != "") }
+
+// Copies returns the backends of a broadcast table, in the order of c.Backends.
+func (t *Table) Copies(c *Config) (names []string) {
+	for i := range c.Backends {
+		b := &c.Backends[i]
+		if slices.Contains(t.Backends, b.Name) || len(t.Backends) == 0 && b.Kind != Postgres {
+			names = append(names, b.Name)
+		}
+	}
+	return names
+}
 
 // Key returns the columns that choose the shard, in their order; none for a table that is not sharded.
 func (t *Table) Key() []string {
@@ -85,6 +99,8 @@ func (t *Table) validate(at section, c *Config) {
 		}
 	}
 	switch {
+	case t.Broadcast:
+		t.validateBroadcast(at, c)
 	case sharded != "" && at.has("backend"):
 		at.wrong("backend", "is for a table on one backend, but %s is given too; keep one of the two", sharded)
 	case sharded != "":
@@ -96,7 +112,33 @@ func (t *Table) validate(at section, c *Config) {
 	case at.has("backend"):
 		at.backend("backend", -1, t.Backend, c)
 	default:
-		at.missing("backend", "name the table's backend; a sharded table has shard_map and column instead")
+		at.missing("backend", "name the table's backend; a sharded table has shard_map and column instead, one that is on all backends broadcast = true")
+	}
+}
+
+func (t *Table) validateBroadcast(at section, c *Config) {
+	for _, key := range []string{"backend", "shard_map", "column", "columns", "function"} {
+		if at.has(key) {
+			at.wrong(key, "a broadcast table is whole on each of its backends; take it out, or broadcast")
+		}
+	}
+	for i, name := range t.Backends {
+		at.backend("backends", i, name, c)
+		if slices.Contains(t.Backends[:i], name) {
+			at.wrongItem("backends", i, "backend %q is listed twice", name)
+		}
+	}
+	copies := t.Copies(c)
+	for i, name := range copies {
+		key := "broadcast"
+		if at.has("backends") {
+			key = "backends"
+		}
+		if c.Backends[c.BackendIndex(name)].Kind == Postgres {
+			at.wrong(key, "backend %q is of kind postgres, which has no broadcast tables yet; name the others", name)
+		} else if before := c.sameServer(name, copies[:i]); before != "" {
+			at.wrong(key, "backends %q and %q are the same server, where every write would be done twice; name one of the two", before, name)
+		}
 	}
 }
 

@@ -96,6 +96,10 @@ func summary(path string, cfg *config.Config) string {
 			line("table", "%s.%s: %s(%s) over %s", t.Schema, t.Name, m.Function, strings.Join(t.Key(), ", "), strings.Join(on, ", "))
 			continue
 		}
+		if t.Broadcast {
+			line("table", "%s.%s: whole on %s", t.Schema, t.Name, strings.Join(t.Copies(cfg), ", "))
+			continue
+		}
 		line("table", "%s.%s: %s", t.Schema, t.Name, t.Backend)
 	}
 	return b.String()

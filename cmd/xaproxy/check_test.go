@@ -29,6 +29,7 @@ backend   shop-1: mysql at 127.0.0.1:3306
 backend   shop-2: mariadb at /run/mysqld/mysqld.sock
 schema    shop: shop-1
 table     shop.audit: shop-2
+table     shop.countries: whole on shop-1, shop-2
 table     shop.orders: hash(customer_id) over shop-1, shop-2
 `
 	if err != nil || exitCode(err) != 0 || stderr != "" || stdout != want {
