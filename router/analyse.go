@@ -309,7 +309,7 @@ func (st *stmt) elsewhere(backend int) string {
 				}
 				continue
 			}
-			if have := s.tables[strings.ToLower(t.name)]; have != nil && (have.sharded() || have.backend != backend) {
+			if have := s.tables[strings.ToLower(t.name)]; have != nil && !have.whole(backend) {
 				return have.name
 			}
 		}

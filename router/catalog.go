@@ -26,13 +26,19 @@ type schema struct {
 // table is a table with an entry of its own.
 type table struct {
 	name     string    // schema.table
-	backend  int       // of an unsharded table, else -1
+	backend  int       // of a table that is on one backend, else -1
+	copies   []int     // of a broadcast table: the backends that have it whole, in order, at least two
 	columns  []string  // the shard key, lower case
 	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 }
 
-func (t *table) sharded() bool { return t.backend < 0 }
+func (t *table) sharded() bool { return t.backend < 0 && t.copies == nil }
+
+// whole tells whether all rows of the table are on the backend.
+func (t *table) whole(backend int) bool {
+	return backend >= 0 && (t.backend == backend || slices.Contains(t.copies, backend))
+}
 
 // key names the shard key for a message.
 func (t *table) key() string { return strings.Join(t.columns, ", ") }
@@ -90,6 +96,18 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 
 // fill places the table. maps are the shard maps of the tables before it, by what they are.
 func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sharding, backend func(name, of string) (int, error)) (err error) {
+	if from.Broadcast {
+		for _, name := range from.Copies(cfg) {
+			t.copies = append(t.copies, cfg.BackendIndex(name))
+		}
+		switch len(t.copies) {
+		case 0:
+			return fmt.Errorf("no backend can have it")
+		case 1:
+			t.backend, t.copies = t.copies[0], nil
+		}
+		return nil
+	}
 	if !from.Sharded() {
 		t.backend, err = backend(from.Backend, "the table")
 		return err
@@ -121,8 +139,9 @@ func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sh
 type place struct {
 	system    bool   // in a system schema
 	temporary bool   // one of the session's
-	backend   int    // of an unsharded table
+	backend   int    // of an unsharded table, -1 if it is a broadcast one
 	table     *table // a sharded one
+	copied    *table // a broadcast one
 }
 
 // resolve finds a table; both names are as the statement has them, in may be empty when the statement has no qualifier.
@@ -151,6 +170,8 @@ func (c *catalog) resolve(in, name, current string, at int) (place, string, *rea
 	switch {
 	case t != nil && t.sharded():
 		return place{table: t}, in, nil
+	case t != nil && t.copies != nil:
+		return place{backend: -1, copied: t}, in, nil
 	case t != nil:
 		return place{backend: t.backend}, in, nil
 	case s.backend >= 0:
@@ -196,8 +217,11 @@ func (c *catalog) first(name string) int {
 
 // first is the table's backend, or the first of them.
 func (t *table) first() int {
-	if t.sharded() {
+	switch {
+	case t.sharded():
 		return t.sharding.backends[0]
+	case t.copies != nil:
+		return t.copies[0]
 	}
 	return t.backend
 }

@@ -26,6 +26,10 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 	} else {
 		v.refuse(unsupported(v.st.at(0), "", "INSERT of %T is not supported", n.Rows))
 	}
+	if target.copied != nil {
+		v.written = append(v.written, target)
+		v.unordered = !literal
+	}
 	if target.table == nil {
 		// A row left out of the shape because it looks like another may have keys of its own.
 		if literal && len(v.sharded) > 0 {
@@ -138,6 +142,7 @@ func (v *resolver) update(n *sqlparser.Update) {
 	sc := v.from(n.TableExprs, named, n.Where)
 	for _, a := range n.Exprs {
 		v.assign(a.Name, sc)
+		v.assignCopies(a.Name, sc)
 	}
 	for _, part := range []any{n.Exprs, n.OrderBy, n.Limit, n.Returning} {
 		v.visit(part, sc)
@@ -165,6 +170,12 @@ func (v *resolver) delete(n *sqlparser.Delete) {
 		name, in := strings.ToLower(t.Name.String()), strings.ToLower(t.DbQualifier.String())
 		if !slices.ContainsFunc(sc.refs, func(r *ref) bool { return r.alias == name && (in == "" || in == r.schema) }) {
 			v.refuse(unsupported(v.st.find(t.Name.String()), "name it as FROM does", "table %s is deleted from but not in FROM", t.Name))
+		}
+	}
+	for _, r := range sc.refs {
+		of := func(t sqlparser.TableName) bool { return strings.EqualFold(t.Name.String(), r.alias) }
+		if r.copied != nil && (len(n.Targets) == 0 || slices.ContainsFunc(n.Targets, of)) {
+			v.written = append(v.written, r)
 		}
 	}
 	for _, part := range []any{n.OrderBy, n.Limit, n.Returning} {

@@ -180,6 +180,8 @@ func (st *stmt) defined(f finding, names []object) (*shape, *reason) {
 			return nil, unsupported(o.at, "run it on the backend itself", "changing system schemas is not supported")
 		case p.table != nil:
 			return nil, unsupported(o.at, "run it on the shards themselves", "%s of the sharded table %s is not supported yet", st.word(0), p.table.name)
+		case p.copied != nil:
+			return nil, unsupported(o.at, "run it on its backends themselves", "%s of the broadcast table %s is not supported yet", st.word(0), p.copied.name)
 		}
 		name := schema + "." + strings.ToLower(o.name)
 		if why := f.settle(c, p.backend, "table "+name, o.at); why != nil {
@@ -232,7 +234,11 @@ func (st *stmt) mentioning(f finding) (*shape, *reason) {
 	c := st.r.catalog
 	all := st
 	st = st.mentioned()
-	if name := st.elsewhere(f.home); name != "" {
+	name := st.elsewhere(f.home)
+	if i := all.has("EXCHANGE", "RENAME"); i >= 0 && name == "" {
+		name = st.broadcast() // these change what they name
+	}
+	if name != "" {
 		return nil, unsupported(all.find(name[strings.IndexByte(name, '.')+1:]), "run it on the backend itself",
 			"the statement is about a table on backend %s and may mean table %s of another backend", c.backends[f.home], name)
 	}

@@ -15,6 +15,7 @@ import (
 //
 //	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
 //	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ...", "table SCHEMA.NAME by COLUMN,COLUMN map NAME"
+//	                        or "table SCHEMA.NAME on [BACKEND ...]" for a broadcast one,
 //	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
 //	                        "auto SCHEMA.NAME COLUMN": that table has a sequence
 //	plan [schema=S] [ansi] [noescape] [zero]   a statement, or several with a line "---" between them
@@ -163,6 +164,8 @@ func parseConfig(t testing.TB, text string) *config.Config {
 			schema, name, _ := strings.Cut(f[1], ".")
 			table := config.Table{Schema: schema, Name: name}
 			switch {
+			case f[2] == "on":
+				table.Broadcast, table.Backends = true, f[3:]
 			case f[2] == "by" && f[4] == "map":
 				table.Columns, table.ShardMap = strings.Split(f[3], ","), f[5]
 			case f[2] == "by":
@@ -245,6 +248,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.NoDisconnect, "no-release"},
 			{p.Query, "query"},
 			{p.Local, "local"},
+			{p.Unordered, "unordered"},
 		} {
 			if flag.on {
 				b.WriteString(" " + flag.name)
@@ -295,8 +299,14 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		for _, part := range p.Parts {
 			name := "any"
-			if part.Backend >= 0 {
+			switch {
+			case part.Backend >= 0:
 				name = c.backends[part.Backend]
+			case part.Backend == OneCopy:
+				name = "one of"
+				for _, b := range p.Copies {
+					name += " " + c.backends[b]
+				}
 			}
 			if len(p.Parts) == 1 && part.SQL == nil {
 				fmt.Fprintf(&b, " -> %s", name)

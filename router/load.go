@@ -128,6 +128,8 @@ func (st *stmt) load() (*Plan, *reason) {
 		return nil, why
 	case p.system:
 		return nil, unsupported(o.at, "run it on the backend itself", "writing to system schemas is not supported")
+	case p.copied != nil:
+		return nil, unsupported(o.at, "INSERT the rows", "LOAD DATA into the broadcast table %s is not supported yet", p.copied.name)
 	}
 	l := &loading{stmt: st, i: i, table: p.table, Load: Load{
 		table: p.table, File: string(file), FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,

@@ -5,6 +5,9 @@ import "fmt"
 // AnyBackend as a Part's backend leaves the choice to the session: every backend gives the same answer.
 const AnyBackend = -1
 
+// OneCopy as a Part's backend leaves the choice among the Plan's Copies to the session.
+const OneCopy = -2
+
 // Verb is what a session does with a statement.
 type Verb uint8
 
@@ -50,9 +53,10 @@ const (
 	MergeNone Merge = iota // there is one part
 	MergeOK                // add up the counts of the OK packets
 	MergeRows              // concatenate the rows; the parts' columns are identical
+	MergeOne               // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
 )
 
-var mergeNames = [...]string{"none", "ok", "rows"}
+var mergeNames = [...]string{"none", "ok", "rows", "one"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -138,6 +142,11 @@ type Plan struct {
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge
+	// Copies are, with OneCopy, the backends that have all of what the statement reads.
+	Copies []int
+	// Unordered is true for a statement with MergeOne that inserts rows in no certain order: ids that one backend gives them may be
+	// those of other rows on another.
+	Unordered bool
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.
@@ -175,7 +184,7 @@ type Argument struct {
 
 // Part is the share of one backend.
 type Part struct {
-	Backend int    // index into config.Backends, or AnyBackend
+	Backend int    // index into config.Backends, AnyBackend, or OneCopy
 	SQL     []byte // nil: the client's text as it is
 	// Params are the client's parameters that the part's text takes, in its order; nil: all of them.
 	Params []int

@@ -68,6 +68,12 @@ func (st *stmt) locks() bool {
 // placed is the shape of a resolved statement other than an INSERT into a sharded table.
 func (v *resolver) placed() (*shape, *reason) {
 	c := v.st.r.catalog
+	if len(v.written) > 0 {
+		return v.everywhere()
+	}
+	if len(v.sharded) == 0 && len(v.copied) > 0 {
+		return v.readCopies()
+	}
 	if len(v.sharded) == 0 {
 		home := v.home
 		if home < 0 && v.foreign != "" && v.real == 0 && len(c.backends) > 1 {
@@ -85,7 +91,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		}
 		return v.shape(v.st.r, home), nil
 	}
-	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c}
 	if why := v.drive(sh); why != nil {
 		return nil, why
 	}
@@ -103,7 +109,7 @@ func (v *resolver) drive(sh *shape) *reason {
 	}
 	for _, r := range v.sharded {
 		r.spread()
-		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) {
+		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) && !r.besideCopies() {
 			sh.driven = true
 			sh.roots = append(sh.roots, root{r.table, r.pick})
 		}
@@ -187,14 +193,14 @@ func (v *resolver) merging() (Merge, string) {
 
 // inserted is the shape of an INSERT into a sharded table.
 func (v *resolver) inserted(in *insert) (*shape, *reason) {
-	if v.real > 1 || v.derived || v.subquery {
+	if v.real > 1+len(v.copied) || v.derived || v.subquery {
 		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
 			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)
 	}
 	if v.columns != "" {
 		return v.shape(v.st.r, in.table.first()), nil
 	}
-	sh := &shape{set: v.st.r.plans.get(v.plan(), len(v.st.r.catalog.backends)), insert: in, fixed: -1, merge: MergeOK}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(v.st.r.catalog.backends)), insert: in, fixed: -1, merge: MergeOK, lacks: v.lacks(), catalog: v.st.r.catalog}
 	switch {
 	case v.st.has("RETURNING") >= 0:
 		sh.merge, sh.whole = MergeNone, "RETURNING is not supported across backends yet"

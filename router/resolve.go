@@ -27,12 +27,15 @@ type resolver struct {
 	finding
 	why           *reason
 	sharded       []*ref
+	copied        []*ref // broadcast tables
+	written       []*ref // those of them that the statement changes
 	real          int    // tables named, system and sharded ones included
 	system        bool   // a system table is named
 	changes       bool   // INSERT, UPDATE or DELETE
 	derived       bool   // there is a derived table or common table expression
 	subquery      bool   // there is a subquery
 	aggregate     bool   // an aggregate or window function is called
+	unordered     bool   // an INSERT into a broadcast table takes its rows from a query
 	foreign       string // a function that is not built in
 	foreignSchema string
 	about         []int // slots of literals that a column with the name of a schema is compared with
@@ -44,6 +47,8 @@ type ref struct {
 	schema string // when it has no alias of its own: the schema it may also be qualified with
 	name   string // as written
 	table  *table // a sharded table, else nil
+	copied *table // a broadcast table, else nil
+	beside []*ref // tables whose rows are in the result of an outer join also where this one has none
 	pick   *pick
 	pinned bool
 	with   []*ref       // tables that are pinned when this one is
@@ -188,6 +193,17 @@ func (v *resolver) tableExpr(t sqlparser.TableExpr, sc *scope, conds *[]conditio
 // join appends the conditions of a join.
 func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scope, conds *[]condition) {
 	var of []*ref
+	beside := func(optional, others []*ref) {
+		for _, r := range optional {
+			r.beside = append(r.beside, others...)
+		}
+	}
+	switch t.Join {
+	case sqlparser.LeftJoinStr, sqlparser.NaturalLeftJoinStr:
+		beside(right, left)
+	case sqlparser.RightJoinStr, sqlparser.NaturalRightJoinStr:
+		beside(left, right)
+	}
 	switch t.Join {
 	case sqlparser.JoinStr, sqlparser.StraightJoinStr:
 		of = slices.Concat(left, right)
@@ -296,6 +312,10 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		r.table, r.pinned = p.table, false
 		v.sharded = append(v.sharded, r)
 	}
+	if p.copied != nil {
+		r.copied = p.copied
+		v.copied = append(v.copied, r)
+	}
 }
 
 // table finds a table's place and notes it.
@@ -311,7 +331,7 @@ func (v *resolver) table(in, name string) (place, string) {
 	switch {
 	case p.system:
 		v.system = true
-	case p.table == nil:
+	case p.table == nil && p.copied == nil:
 		if why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at); why != nil {
 			v.refuse(why)
 		}
@@ -634,12 +654,10 @@ func (v *resolver) walk(n reflect.Value, sc *scope) {
 func (v *resolver) node(n any, sc *scope) bool {
 	switch n := n.(type) {
 	case *sqlparser.Subquery:
-		v.subquery = true
-		v.query(n.Select, sc)
+		v.inner(n.Select, sc)
 		return true
 	case sqlparser.SelectStatement:
-		v.subquery = true
-		v.query(n, sc)
+		v.inner(n, sc)
 		return true
 	case *sqlparser.ComparisonExpr:
 		v.schemaNames(n)
@@ -664,6 +682,15 @@ func (v *resolver) node(n any, sc *scope) bool {
 	return false
 }
 
+// inner resolves a subquery. One that reads broadcast tables only has the same result wherever it runs, so it does not count.
+func (v *resolver) inner(s sqlparser.SelectStatement, sc *scope) {
+	tables, copied := v.real, len(v.copied)
+	v.query(s, sc)
+	if tables == v.real || v.real-tables > len(v.copied)-copied {
+		v.subquery = true
+	}
+}
+
 // call notes a function.
 func (v *resolver) call(f *sqlparser.FuncExpr) {
 	name := f.Name.Lowered()
@@ -674,6 +701,8 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 			if c, ok := e.Expr.(*sqlparser.ColName); ok {
 				if p, _ := v.table(c.Qualifier.Name.String(), c.Name.String()); p.table != nil {
 					v.refuse(unsupported(v.st.find(c.Name.String()), "", "%s is not a sequence", p.table.name))
+				} else if p.copied != nil {
+					v.refuse(unsupported(v.st.find(c.Name.String()), "", "%s is not a sequence", p.copied.name))
 				}
 				return
 			}

@@ -54,6 +54,8 @@ func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
 // several in a statement about a sharded table some may run and others not, in ways that are not tried here.
 func certain(with, without *Plan, sharded bool, uncertain int) (*Plan, *Refusal) {
 	switch {
+	case with.Merge == MergeOne || without.Merge == MergeOne:
+		return nil, unsupported(-1, "write it without the comment", "an executable comment that only some servers run would let the copies of a broadcast table differ").refusal(-1)
 	case sharded && uncertain > 1:
 	case without.Verb == Empty && with.Verb == Route && with.Pin == PinNone && len(with.Temporary) == 0, equal(with, without):
 		return with, nil

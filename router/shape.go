@@ -20,8 +20,9 @@ type shape struct {
 	insert   *insert  // an INSERT into a sharded table
 	fixed    int      // backend of the statement's unsharded tables, -1: it has none
 	fixedOf  string   // what it has there
+	lacks    []*table // by backend: a broadcast table that the statement reads and the backend does not have; nil: there is none
 	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
-	catalog  *catalog // of about
+	catalog  *catalog // of about and lacks
 	filtered bool     // it has a WHERE
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
@@ -123,6 +124,18 @@ func equal(a, b *Plan) bool { return reflect.DeepEqual(a, b) }
 // choose picks or makes the plan by the keys of the statement that was read into s. The int is the place in the client's
 // text that the reason is about.
 func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
+	p, why, at := sh.place(s, value)
+	if why == nil && sh.lacks != nil {
+		for _, part := range p.Parts {
+			if t := sh.lacks[part.Backend]; t != nil {
+				return nil, unsupported(-1, "give it a copy there", "the statement goes to backend %s, where the broadcast table %s is not", sh.catalog.backends[part.Backend], t.name), -1
+			}
+		}
+	}
+	return p, why, at
+}
+
+func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	switch {
 	case sh.refused != nil:
 		return nil, sh.refused, s.retrace(sh.refused.at)

@@ -177,6 +177,8 @@ func (st *stmt) showObject(f finding, o object) (*shape, *reason) {
 		return f.shape(st.r, AnyBackend), nil
 	case p.table != nil:
 		return f.shape(st.r, p.table.first()), nil
+	case p.copied != nil:
+		return f.readCopy(st.r, p.copied.copies), nil
 	}
 	return f.shape(st.r, p.backend), nil
 }
@@ -229,6 +231,12 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 	if sh.plan != nil {
 		p := *sh.plan
 		p.Write = p.Write && run
+		if p.Merge == MergeOne {
+			if run {
+				return nil, unsupported(st.at(0), "leave ANALYZE out", "EXPLAIN ANALYZE that writes to a broadcast table is not supported: it would do so on one backend only")
+			}
+			p.Merge, p.Parts = MergeNone, p.Parts[:1:1]
+		}
 		sh.plan = &p
 		return sh, nil
 	}
