@@ -27,6 +27,7 @@ type Facts struct {
 	SQLMode           string        // of a new session
 	Tracking          Tracking      // of a new session
 	Collation         byte          // that the server greets clients with: the lower eight bits of its own; 0 if it was not asked
+	TimeZone          string        // of a new session: its distances from UTC in winter and in summer, such as "01:00:00, 02:00:00"
 }
 
 // Tracking is what a session tells a client with SessionTrack: the session_track_... variables.
@@ -61,6 +62,9 @@ func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
 		return Facts{}, nil, a.explain("read the settings", err)
 	}
 	facts := v.facts()
+	if facts.TimeZone, err = a.timeZone(ctx); err != nil {
+		return facts, nil, err
+	}
 	problems := v.problems(a.config)
 	for _, probe := range []func(context.Context, Facts) (*Problem, error){a.probeXA, a.probeRecover} {
 		p, err := probe(ctx, facts)
@@ -72,6 +76,15 @@ func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
 		}
 	}
 	return facts, fatalFirst(problems), nil
+}
+
+// timeZone asks for what two moments of a year are called: zones have many names, and the server's own may have any.
+func (a *Admin) timeZone(ctx context.Context) (zone string, err error) {
+	const question = "SELECT CONCAT(TIMEDIFF(FROM_UNIXTIME(1704067200), '2024-01-01 00:00:00'), ', ', TIMEDIFF(FROM_UNIXTIME(1719792000), '2024-07-01 00:00:00'))"
+	if err := a.db.QueryRowContext(ctx, question).Scan(&zone); err != nil {
+		return "", a.explain("ask for the time zone", err)
+	}
+	return zone, nil
 }
 
 func (v variables) facts() Facts {

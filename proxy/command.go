@@ -91,7 +91,7 @@ func (s *session) fieldList(arg []byte) error {
 	if e := s.forbidden(plan); e != nil {
 		return s.fail(e)
 	}
-	conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
+	conn, release, err := s.asideFor(plan)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}

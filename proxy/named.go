@@ -41,7 +41,7 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 		return s.fail(e)
 	}
 	if plan.Verb == router.Route {
-		conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
+		conn, release, err := s.asideFor(plan)
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}

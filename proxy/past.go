@@ -355,7 +355,7 @@ func (s *session) getDiagnostics(p *router.Plan, r *request) error {
 
 // none has a connection say that there are no warnings.
 func (s *session) none(p *router.Plan, r *request) error {
-	conn, release, err := s.aside(s.backend(p, p.Parts[0]))
+	conn, release, err := s.asideFor(p)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}

@@ -147,7 +147,7 @@ func (s *session) keep(id uint32, p *prepared) {
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
 func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
-	conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
+	conn, release, err := s.asideFor(plan)
 	if err != nil {
 		return false, s.fail(clientError(err, false))
 	}
@@ -182,6 +182,15 @@ func (s *session) describeOn(conn *backend.Conn, text string, id uint32, lead ..
 		return false, nil
 	}
 	return true, conn.Keep(text, answer.ID)
+}
+
+// asideFor is aside for a plan on one backend.
+func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), err error) {
+	conn, release, err = s.aside(s.backend(p, p.Parts[0]))
+	for i := 0; err != nil && i < len(p.Copies); i++ {
+		conn, release, err = s.aside(s.srv.backends[p.Copies[i]])
+	}
+	return conn, release, err
 }
 
 // aside lends a connection for something that is no part of the transaction: that of a branch, if the backend has one,

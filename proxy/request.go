@@ -67,6 +67,16 @@ func (r *request) part(p router.Part) *request {
 	return one
 }
 
+// share is part for one of several backends that run at once: it shares nothing with the others that sending it changes.
+func (r *request) share(p router.Part) *request {
+	one := r.part(p)
+	if one == r && r.bound != nil {
+		alone, bound := *r, *r.bound
+		alone.bound, one = &bound, &alone
+	}
+	return one
+}
+
 // send brings a connection to the session's state, runs lead and sends the request. Errors are those of
 // backend.Conn.Begin, and refusedError.
 func (r *request) send(c *backend.Conn, s *backend.Session, lead ...string) error {

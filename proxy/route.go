@@ -52,6 +52,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.single(p, r) // it touches no table, so it need not open a branch
 	case s.tx != nil && len(p.Parts) == 1:
 		return s.singleInTx(p, r)
+	case p.Merge == router.MergeOne:
+		return s.copies(p, r)
 	case s.tx != nil && p.Merge == router.MergeRows:
 		return s.rowsInTx(p, r)
 	case s.tx != nil:
@@ -76,6 +78,9 @@ func (s *session) relayStatus() {
 func (s *session) single(p *router.Plan, r *request) error {
 	part := p.Parts[0]
 	conn, err := s.acquire(s.backend(p, part))
+	for i := 0; err != nil && i < len(p.Copies); i++ { // it may be that only this one is down
+		conn, err = s.acquire(s.srv.backends[p.Copies[i]])
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -192,6 +197,9 @@ type lastStatement struct {
 func (s *session) singleInTx(p *router.Plan, r *request) error {
 	part := p.Parts[0]
 	br, err := s.tx.branch(s.backend(p, part), s.acquire)
+	for i := 0; err != nil && i < len(p.Copies); i++ {
+		br, err = s.tx.branch(s.srv.backends[p.Copies[i]], s.acquire)
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -273,7 +281,7 @@ func (s *session) rows(p *router.Plan, r *request) error {
 // rowsOn is rows on these connections, on each after lead.
 func (s *session) rowsOn(conns []*backend.Conn, p *router.Plan, r *request, lead ...string) error {
 	errs := make([]error, len(conns))
-	parallel(len(conns), func(i int) { errs[i] = r.part(p.Parts[i]).send(conns[i], &s.state, lead...) })
+	parallel(len(conns), func(i int) { errs[i] = r.share(p.Parts[i]).send(conns[i], &s.state, lead...) })
 	for _, err := range errs {
 		if err != nil {
 			breakAll(conns)
@@ -313,7 +321,7 @@ func (s *session) rowsInTx(p *router.Plan, r *request) error {
 	}
 	s.tx.last = branches[len(branches)-1]
 	errs := make([]error, len(branches))
-	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.part(p.Parts[i]), p.Write) })
+	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), p.Write) })
 	for i, err := range errs {
 		if err != nil { // the others' answers are unread
 			s.breakBranches(branches)
@@ -412,13 +420,44 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 		s.tx.xa.Wrote(br.index)
 	}
 	parallel(len(branches), func(i int) {
-		if errs[i] = s.tx.begin(branches[i], &s.state, r.part(p.Parts[i]), false, lead...); errs[i] == nil {
+		if errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), false, lead...); errs[i] == nil {
 			started[i] = true
 			oks[i], errs[i] = branches[i].Conn().Result()
 		}
 	})
 	s.tx.last = branches[0]
-	var failed *wire.Error
+	if e := s.undo(branches, started, errs, len(lead) > 0, nil); e != nil {
+		s.doubtColumns(e)
+		return wire.OK{}, e
+	}
+	for _, ok := range oks {
+		s.track.hears(ok)
+	}
+	ok := mergeOK(oks)
+	if p.Records > 0 {
+		ok.Info = insertInfo(p, oks)
+	}
+	conns := make([]*backend.Conn, len(branches))
+	for i, br := range branches {
+		conns[i] = br.Conn()
+		s.collect(oks[i].Warnings, br.Conn())
+	}
+	if p.Sequence != "" {
+		last := slices.IndexFunc(p.Parts, func(part router.Part) bool { return part.Backend == p.LastRow })
+		if ok.InsertID = oks[last].InsertID; r.numbers.count > 0 {
+			ok.InsertID = s.insertID(p, r, ok.InsertID, conns...)
+		}
+		s.past.rowCount = int64(ok.Affected)
+		s.past.numbered(r.numbers, ok.InsertID)
+	} else {
+		s.past.merged(ok)
+	}
+	return ok, nil
+}
+
+// undo looks at how the parts of a statement ended. If one failed, or failed is given, it brings those that succeeded back to the
+// savepoint, if there is one, and returns the client's error; s.tx is nil then if the transaction is over.
+func (s *session) undo(branches []*txBranch, started []bool, errs []error, savepoint bool, failed *wire.Error) *wire.Error {
 	for i, err := range errs {
 		var said *wire.Error
 		var refused refusedError
@@ -428,46 +467,21 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 			failed = refused.said
 		case errors.As(err, &refused):
 		case !started[i] || !errors.As(err, &said) || endsTransaction(said, branches[i].Conn().Backend().Facts().RollbackOnTimeout):
-			return wire.OK{}, s.lose(branches[i], err)
+			return s.lose(branches[i], err)
 		case failed == nil:
 			failed = said
 		}
 	}
-	if failed == nil {
-		for _, ok := range oks {
-			s.track.hears(ok)
-		}
-		ok := mergeOK(oks)
-		if p.Records > 0 {
-			ok.Info = insertInfo(p, oks)
-		}
-		conns := make([]*backend.Conn, len(branches))
-		for i, br := range branches {
-			conns[i] = br.Conn()
-			s.collect(oks[i].Warnings, br.Conn())
-		}
-		if p.Sequence != "" {
-			last := slices.IndexFunc(p.Parts, func(part router.Part) bool { return part.Backend == p.LastRow })
-			if ok.InsertID = oks[last].InsertID; r.numbers.count > 0 {
-				ok.InsertID = s.insertID(p, r, ok.InsertID, conns...)
-			}
-			s.past.rowCount = int64(ok.Affected)
-			s.past.numbered(r.numbers, ok.InsertID)
-		} else {
-			s.past.merged(ok)
-		}
-		return ok, nil
+	if failed == nil || !savepoint {
+		return failed
 	}
-	s.doubtColumns(failed)
-	if len(lead) > 0 {
-		for i, br := range branches {
-			if errs[i] != nil {
-				continue
-			}
-			if err := br.Conn().Exec("ROLLBACK TO SAVEPOINT " + statementSavepoint); err != nil {
-				return wire.OK{}, s.lose(br, err)
-			}
+	for i, br := range branches {
+		if errs[i] != nil || !started[i] {
+			continue
+		}
+		if err := br.Conn().Exec("ROLLBACK TO SAVEPOINT " + statementSavepoint); err != nil {
+			return s.lose(br, err)
 		}
 	}
-	return wire.OK{}, failed
+	return failed
 }

@@ -381,6 +381,10 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 		v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
 		return v, err
 	}
+	if expr := strings.TrimPrefix(strings.ToUpper(v.sql), "SET SESSION `TIMESTAMP` = "); expr == "DEFAULT" || expr == "0" {
+		v.sql = freeTime // what is read back is the time of now, where the clock would stop
+		return v, nil
+	}
 	rows, err := conn.Query("SELECT " + v.value())
 	if err != nil {
 		return v, err
@@ -424,6 +428,9 @@ func userLiteral(conn *backend.Conn, variable string) (string, error) {
 	}
 	return literal, nil
 }
+
+// freeTime lets the time go by again.
+const freeTime = "SET SESSION `timestamp` = DEFAULT"
 
 // noAutoCreateUser is the only mode that MariaDB has by default and MySQL does not know. It is about GRANT alone, so a
 // client goes without it where its statements may run on either.

@@ -308,7 +308,11 @@ func (s *session) first(p *router.Plan) bool {
 
 // backend returns the backend of a part. One that any backend can answer goes to where the session is anyway.
 func (s *session) backend(p *router.Plan, part router.Part) *backend.Backend {
-	if part.Backend != router.AnyBackend {
+	switch part.Backend {
+	case router.OneCopy:
+		return s.srv.backends[s.copy(p)]
+	case router.AnyBackend:
+	default:
 		return s.srv.backends[part.Backend]
 	}
 	if b := s.pinned(); b != nil {

@@ -41,7 +41,7 @@ func TestStartChecks(t *testing.T) {
 			}
 			want := backend.Facts{
 				Version: facts.Version, MariaDB: !mysql, LogBin: binlog, DetachOnPrepare: mysql, Identity: b.identity(), WaitTimeout: 8 * time.Hour,
-				SQLMode: facts.SQLMode,
+				SQLMode: facts.SQLMode, TimeZone: "00:00:00, 00:00:00",
 			}
 			if facts != want || !strings.HasPrefix(facts.Version, b.server.Version) || facts.Identity == "" {
 				t.Errorf("got %+v, want %+v of version %s", facts, want, b.server.Version)

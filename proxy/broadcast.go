@@ -1,0 +1,248 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// copy chooses the backend, of those that can answer, for a statement that reads broadcast tables only: where the session is
+// anyway, so that a transaction sees what it has written and has no more branches than it needs.
+func (s *session) copy(p *router.Plan) int {
+	if b := s.pinned(); b != nil && slices.Contains(p.Copies, b.Index) {
+		return b.Index
+	}
+	if s.tx != nil {
+		if last := s.tx.last; last != nil && slices.Contains(p.Copies, last.Conn().Backend().Index) {
+			return last.Conn().Backend().Index
+		}
+		for _, index := range p.Copies {
+			if _, open := s.tx.branches[index]; open {
+				return index
+			}
+		}
+	}
+	if b := s.srv.home(s.state.Schema); slices.Contains(p.Copies, b.Index) {
+		return b.Index
+	}
+	return p.Copies[0]
+}
+
+// copies runs a statement on all backends that have a copy of the broadcast tables that it changes, in the client's transaction or
+// in one of its own, and answers as one of them.
+func (s *session) copies(p *router.Plan, r *request) error {
+	own := s.tx == nil
+	var lead []string
+	var failed func(*wire.Error)
+	if own {
+		failed = s.startOwn(p)
+	} else {
+		lead = []string{"SAVEPOINT " + statementSavepoint}
+	}
+	ok, e := s.copyOut(p, r, lead)
+	switch {
+	case e == nil && own:
+		e = s.commit()
+	case own:
+		failed(e)
+	}
+	if e != nil {
+		return s.fail(e)
+	}
+	if s.track.hears(ok); own {
+		s.track.over()
+	}
+	return s.ok(ok)
+}
+
+// copyOut runs the parts of a statement that must do the same on each backend: the first one alone, so that its row locks bring
+// everybody who changes the same rows into one order, then the others at once. What a server adds of its own, the time and the ids
+// of AUTO_INCREMENT, they get from the first. After an error s.tx is nil if the transaction is over.
+func (s *session) copyOut(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
+	if e := s.alike(p); e != nil {
+		return wire.OK{}, e
+	}
+	if _, err := s.lastInsertID(s.mine); err != nil { // it may be asked of a connection that is about to forget it
+		return wire.OK{}, clientError(err, false)
+	}
+	branches, err := s.branches(p)
+	defer s.leave(branches)
+	if err != nil {
+		return wire.OK{}, clientError(err, false)
+	}
+	for _, br := range branches {
+		s.tx.xa.Wrote(br.index)
+	}
+	c := copying{session: s, branches: branches, savepoint: len(lead) > 0, oks: make([]wire.OK, len(branches)), errs: make([]error, len(branches)), started: make([]bool, len(branches))}
+	if sql := find(s.variables, "timestamp").sql; sql == "" || sql == freeTime {
+		now := time.Now()
+		lead = append(lead, fmt.Sprintf("SET timestamp = %d.%06d", now.Unix(), now.Nanosecond()/1000))
+		c.timed = true
+	}
+	lead = append(lead, "DO LAST_INSERT_ID(0)")
+	s.tx.last = branches[0]
+	return c.run(p, r, lead)
+}
+
+// alike says why backends would not do the same: what is read or converted depends on their settings.
+func (s *session) alike(p *router.Plan) *wire.Error {
+	first := s.srv.backends[p.Parts[0].Backend]
+	have := first.Facts()
+	for _, part := range p.Parts[1:] {
+		b := s.srv.backends[part.Backend]
+		also := b.Facts()
+		if have.Version == "" || also.Version == "" {
+			continue // it was never there, and cannot be written
+		}
+		for _, setting := range []struct{ name, a, b string }{
+			{"sql_mode", effective(have.SQLMode), effective(also.SQLMode)}, {"time_zone", have.TimeZone, also.TimeZone},
+		} {
+			if setting.a != setting.b && find(s.variables, setting.name).sql == "" {
+				return wire.NewError(wire.CodeNotSupported, "backends %s and %s have a broadcast table and another %s, '%s' and '%s', so their copies would differ; make them the same, or SET it",
+					first.Name(), b.Name(), setting.name, setting.a, setting.b)
+			}
+		}
+	}
+	return nil
+}
+
+// harmless are modes after which a server refuses what it would do otherwise, or that concern no rows: with them on one of two
+// servers only, a statement fails or does the same on both.
+var harmless = []string{
+	"", "ONLY_FULL_GROUP_BY", "NO_AUTO_CREATE_USER", "NO_ENGINE_SUBSTITUTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ERROR_FOR_DIVISION_BY_ZERO",
+}
+
+// effective is an sql_mode without what is harmless.
+func effective(mode string) string {
+	modes := slices.DeleteFunc(strings.Split(strings.ToUpper(mode), ","), func(m string) bool { return slices.Contains(harmless, m) })
+	slices.Sort(modes)
+	return strings.Join(modes, ",")
+}
+
+// copying is a statement on all copies of a broadcast table as it runs.
+type copying struct {
+	*session
+	branches  []*txBranch
+	oks       []wire.OK
+	errs      []error
+	started   []bool
+	savepoint bool
+	timed     bool // the connections have the time of the statement
+}
+
+func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
+	part := func(i int) {
+		if c.errs[i] = c.tx.begin(c.branches[i], &c.state, r.share(p.Parts[i]), false, lead...); c.errs[i] == nil {
+			c.started[i] = true
+			c.oks[i], c.errs[i] = c.branches[i].Conn().Result()
+		}
+	}
+	if part(0); c.errs[0] != nil {
+		return wire.OK{}, c.settle(nil)
+	}
+	ok, first := c.oks[0], c.branches[0].Conn()
+	c.collect(ok.Warnings, first)
+	var ids generated
+	if ids, c.errs[0] = c.ids(0); ids.first != 0 {
+		if p.Unordered {
+			return wire.OK{}, c.settle(unordered)
+		}
+		lead = append(lead, "SET insert_id = "+strconv.FormatUint(ids.first, 10))
+	}
+	if c.errs[0] == nil {
+		parallel(len(c.branches)-1, func(i int) {
+			if part(i + 1); c.errs[i+1] == nil {
+				c.errs[i+1] = c.compare(i+1, ids)
+			} else if ids.first != 0 {
+				c.branches[i+1].Conn().Break() // insert_id may be there still, for the next INSERT
+				c.errs[i+1] = fmt.Errorf("backend %s: %v", c.branches[i+1].Conn().Backend().Name(), c.errs[i+1])
+			}
+		})
+	}
+	var failed *wire.Error
+	for i, err := range c.errs {
+		if differ := (differError{}); errors.As(err, &differ) {
+			failed, c.errs[i] = wire.NewError(wire.CodeUnknown, "%s; nothing was changed", differ.how), nil
+		}
+	}
+	if e := c.settle(failed); e != nil {
+		return wire.OK{}, e
+	}
+	c.past.rowCount = int64(ok.Affected)
+	if ids.first != 0 {
+		c.past.inserted(ids.first)
+	}
+	return ok, nil
+}
+
+var unordered = wire.NewError(wire.CodeNotSupported,
+	"the rows of a query come in no certain order, so that each copy of the broadcast table could give them other AUTO_INCREMENT values; nothing was changed; read the rows and insert literals")
+
+// settle gives the connections their own time back, and undoes the statement if it has failed, be it only in the proxy's eyes.
+func (c *copying) settle(failed *wire.Error) *wire.Error {
+	if c.timed {
+		parallel(len(c.branches), func(i int) {
+			conn := c.branches[i].Conn()
+			if !c.started[i] || conn.Broken() {
+				return
+			}
+			if err := conn.Exec(freeTime); err != nil {
+				c.errs[i] = fmt.Errorf("backend %s: set its own time again: %v", conn.Backend().Name(), err)
+			}
+		})
+	}
+	return c.undo(c.branches, c.started, c.errs, c.savepoint, failed)
+}
+
+// generated is what a connection knows of the ids that the statement gave its rows.
+type generated struct{ first, step uint64 }
+
+// ids asks the i-th connection, if there can be any.
+func (c *copying) ids(i int) (g generated, err error) {
+	if c.oks[i].InsertID == 0 {
+		return g, nil
+	}
+	conn := c.branches[i].Conn()
+	rows, err := conn.Query("SELECT LAST_INSERT_ID(), @@auto_increment_increment")
+	if err != nil { // a server's answer, too, leaves the statement done
+		return g, fmt.Errorf("backend %s: ask for its ids: %v", conn.Backend().Name(), err)
+	}
+	if len(rows.Values) != 1 || len(rows.Values[0]) != 2 {
+		return g, fmt.Errorf("backend %s: unexpected answer to a question about ids", conn.Backend().Name())
+	}
+	if g.first, err = strconv.ParseUint(string(rows.Values[0][0]), 10, 64); err != nil || g.first == 0 {
+		return g, err
+	}
+	g.step, err = strconv.ParseUint(string(rows.Values[0][1]), 10, 64)
+	return g, err
+}
+
+// compare says how the i-th part differs from the first.
+func (c *copying) compare(i int, of generated) error {
+	ok, conn := c.oks[i], c.branches[i].Conn()
+	ids, err := c.ids(i)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("the copies of a broadcast table differ between backends %s and %s: ", c.branches[0].Conn().Backend().Name(), conn.Backend().Name())
+	const do = "; compare the table on both, its definition and its triggers"
+	switch {
+	case ids != of:
+		conn.Break() // insert_id may be there still
+		return fmt.Errorf("%sAUTO_INCREMENT gives %d in steps of %d on the first and %d in steps of %d on the second%s", what, of.first, of.step, ids.first, ids.step, do)
+	case ok.Affected != c.oks[0].Affected:
+		return differError{fmt.Sprintf("%s%d rows are affected on the first and %d on the second%s", what, c.oks[0].Affected, ok.Affected, do)}
+	}
+	return nil
+}
+
+// differError says that a statement has not done the same on two backends.
+type differError struct{ how string }
+
+func (e differError) Error() string { return e.how }
