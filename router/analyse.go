@@ -55,11 +55,16 @@ func (f *finding) shape(r *Router, backend int) *shape {
 	return &shape{plan: r.plans.get(f.plan(), len(r.catalog.backends)).on(backend)}
 }
 
-// analyse finds out all about a shape. It sees nothing else of the client's text.
-func (r *Router) analyse(text, schema string, mode Mode) *shape {
-	sh, why := r.newStmt(text, schema, mode).analyse()
-	if why != nil {
+// analyse finds out all about a shape with these hints, or nil. It sees nothing else of the client's text.
+func (r *Router) analyse(text, schema string, mode Mode, h *hints) *shape {
+	st := r.newStmt(text, schema, mode)
+	st.hints = h
+	sh, why := st.analyse()
+	switch {
+	case why != nil:
 		return &shape{refused: why}
+	case h != nil:
+		st.heed(sh)
 	}
 	return sh
 }

@@ -22,6 +22,8 @@ func hotStatements() map[string][]byte {
 		"update_sharded": []byte("UPDATE orders SET total = total + 17.5, state = 'paid' WHERE customer = 123456 AND id = 5"),
 		"insert_1":       []byte("INSERT INTO items (customer, id, name, price, note) VALUES (4, 1, 'name of item', 17.50, NULL)"),
 		"insert_20":      []byte("INSERT INTO items (customer, id, name, price, note) VALUES " + rows.String()),
+		"commented":      []byte("/* of a web page */ SELECT id, name, total FROM orders WHERE customer = 123456 AND id = 5"),
+		"hinted":         []byte("/* xaproxy: timeout=5s */ SELECT id, name, total FROM orders WHERE customer = 123456 AND id = 5"),
 		"begin":          []byte("BEGIN"),
 		"commit":         []byte("COMMIT"),
 	}

@@ -14,6 +14,8 @@
 // A prepared statement (statement.go) passes the first two stages once; each execution then reads its keys from the text and from
 // the values that the client bound.
 //
+// What a comment asks of xaproxy (hint.go) is a part of the cache key and of the analysis.
+//
 // What a statement leaves on its backend connection is a part of its plan (pin.go); temporary tables are known to the router of
 // their session only (temporary.go). Statements whose plan has values of the text in it (SET, PREPARE, KILL, LOAD DATA) are read
 // from the client's text by own readers and are not cached.

@@ -249,6 +249,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.Query, "query"},
 			{p.Local, "local"},
 			{p.Unordered, "unordered"},
+			{p.MayScatter, "may-scatter"},
 		} {
 			if flag.on {
 				b.WriteString(" " + flag.name)
@@ -294,6 +295,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 				fmt.Fprintf(&b, " last=%s", c.backends[p.LastRow])
 			}
 		}
+		if p.Timeout > 0 {
+			fmt.Fprintf(&b, " timeout=%v", p.Timeout)
+		}
 		if len(p.Schemas) > 0 {
 			fmt.Fprintf(&b, " schemas=%s", strings.Join(p.Schemas, ","))
 		}
@@ -326,6 +330,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			if len(l.Assigns) > 0 {
 				fmt.Fprintf(&b, "; assigns %s", strings.Join(l.Assigns, ","))
 			}
+		}
+		for _, text := range p.Complaints {
+			fmt.Fprintf(&b, "\n  warning: %s", text)
 		}
 		for _, s := range p.Sets {
 			fmt.Fprintf(&b, "\n  %v %s = %s", s.Scope, s.Name, s.Expr)

@@ -38,9 +38,12 @@ type origin struct{ shape, source int }
 // scan is one pass over a statement. The zero value is ready; a scan is used for one statement at a time.
 type scan struct {
 	lexer
-	// buf is the cache key: mode, with hides hidden and NUL, schema, NUL and the shape, which begins at base.
+	// buf is the cache key: mode, with hides hidden and NUL, schema, NUL and the shape, which begins at base; with hints also NUL and
+	// these, tail bytes in all.
 	buf  []byte
 	base int
+	tail int
+	hint []byte // the text of hints in comments, with a comma behind each
 	// lits are all literals of the statement. The shape has as many placeholders ("slots"), except that rows which look like
 	// an earlier one are left out: rows and likes say how to find theirs.
 	lits  []literal
@@ -96,7 +99,7 @@ func (s *scan) release() {
 const hides Mode = 1 << 7
 
 // text is the shape.
-func (s *scan) text() []byte { return s.buf[s.base:] }
+func (s *scan) text() []byte { return s.buf[s.base : len(s.buf)-s.tail] }
 
 // read masks a statement. skip reads executable comments whose effect depends on the server as plain comments.
 func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
@@ -109,7 +112,7 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	}
 	s.buf = append(s.buf, schema...)
 	s.buf = append(s.buf, 0)
-	s.base = len(s.buf)
+	s.base, s.tail, s.hint = len(s.buf), 0, s.hint[:0]
 	s.lits, s.rows, s.likes, s.origins = s.lits[:0], s.rows[:0], s.likes[:0], s.origins[:0]
 	s.slots, s.depth, s.params, s.position = 0, 0, 0, rowsNone
 	s.first = token{}
@@ -124,6 +127,9 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 			return
 		case t.kind.blank():
 			space = len(s.buf) > s.base
+			if t.kind == kComment {
+				s.hint = appendHint(s.hint, sql[t.start:t.end])
+			}
 			continue
 		case semi:
 			s.fault, s.second = t.start, true
@@ -191,6 +197,10 @@ func (s *scan) begin(t token) {
 func (s *scan) finish() {
 	if s.position == rowsBody && s.body.inside() {
 		s.fault = len(s.sql)
+	}
+	if len(s.hint) > 0 {
+		s.buf = append(append(s.buf, 0), s.hint...)
+		s.tail = 1 + len(s.hint)
 	}
 }
 

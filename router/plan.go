@@ -1,6 +1,9 @@
 package router
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // AnyBackend as a Part's backend leaves the choice to the session: every backend gives the same answer.
 const AnyBackend = -1
@@ -149,6 +152,11 @@ type Plan struct {
 	Unordered bool
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
+	// Timeout, MayScatter and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE may
+	// run on all shards; and the warnings that the client gets.
+	Timeout    time.Duration
+	MayScatter bool
+	Complaints []string
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.
 	Sets []Assignment
 	// Schemas are the schemas that the statement names, by itself or through the current schema: lower case, sorted,

@@ -38,6 +38,14 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 	if v.why != nil {
 		return nil, v.why
 	}
+	if sh, why := v.aimed(in); sh != nil || why != nil {
+		return sh, why
+	}
+	return v.unaimed(in)
+}
+
+// unaimed is the shape of a resolved statement.
+func (v *resolver) unaimed(in *insert) (*shape, *reason) {
 	if in != nil {
 		return v.inserted(in)
 	}

@@ -109,9 +109,12 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 			if why != nil {
 				return nil, nil, why.refusal(why.at)
 			}
+			if len(s.hint) > 0 {
+				p = readHints(s.hint).beside(p)
+			}
 			return p, nil, nil
 		}
-		sh = r.analyse(string(s.text()), schema, mode)
+		sh = r.analyse(string(s.text()), schema, mode, readHints(s.hint))
 		if r.cache != nil {
 			r.cache.put(s.buf, sh)
 		}

@@ -23,6 +23,7 @@ type shape struct {
 	lacks    []*table // by backend: a broadcast table that the statement reads and the backend does not have; nil: there is none
 	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
 	catalog  *catalog // of about and lacks
+	hints    *hints   // what must be true of the plan, nil: nothing
 	filtered bool     // it has a WHERE
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
@@ -102,18 +103,23 @@ func (s *planSets) get(base Plan, backends int) *planSet {
 	if p := s.sets[key]; p != nil {
 		return p
 	}
+	p := newPlanSet(base, backends)
+	if s.sets == nil {
+		s.sets = map[string]*planSet{}
+	}
+	if len(s.sets) < maxPlanSets {
+		s.sets[key] = p
+	}
+	return p
+}
+
+func newPlanSet(base Plan, backends int) *planSet {
 	p := &planSet{base: base, by: make([]Plan, backends+1)}
 	parts := make([]Part, backends+1)
 	for i := range p.by {
 		parts[i].Backend = i - 1
 		p.by[i] = base
 		p.by[i].Parts = parts[i : i+1 : i+1]
-	}
-	if s.sets == nil {
-		s.sets = map[string]*planSet{}
-	}
-	if len(s.sets) < maxPlanSets {
-		s.sets[key] = p
 	}
 	return p
 }
@@ -125,6 +131,11 @@ func equal(a, b *Plan) bool { return reflect.DeepEqual(a, b) }
 // text that the reason is about.
 func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	p, why, at := sh.place(s, value)
+	if why == nil && sh.hints != nil {
+		if why = sh.hints.check(p); why != nil {
+			return nil, why, -1
+		}
+	}
 	if why == nil && sh.lacks != nil {
 		for _, part := range p.Parts {
 			if t := sh.lacks[part.Backend]; t != nil {

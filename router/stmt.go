@@ -23,6 +23,7 @@ type stmt struct {
 	mode   Mode
 	text   string
 	toks   []tok
+	hints  *hints // nil: none
 }
 
 func (r *Router) newStmt(text, schema string, mode Mode) *stmt {
