@@ -291,6 +291,7 @@ func (s *session) status() wire.Status {
 // ok answers with an OK of the proxy's own.
 func (s *session) ok(o wire.OK) error {
 	o.Status |= s.status()
+	o.Warnings += s.relay.AddWarnings
 	s.track.tell(&o, false)
 	return s.conn.WriteOK(o)
 }

@@ -57,7 +57,8 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 	if plan.Write && s.user.readOnly {
 		return s.mayOnlyRead()
 	}
-	if plan.Merge == router.MergeOK && plan.Scatter > s.user.scatter {
+	asked := plan.MayScatter && s.user.scatter != router.ScatterNone
+	if plan.Merge == router.MergeOK && plan.Scatter > s.user.scatter && !asked {
 		return wire.NewError(wire.CodeSafeUpdate, "the statement would change rows on %d backends, and scatter_writes of user '%s' does not let it; compare the shard key with values in WHERE, or change the setting",
 			len(plan.Parts), s.login.User)
 	}
@@ -76,6 +77,14 @@ func (s *session) carryOut(plan *router.Plan, r *request) error {
 	if e := s.forbidden(plan); e != nil {
 		return s.fail(e)
 	}
+	if plan.Timeout != 0 || plan.Complaints != nil {
+		return s.hinted(plan, r)
+	}
+	return s.perform(plan, r)
+}
+
+// perform does what the plan says, which the user may.
+func (s *session) perform(plan *router.Plan, r *request) error {
 	switch plan.Verb {
 	case router.Route:
 		return s.route(plan, r)

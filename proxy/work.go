@@ -24,6 +24,7 @@ type work struct {
 	slept  time.Time  // when the last statement ended
 	conns  []*backend.Conn
 
+	limit  time.Duration // that the statement has set itself, 0: none
 	killed bool          // the statement is to end
 	done   chan struct{} // closed when it is; made when somebody waits for it
 	again  time.Time     // when it is killed once more, if it still runs then
@@ -139,6 +140,20 @@ func (w *work) running(now time.Time) (took time.Duration, due, killed bool) {
 	return now.Sub(w.since), w.killing == nil && !(w.killed && now.Before(w.again)), w.killed
 }
 
+// bound notes how long the present statement may run, 0 for as long as it likes.
+func (w *work) bound(limit time.Duration) {
+	w.mu.Lock()
+	w.limit = limit
+	w.mu.Unlock()
+}
+
+// overran reports whether the statement has run for longer than it may by itself.
+func (w *work) overran(took time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limit > 0 && took > w.limit
+}
+
 // kill ends the present statement: it does not wait for connections any more, and is ended on all of its backends, within
 // the time that connecting to them may take. A server that cannot be told loses its connection, so that nobody waits for it.
 //
@@ -234,6 +249,8 @@ func (s *session) overdue(now time.Time) string {
 		return "client went away while its statement ran"
 	case user.limit > 0 && took > user.limit:
 		return "statement ran for longer than max_execution_time"
+	case s.work.overran(took):
+		return "statement ran for longer than its hint timeout"
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ type Relay struct {
 	ClearStatus Status  // cleared in every status on the way to the client, before SetStatus is set
 	Tracker     Tracker // has its say about the session state on the way to a client with SessionTrack; nil: it stays as it is
 	Infile      bool    // Response: pass the server's request for a LOCAL INFILE on to a client that has LocalFiles
+	AddWarnings uint16  // added to the count at the end of the answer
 	// Cursor: the statement was executed with the wish for a cursor. Only then StatusCursorExists means that no rows follow:
 	// servers also set it in results of a procedure that has a cursor of its own open.
 	Cursor bool

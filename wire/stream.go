@@ -317,6 +317,9 @@ func (s *stream) end(p []byte) error {
 		warnings = uint16(min(uint32(warnings)+uint32(s.relay.warnings), 0xffff))
 		s.relay.warnings = warnings
 	}
+	if s.tail && s.phase == phaseDone {
+		warnings = uint16(min(uint32(warnings)+uint32(s.relay.AddWarnings), 0xffff))
+	}
 	binary.LittleEndian.PutUint16(p[at.status:], uint16(status))
 	binary.LittleEndian.PutUint16(p[at.warnings:], warnings)
 	return nil
