@@ -16,6 +16,8 @@
 //
 // What a comment asks of xaproxy (hint.go) is a part of the cache key and of the analysis.
 //
+// Explain (explain.go) writes a plan down for people.
+//
 // What a statement leaves on its backend connection is a part of its plan (pin.go); temporary tables are known to the router of
 // their session only (temporary.go). Statements whose plan has values of the text in it (SET, PREPARE, KILL, LOAD DATA) are read
 // from the client's text by own readers and are not cached.

@@ -21,6 +21,7 @@ import (
 //	plan [schema=S] [ansi] [noescape] [zero]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
+//	explain [schema=S]      the explanations of statements
 //	own [ansi] [noescape]   the statements with values of the session written into them, each its number
 //	lex [ansi] [noescape]   the tokens
 //	split                   the statements
@@ -106,6 +107,21 @@ func TestGolden(t *testing.T) {
 				var b strings.Builder
 				for _, sql := range strings.Split(d.Input, "\n---\n") {
 					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own) string { return fmt.Sprint(uint8(o)) }))
+				}
+				return b.String()
+			case "explain":
+				var schema string
+				d.MaybeScanArgs(t, "schema", &schema)
+				var b strings.Builder
+				for i, sql := range strings.Split(d.Input, "\n---\n") {
+					if i > 0 {
+						b.WriteString("---\n")
+					}
+					lines, planned := r.Explain([]byte(sql), schema, mode)
+					if _, err := r.Plan([]byte(sql), schema, mode); planned != (err == nil) {
+						d.Fatalf(t, "%q is planned: %v, %v", sql, planned, err)
+					}
+					b.WriteString(strings.Join(lines, "\n") + "\n")
 				}
 				return b.String()
 			case "lex":
@@ -271,6 +287,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Verb == Kill {
 			fmt.Fprintf(&b, " %d", p.ID)
+		}
+		if p.Verb == Explain {
+			fmt.Fprintf(&b, " text=%q", p.Text)
 		}
 		if p.Verb == PrepareSQL || p.Immediate {
 			fmt.Fprintf(&b, " text=%q var=%q", p.Text, p.Var)

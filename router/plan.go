@@ -33,12 +33,13 @@ const (
 	Diagnostics             // SHOW WARNINGS or, with Errors, SHOW ERRORS; with Count SHOW COUNT(*) of them; with Get GET DIAGNOSTICS
 	Processes               // SHOW PROCESSLIST; with Full SHOW FULL PROCESSLIST
 	Handler                 // HANDLER Name READ and CLOSE: to where HANDLER ... OPEN was sent, whose plan has the same Name
+	Explain                 // EXPLAIN XAPROXY of the statement Text: Router.Explain has the answer
 )
 
 var verbNames = [...]string{
 	"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use", "prepare",
 	"execute", "deallocate", "kill", "diagnostics", "processes",
-	"handler",
+	"handler", "explain",
 }
 
 func (v Verb) String() string {
@@ -109,7 +110,7 @@ type Plan struct {
 	// Variables are the user variables that the statement names, without @ in lower case, sorted: they must have their values
 	// on its connections. With PinUserVariable some of them have new values there afterwards.
 	Variables []string
-	// Text is the statement of PREPARE ... FROM 'text' and EXECUTE IMMEDIATE 'text', unescaped; Var is the variable in its place,
+	// Text is the statement of EXPLAIN XAPROXY, or that of PREPARE ... FROM 'text' and EXECUTE IMMEDIATE 'text', unescaped; Var is the variable in its place,
 	// named as in Variables. Immediate tells the two kinds of EXECUTE apart.
 	Text      []byte
 	Var       string

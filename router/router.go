@@ -109,7 +109,7 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 			if why != nil {
 				return nil, nil, why.refusal(why.at)
 			}
-			if len(s.hint) > 0 {
+			if len(s.hint) > 0 && p.Verb != Explain {
 				p = readHints(s.hint).beside(p)
 			}
 			return p, nil, nil
@@ -137,6 +137,8 @@ func (s *scan) verbatim() func(*stmt) (*Plan, *reason) {
 		return (*stmt).prepareText
 	case is(word, "EXECUTE") && len(s.lits) > 0:
 		return (*stmt).execute
+	case (is(word, "EXPLAIN") || is(word, "DESCRIBE") || is(word, "DESC")) && s.explains():
+		return (*stmt).explainPlan
 	}
 	return nil
 }
