@@ -114,6 +114,8 @@ func (s *session) perform(plan *router.Plan, r *request) error {
 		return s.route(s.atHandler(plan), r)
 	case router.Processes:
 		return s.processes(plan)
+	case router.Explain:
+		return s.explain(plan)
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:

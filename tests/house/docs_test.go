@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/router"
 )
 
 // tomlBlocks returns the TOML examples of a page.
@@ -100,5 +101,29 @@ func TestShardingConfiguration(t *testing.T) {
 	}
 	if len(c.Tables) < 2 {
 		t.Errorf("%d tables, want at least 2", len(c.Tables))
+	}
+}
+
+// What the README shows of xaproxy explain is what it says, with the configuration of the README.
+func TestReadmeExplanation(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("README.md", []byte(tomlBlocks(string(page))[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := router.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^    \$ xaproxy explain --config xaproxy.toml --schema shop "(.*)"\n((?:    .*\n)+)`).FindStringSubmatch(string(page))
+	if m == nil {
+		t.Fatal("the README has no explanation")
+	}
+	lines, _ := r.Explain([]byte(m[1]), "shop", 0)
+	if want := "    " + strings.Join(lines, "\n    ") + "\n"; m[2] != want {
+		t.Errorf("the README says\n%s\nwant\n%s", m[2], want)
 	}
 }
