@@ -8,6 +8,7 @@ import (
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/tests/servers/servertest"
 )
 
 // mapped are tables of every kind of shard map over the backends b0 and b1.
@@ -41,8 +42,18 @@ func mapped(c *config.Config) {
 // newMappedStack has the tables of mapped, each with the same 40 rows.
 func newMappedStack(t *testing.T, kinds []servers.Kind) (*stack, []string) {
 	t.Helper()
+	var on []*servers.Server
+	for _, k := range kinds {
+		on = append(on, servertest.Get(t, k))
+	}
+	return newMappedStackOn(t, on)
+}
+
+// newMappedStackOn is newMappedStack over servers that the test has started itself.
+func newMappedStackOn(t *testing.T, on []*servers.Server) (*stack, []string) {
+	t.Helper()
 	var cfg *config.Config
-	s := newStack(t, kinds, func(c *config.Config) {
+	s := newStackOn(t, on, func(c *config.Config) {
 		c.Users[0].ScatterWrites = "where"
 		c.Users = append(c.Users, config.User{Name: "all", Password: "pw", ScatterWrites: "allow"}, config.User{Name: "none", Password: "pw", ScatterWrites: "deny"})
 		mapped(c)
