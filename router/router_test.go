@@ -21,7 +21,8 @@ schema crm b
 table shop.orders by customer hash a b c
 table shop.items by customer hash a b c
 table shop.events by id modulo a b
-table shop.audit b`
+table shop.audit b
+table shop.country on`
 
 // seeds are the statements of the golden files.
 func seeds(t testing.TB) (all []string) {
@@ -72,6 +73,9 @@ func FuzzPlan(f *testing.F) {
 			t.Fatalf("from the cache: %+v %v, anew: %+v %v", p1, err1, p3, err3)
 		}
 		check(t, p1, err1, sql)
+		if lines, planned := fast.Explain(sql, schema, mode); planned != (err1 == nil) || len(lines) == 0 {
+			t.Fatalf("planned: %v, %v; explained as %q", p1, err1, lines)
+		}
 	})
 }
 
