@@ -4,9 +4,9 @@ CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
 UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
-REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/chaos/...
+REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
 
-.PHONY: help build test unit real setup lint demo test-clients bench chaos fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -53,6 +53,11 @@ CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10m" for longer)
 	tests/setup.sh demo
 	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
+
+ORACLE ?= -random 10000
+test-oracle: ## SQL over three shards beside one server with all the data: a difference is a failure (ORACLE="-random 1000 -seed 5")
+	tests/setup.sh demo
+	$(GO) test -count=1 -v -timeout 60m ./tests/oracle $(ORACLE)
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
