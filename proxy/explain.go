@@ -28,7 +28,7 @@ func (s *session) explain(p *router.Plan) error {
 		rows[i] = [][]byte{[]byte(line)}
 	}
 	s.past.rowCount, s.past.foundRows = -1, uint64(len(rows))
-	return s.conn.WriteTextResult([]wire.Column{s.srv.style.text("Plan", 4096)}, rows, s.status())
+	return s.table([]wire.Column{s.srv.style.text("Plan", 4096)}, rows)
 }
 
 // branched are the names of the backends on which the open transaction has run statements.

@@ -134,16 +134,6 @@ func or(yes bool, a, b string) string {
 
 func quote(s string) string { return "'" + s + "'" }
 
-// column is the column of this name.
-func (t *table) column(name string) column {
-	for _, c := range t.columns {
-		if c.name == name {
-			return c
-		}
-	}
-	panic(t.name + " has no column " + name)
-}
-
 // create is the table's definition, and fill the statements that fill it.
 func (t *table) create() string {
 	return "CREATE TABLE " + t.name + " (" + t.ddl + ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
