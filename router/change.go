@@ -44,14 +44,13 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 		}
 	}
 	at := v.st.find(target.name)
-	if !literal {
-		v.refuse(unsupported(at, "read the rows first and insert literals", "INSERT ... SELECT into the sharded table %s is not supported yet", target.table.name))
-		return nil
-	}
 	for _, a := range n.OnDup {
 		if target.keyed(a.Name.Name.Lowered()) >= 0 {
 			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", a.Name.Name.Lowered(), target.table.name))
 		}
+	}
+	if !literal {
+		return v.copies(target.table, n, at)
 	}
 	return v.rows(target.table, n.Columns, values, at)
 }

@@ -201,9 +201,12 @@ func (v *resolver) merging() (Merge, string) {
 
 // inserted is the shape of an INSERT into a sharded table.
 func (v *resolver) inserted(in *insert) (*shape, *reason) {
-	if v.real > 1+len(v.copied) || v.derived || v.subquery {
+	if !in.query && (v.real > 1+len(v.copied) || v.derived || v.subquery) {
 		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
 			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)
+	}
+	if in.query {
+		return v.spread(in)
 	}
 	if v.columns != "" {
 		return v.shape(v.st.r, in.table.first()), nil

@@ -38,7 +38,8 @@ type resolver struct {
 	unordered     bool   // an INSERT into a broadcast table takes its rows from a query
 	foreign       string // a function that is not built in
 	foreignSchema string
-	about         []int // slots of literals that a column with the name of a schema is compared with
+	top           *scope // of the outermost SELECT
+	about         []int  // slots of literals that a column with the name of a schema is compared with
 }
 
 // ref is a table in a FROM clause.
@@ -125,6 +126,7 @@ func (v *resolver) block(s *sqlparser.Select, outer *scope) {
 	for _, part := range []any{&s.QueryOpts, s.SelectExprs, s.GroupBy, s.Having, s.Window, s.OrderBy, s.Limit} {
 		v.visit(part, sc)
 	}
+	v.top = sc // those inside are done by now
 }
 
 // from resolves the tables of a FROM clause, with the conditions on them, and pins them.

@@ -25,6 +25,7 @@ type shape struct {
 	catalog  *catalog // of about and lacks
 	hints    *hints   // what must be true of the plan, nil: nothing
 	filtered bool     // it has a WHERE
+	harmless bool     // it need not have one
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -47,6 +48,7 @@ type insert struct {
 	table *table
 	keys  []keyRef
 	rows  bool // VALUES, not SET
+	query bool // INSERT ... SELECT of rows that are on the same shard already
 	likes int  // row shapes
 	// numbers is of a table that has a sequence.
 	numbers *numbering
@@ -222,7 +224,7 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 	p := sh.set.base
 	p.Merge = sh.merge
 	switch {
-	case limited:
+	case limited || sh.harmless:
 	case sh.filtered:
 		p.Scatter = ScatterWhere
 	default:

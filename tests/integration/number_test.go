@@ -396,3 +396,34 @@ func TestInfoOfInsert(t *testing.T) {
 		}
 	}
 }
+
+// TestCopy: INSERT ... SELECT between tables on one shard map copies each row on its shard, in one transaction.
+func TestCopy(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MariaDB}} {
+		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+			s := newStack(t, kinds, func(c *config.Config) {
+				archive := c.Tables[0]
+				archive.Name = "archive"
+				c.Tables = append(c.Tables, archive)
+			})
+			for _, server := range s.servers {
+				admin(t, server, "CREATE TABLE "+s.schema+".archive LIKE "+s.schema+".accounts")
+			}
+			c := s.conn()
+			c.exec("INSERT INTO accounts VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c'), (4, 40, 'd')")
+			if n, err := c.exec("INSERT INTO archive (id, v, t) SELECT id, v + 1, t FROM accounts WHERE v < 40").RowsAffected(); err != nil || n != 3 {
+				t.Errorf("%d rows were copied, %v", n, err)
+			}
+			c.fails(1062, "INSERT INTO archive (id, v) SELECT id, v FROM accounts") // row 4 is new, and goes back
+			c.exec("BEGIN", "INSERT INTO archive (id, v) SELECT id, v FROM accounts WHERE id = 4", "ROLLBACK")
+			for b, want := range []string{"2,21,b", "1,11,a 3,31,c"} {
+				if got := s.on(b, "SELECT id, v, t FROM SCHEMA.archive ORDER BY id"); got != want {
+					t.Errorf("backend %d has %s, want %s", b, got, want)
+				}
+			}
+			if n, err := c.exec("REPLACE INTO archive (id, v) SELECT a.id, a.v FROM accounts a JOIN archive b ON a.id = b.id").RowsAffected(); err != nil || n != 6 {
+				t.Errorf("%d rows were replaced, %v", n, err)
+			}
+		})
+	}
+}
