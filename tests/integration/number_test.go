@@ -181,7 +181,9 @@ func TestNumbersAreUnique(t *testing.T) {
 			for _, server := range on {
 				admin(t, server, "CREATE TABLE "+schema+".orders"+numberedTable)
 			}
-			admin(t, on[1], "INSERT INTO "+schema+".orders (id, k) VALUES (40, 1)") // from before there was a sequence
+			for id := range 40 { // from before there was a sequence
+				admin(t, on[1], fmt.Sprintf("INSERT INTO %s.orders (id, k) VALUES (%d, 1)", schema, id+1))
+			}
 			var proxies []*proxytest.Proxy
 			for node := range 2 {
 				of := lines
