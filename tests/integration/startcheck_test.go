@@ -42,8 +42,9 @@ func TestStartChecks(t *testing.T) {
 			want := backend.Facts{
 				Version: facts.Version, MariaDB: !mysql, LogBin: binlog, DetachOnPrepare: mysql, Identity: b.identity(), WaitTimeout: 8 * time.Hour,
 				SQLMode: facts.SQLMode, TimeZone: "00:00:00, 00:00:00",
+				Tracking: backend.Tracking{Schema: true, Variables: facts.Tracking.Variables, Transactions: "OFF"},
 			}
-			if facts != want || !strings.HasPrefix(facts.Version, b.server.Version) || facts.Identity == "" {
+			if facts != want || !strings.HasPrefix(facts.Version, b.server.Version) || facts.Identity == "" || !strings.Contains(facts.Tracking.Variables, "autocommit") {
 				t.Errorf("got %+v, want %+v of version %s", facts, want, b.server.Version)
 			}
 
