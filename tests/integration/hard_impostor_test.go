@@ -296,15 +296,22 @@ func TestServerStopsAnywhere(t *testing.T) {
 func TestFilesAreNotStolen(t *testing.T) {
 	s, i := newImposed(t, func(c *config.Config) { c.Tables = nil }) // or a procedure could not be called
 	stolen := make(chan []byte, 10)
-	i.play("steal", func(proxy, _ net.Conn, _ []byte) {
-		_, _ = proxy.Write(packet(1, []byte("\xfb/etc/passwd")))
+	more := wire.OK{Status: wire.StatusAutocommit | wire.StatusMoreResults}.Append(nil, wire.DeprecateEOF)
+	i.play("steal", func(proxy, _ net.Conn, p []byte) {
+		seq := byte(1)
+		if bytes.Contains(p, []byte("DO LAST_INSERT_ID")) { // what goes before a procedure is answered by itself
+			_, _ = proxy.Write(packet(seq, more))
+			seq++
+		}
+		_, _ = proxy.Write(packet(seq, []byte("\xfb/etc/passwd")))
 		head := make([]byte, 4)
 		if _, err := io.ReadFull(proxy, head); err != nil {
 			stolen <- []byte(err.Error())
 			return
 		}
+		head[3] -= seq - 1
 		stolen <- head
-		_, _ = proxy.Write(packet(3, okAnswer))
+		_, _ = proxy.Write(packet(seq+2, okAnswer))
 	})
 	admin(t, s.servers[0], "CREATE PROCEDURE "+s.schema+".p(x INT) BEGIN END")
 	c := s.rawAs(wire.Dialer{User: "u", Password: "pw", Schema: s.schema, Caps: wire.LocalFiles})
