@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
@@ -16,7 +17,9 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.fail(e)
 	}
 	locks := p.Pin == router.PinLockTables && !p.Unpin
-	s.relay.Infile = p.Local
+	if s.relay.Infile = p.Local; p.Local {
+		s.armed = time.Time{} // the file takes the deadline away, and with it the interruption by a shutdown
+	}
 	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
 	if conn := s.locked(); conn != nil && s.tx == nil && !locks {
 		return s.underLocks(conn, p, r)

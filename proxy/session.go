@@ -162,33 +162,39 @@ func (s *session) patience() time.Duration {
 }
 
 // commands answers one command after the other. A returned error ends the session.
+//
+// NB: most clients wait here. Their stacks, of 8 KB while they work, shrink to 4 KB as long as the frames of this wait are
+// small: they have no room for what only a command needs.
 func (s *session) commands() error {
-	now := time.Now()
+	s.arm(time.Now())
 	for {
-		s.arm(now)
 		command, arg, err := s.conn.ReadCommand()
 		if err != nil {
 			return s.unreadable(err)
 		}
-		s.more, s.failed = false, false
 		s.srv.questions.Add(1)
 		if command == wire.ComQuit {
 			return nil
 		}
-		s.work.begin(time.Now())
-		err = s.command(command, arg)
-		now = time.Now()
-		s.work.end(now)
-		if s.relay.Infile { // a file was read, which moves the connection's deadline
-			s.relay.Infile, s.armed = false, time.Time{}
-		}
-		if err == nil {
-			err = s.lostPin()
-		}
-		if err != nil {
+		if err := s.answer(command, arg); err != nil {
 			return err
 		}
 	}
+}
+
+// answer answers one command and makes the session ready for the next one.
+func (s *session) answer(command wire.Command, arg []byte) error {
+	s.more, s.failed = false, false
+	s.work.begin(time.Now())
+	err := s.command(command, arg)
+	now := time.Now()
+	s.work.end(now)
+	s.relay.Infile = false
+	if err == nil {
+		err = s.lostPin()
+	}
+	s.arm(now)
+	return err
 }
 
 // query runs the statements of a COM_QUERY. Only a client that asked for multi-statements may send more than one:

@@ -131,6 +131,43 @@ func TestCompressedIDs(t *testing.T) {
 	}
 }
 
+// TestCompressedTogether: commands that came in one compressed packet are read without waiting for another one.
+func TestCompressedTogether(t *testing.T) {
+	for _, caps := range []Capability{Compress, ZstdCompression} {
+		w, _, out := compressedPair(caps, nil)
+		for range 3 {
+			w.SetSeq(0)
+			if err := w.WritePacket([]byte{byte(ComPing)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		in := &lastReader{Reader: &out.out}
+		r := NewConn(readerConn{Reader: in}, 0)
+		r.caps = testCaps | caps
+		r.startCompression()
+		for i := range 3 {
+			if cmd, _, err := r.ReadCommand(); err != nil || cmd != ComPing || in.ended {
+				t.Fatalf("command %d: %s, %v; waited for more: %t", i, cmd, err, in.ended)
+			}
+		}
+	}
+}
+
+// lastReader notes when somebody reads what is not there.
+type lastReader struct {
+	io.Reader
+	ended bool
+}
+
+func (r *lastReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.ended = r.ended || n == 0
+	return n, err
+}
+
 // TestCompressedLogins: compression begins after the OK of the login, with what both sides have, in TLS too; a relay in
 // between sees none of it.
 func TestCompressedLogins(t *testing.T) {

@@ -149,10 +149,14 @@ func (c *Conn) ReadPacket() ([]byte, error) {
 // valid until the next read. An empty packet is COM_SLEEP, which is no client's to send, as on servers. Errors are those of
 // ReadPacket.
 //
-// While it waits, the connection holds no more than small buffers; larger ones are lent from pools.
+// While it waits, the connection holds no more than small buffers; larger ones are lent from pools. It waits few frames
+// below its caller: see proxy, TestIdleSessionStack.
 func (c *Conn) ReadCommand() (Command, []byte, error) {
 	c.giveBack()
 	c.restart()
+	if c.z != nil && !c.Buffered() {
+		_, _ = c.z.in.Peek(1) // an error will come again; waiting is done here because it takes less stack
+	}
 	p, err := c.ReadPacket()
 	if err != nil {
 		return 0, nil, err
