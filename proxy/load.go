@@ -58,8 +58,7 @@ type loading struct {
 	at       map[int]*loadPart // the same by backend
 	latest   *loadPart         // that got a line last
 	failed   *wire.Error
-	patience time.Duration // how long the client may be silent
-	until    time.Time     // when that ends, at least
+	patience time.Duration // how long the backends would let the client be silent
 }
 
 // run carries out the statement, after lead. The first error is the client's answer and leaves s.tx as writes does; with the second
@@ -111,7 +110,11 @@ func (l *loading) ready() bool {
 // spread asks the client for its file and sends the lines to where they belong. When that can no longer succeed, the rest of the
 // file is read and dropped. An error is one of the client's connection.
 func (l *loading) spread() error {
-	defer l.rearm()
+	l.conn.SetPatience(min(l.patience, l.session.patience()))
+	defer func() {
+		l.conn.SetPatience(l.session.patience())
+		l.armed = time.Time{} // the connection's deadline has moved
+	}()
 	file, err := l.conn.RequestFile(l.load.File)
 	if err != nil {
 		return err
@@ -119,7 +122,6 @@ func (l *loading) spread() error {
 	cutter, limit := l.load.Cutter(), int(l.srv.cfg.Server.MaxPacket)
 	var unread []byte
 	for last := false; !last; {
-		l.wait()
 		chunk, err := file.Next()
 		if err != nil {
 			return err
@@ -233,26 +235,6 @@ func (l *loading) keep(conn *backend.Conn) {
 	l.hold(conn, router.PinUserVariable.String())
 	l.assigned(l.load.Assigns, conn)
 	l.freeVariables()
-}
-
-// wait prepares for waiting for the client: it may be silent for as long as the backends would let it.
-func (l *loading) wait() {
-	if now := time.Now(); l.until.Before(now.Add(l.patience)) {
-		l.until = now.Add(2 * l.patience) // seldom enough
-		l.readBy(l.until)
-	}
-}
-
-// rearm ends wait: the next command is waited for by idle_timeout, or not at all if the proxy was told to stop meanwhile.
-func (l *loading) rearm() { l.armed = time.Time{} }
-
-// readBy moves the moment at which waiting for the client ends, unless it has been moved because of the shutdown.
-func (s *session) readBy(t time.Time) {
-	s.srv.mu.Lock()
-	defer s.srv.mu.Unlock()
-	if !s.srv.closing {
-		_ = s.net.SetReadDeadline(t) // a connection without deadlines is closed: the next read says so
-	}
 }
 
 // unreadable ends the session after its client could not be read amid its file.

@@ -159,6 +159,7 @@ func TestLoadStarvedBackend(t *testing.T) {
 		l.begin(intoLines)
 		check(t, l.WriteFileChunk([]byte("1,one\n2,two\n")))
 		check(t, l.Flush())
+		check(t, l.SetDeadline(time.Now().Add(20*time.Second))) // before stall_timeout
 		var e *wire.Error
 		if _, err := l.ReadResult(100); !errors.As(err, &e) || e.Errno != 1159 {
 			t.Errorf("a silent client: %v", err)
