@@ -81,27 +81,32 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	}
 	var failed *wire.Error
-	plan, err := one.routed.Plan(func(i int) router.Value {
-		value, e := s.userVariable(p.Using[i])
-		if e != nil {
-			failed = e
+	plan := func() (*router.Plan, error) {
+		plan, err := one.routed.Plan(func(i int) router.Value {
+			value, e := s.userVariable(p.Using[i])
+			if e != nil {
+				failed = e
+			}
+			return value
+		})
+		if failed != nil {
+			return nil, failed
 		}
-		return value
-	})
+		if err == nil && plan.Verb == router.Route && len(p.Using) > 0 { // the connections must have their values
+			with := *plan
+			with.Variables = append(slices.Clone(plan.Variables), p.Using...)
+			plan = &with
+		}
+		return plan, err
+	}
+	first, err := plan()
 	switch {
-	case failed != nil:
-		return s.fail(failed)
 	case err != nil:
 		return s.fail(clientError(err, false))
-	case plan.Verb != router.Route:
-		return s.carryOut(plan, &request{sql: []byte(one.sent)})
+	case first.Verb != router.Route:
+		return s.carryOut(first, &request{sql: []byte(one.sent)})
 	}
-	if len(p.Using) > 0 { // the connections must have their values
-		with := *plan
-		with.Variables = append(slices.Clone(plan.Variables), p.Using...)
-		plan = &with
-	}
-	return s.carryOut(plan, &request{schema: one.schema, attrs: r.attrs, named: &naming{one.sent, p.Using, s.escapes()}})
+	return s.replan(first, &request{schema: one.schema, attrs: r.attrs, named: &naming{one.sent, p.Using, s.escapes()}}, plan)
 }
 
 // deallocate answers DEALLOCATE PREPARE. Backend connections keep the statement for whoever prepares the same text next.

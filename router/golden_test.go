@@ -118,6 +118,45 @@ func TestGolden(t *testing.T) {
 	})
 }
 
+// streamed describes a Stream: its keys and folds by column, with the column of their form, what is hidden, and the limit.
+func streamed(s *Stream) string {
+	key := func(k SortKey) string {
+		text := fmt.Sprint(k.Column)
+		if k.Form != Plain {
+			text += fmt.Sprintf("/%d@%d", k.Form, k.At)
+		}
+		if k.Desc {
+			text += "desc"
+		}
+		return text
+	}
+	var keys, folds []string
+	for _, k := range s.Keys {
+		keys = append(keys, key(k))
+	}
+	for _, f := range s.Folds {
+		text := fmt.Sprintf("%s(%s)", [...]string{"sum", "min", "max", "avg", "and", "or", "xor"}[f.Func], map[bool]string{true: key(f.Key), false: fmt.Sprint(f.Column)}[f.Func == FoldMin || f.Func == FoldMax])
+		if f.Func == FoldAvg {
+			text += fmt.Sprintf("=%d/%d", f.Sum, f.Count)
+		}
+		folds = append(folds, text)
+	}
+	text := "[" + strings.Join(keys, " ")
+	if s.Group {
+		text += " group " + strings.Join(folds, " ")
+	}
+	if s.Ambiguous {
+		text += " ambiguous"
+	}
+	if s.Hidden > 0 {
+		text += fmt.Sprintf(" hidden %d", s.Hidden)
+	}
+	if s.Count != unlimited || s.Offset > 0 {
+		text += fmt.Sprintf(" limit %d,%d", s.Offset, s.Count)
+	}
+	return text + "]"
+}
+
 func newRouter(t testing.TB, cfg *config.Config) *Router {
 	t.Helper()
 	r, err := New(cfg)
@@ -238,6 +277,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Merge != MergeNone {
 			fmt.Fprintf(&b, " merge=%v", p.Merge)
+		}
+		if p.Stream != nil {
+			b.WriteString(streamed(p.Stream))
 		}
 		if p.Scatter != ScatterNone {
 			fmt.Fprintf(&b, " scatter=%v", p.Scatter)

@@ -45,12 +45,13 @@ type Merge uint8
 
 // The merges.
 const (
-	MergeNone Merge = iota // there is one part
-	MergeOK                // add up the counts of the OK packets
-	MergeRows              // concatenate the rows; the parts' columns are identical
+	MergeNone   Merge = iota // there is one part
+	MergeOK                  // add up the counts of the OK packets
+	MergeRows                // concatenate the rows; the parts' columns are identical
+	MergeStream              // merge the rows as Stream says
 )
 
-var mergeNames = [...]string{"none", "ok", "rows"}
+var mergeNames = [...]string{"none", "ok", "rows", "stream"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -114,8 +115,9 @@ type Plan struct {
 	Local bool
 	Load  *Load
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
-	Parts []Part
-	Merge Merge
+	Parts  []Part
+	Merge  Merge
+	Stream *Stream // of MergeStream
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.

@@ -25,6 +25,9 @@ import (
 type resolver struct {
 	st *stmt
 	finding
+	tree          sqlparser.Statement
+	top           *scope // of the outermost SELECT
+	drivers       []*ref // in it: each of them pins all other tables
 	why           *reason
 	sharded       []*ref
 	real          int    // tables named, system and sharded ones included
@@ -32,7 +35,6 @@ type resolver struct {
 	changes       bool   // INSERT, UPDATE or DELETE
 	derived       bool   // there is a derived table or common table expression
 	subquery      bool   // there is a subquery
-	aggregate     bool   // an aggregate or window function is called
 	foreign       string // a function that is not built in
 	foreignSchema string
 	about         []int // slots of literals that a column with the name of a schema is compared with
@@ -117,6 +119,9 @@ func (v *resolver) block(s *sqlparser.Select, outer *scope) {
 	named := &scope{outer: outer}
 	v.with(s.With, named)
 	sc := v.from(s.From, named, s.Where)
+	if v.tree == s {
+		v.top = sc
+	}
 	for _, part := range []any{&s.QueryOpts, s.SelectExprs, s.GroupBy, s.Having, s.Window, s.OrderBy, s.Limit} {
 		v.visit(part, sc)
 	}
@@ -645,8 +650,6 @@ func (v *resolver) node(n any, sc *scope) bool {
 		v.schemaNames(n)
 	case *sqlparser.FuncExpr:
 		v.call(n)
-	case *sqlparser.GroupConcatExpr, *sqlparser.Over:
-		v.aggregate = true
 	case sqlparser.Nextval:
 		v.write = true
 	case *sqlparser.ColName, *sqlparser.StarExpr, sqlparser.ColIdent, sqlparser.TableIdent, sqlparser.AuthInformation:
@@ -687,8 +690,6 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 			return
 		}
 		v.schemas[in] = true
-	case aggregates[name]:
-		v.aggregate = true
 	case !builtin[name]:
 		v.foreign, v.write, v.program = f.Name.String(), true, true
 		if v.st.schema != "" {

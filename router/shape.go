@@ -23,6 +23,7 @@ type shape struct {
 	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
 	catalog  *catalog // of about
 	filtered bool     // it has a WHERE
+	stream   *stream  // of MergeStream
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -59,6 +60,9 @@ func (sh *shape) size() int {
 	n += 8 * len(sh.about)
 	if sh.plan != nil {
 		n += 256
+	}
+	if sh.stream != nil { // with the statement's tree
+		n += 1024 + 512*len(sh.stream.block.st.toks)
 	}
 	if sh.refused != nil {
 		n += 96 + len(sh.refused.text) + len(sh.refused.do)
@@ -167,6 +171,10 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			}
 		}
 	}
+	merge, whole := sh.merge, sh.whole
+	if merge == MergeStream && !sh.stream.fits(pl) {
+		merge, whole = MergeNone, "its columns cannot be compared or added up exactly outside of a server"
+	}
 	switch home := sh.fixed; {
 	case home < 0 && len(on) == 0 && len(sh.roots) > 0: // there are no such rows: any shard knows that
 		return sh.set.on(sh.roots[0].table.first()), nil, -1
@@ -179,24 +187,31 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
 		return sh.set.on(home), nil, -1
-	case pl.why != nil && (home >= 0 || !sh.driven || sh.merge == MergeNone):
+	case pl.why != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return nil, pl.why, pl.at
 	case home >= 0:
 		return nil, unsupported(-1, "run one statement for each backend", "the rows of %s that the statement may mean are not all on the backend of %s", sh.roots[0].table.name, sh.fixedOf), sh.where(pl)
 	case !sh.driven:
 		return nil, unsupported(-1, "compare the shard keys of all tables with each other, or with literals of one shard", "the statement joins rows of several backends, which is not supported yet"), sh.where(pl)
-	case sh.merge == MergeNone:
-		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", sh.whole), sh.where(pl)
+	case merge == MergeNone:
+		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", whole), sh.where(pl)
 	}
 	sort.Ints(on)
 	p := sh.set.base
-	p.Merge = sh.merge
+	p.Merge = merge
 	switch {
 	case limited:
 	case sh.filtered:
 		p.Scatter = ScatterWhere
 	default:
 		p.Scatter = ScatterAll
+	}
+	if merge == MergeStream {
+		why, at := sh.stream.plan(&p, pl, on)
+		if why != nil {
+			return nil, why, at
+		}
+		return &p, nil, -1
 	}
 	for _, b := range on {
 		p.Parts = append(p.Parts, Part{Backend: b})

@@ -150,6 +150,13 @@ func (x *reading) keys() (all []int) {
 	for _, slot := range x.shape.about {
 		note(x.lits[slot])
 	}
+	if sm := x.shape.stream; sm != nil {
+		for _, slot := range []int{sm.block.offset, sm.block.count} {
+			if slot >= 0 {
+				note(x.lits[slot])
+			}
+		}
+	}
 	in := x.shape.insert
 	switch {
 	case in == nil:
