@@ -141,7 +141,7 @@ func (sm *stream) plan(p *Plan, pl *placing, on []int) (*reason, int) {
 	}
 	part := Part{SQL: w.out}
 	if s.params > 0 {
-		part.Params = w.params
+		part.Params = append([]int{}, w.params...) // none is not all
 	}
 	if w.hidden == 0 && len(sm.own) == 0 && !(b.limit[1] > 0 && (keep || b.offset >= 0)) {
 		part = Part{}

@@ -2,8 +2,11 @@ package integration
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -30,6 +33,7 @@ func wholeStack(t *testing.T, kind servers.Kind) (s *stack, whole string) {
 		}
 	})
 	s = newStackOn(t, []*servers.Server{servertest.Get(t, kind), second}, func(c *config.Config) {
+		c.Users[0].ScatterWrites = "where"
 		schema := c.Tables[0].Schema
 		for _, name := range []string{"facts", "details"} {
 			c.Tables = append(c.Tables, config.Table{Schema: schema, Name: name, Column: "owner", Function: "modulo", Backends: c.Tables[0].Backends})
@@ -227,6 +231,15 @@ func TestStream(t *testing.T) {
 					compare(t, q, loose, prepared, told(t, ours, q, prepared), told(t, theirs, q, prepared))
 				}
 			}
+			t.Run("old client", func(t *testing.T) {
+				old := dial(t, wire.Dialer{Addr: s.addr, User: "u", Password: "pw", Schema: s.schema, Omit: wire.DeprecateEOF})
+				for _, q := range []string{"SELECT name, n FROM facts ORDER BY id LIMIT 5", "SELECT n, COUNT(*) FROM facts GROUP BY n ORDER BY n", "SELECT id FROM facts ORDER BY nosuch"} {
+					compare(t, q, false, false, told(t, old, q, false), told(t, theirs, q, false))
+				}
+			})
+			t.Run("bound", func(t *testing.T) { bound(t, s, whole) })
+			t.Run("transaction", func(t *testing.T) { streamsInTransactions(t, s, whole) })
+			t.Run("past", func(t *testing.T) { pastOfStreams(t, s, whole) })
 		})
 	}
 }
@@ -350,4 +363,149 @@ func TestCollations(t *testing.T) {
 			t.Errorf("%s: only %d collations", kind, known)
 		}
 	}
+}
+
+// bound: parameters in keys and limits, through the protocol and by name.
+func bound(t *testing.T, s *stack, whole string) {
+	ours := s.binary()
+	ours.t = t
+	theirs := &conn{t, pinned(t, s.servers[0], whole)}
+	for _, c := range []struct {
+		q    string
+		args []any
+	}{
+		{"SELECT id FROM facts WHERE owner > ? ORDER BY n + ?, id LIMIT ?", []any{3, 7, 20}},
+		{"SELECT id, name FROM facts ORDER BY id LIMIT ?, ?", []any{250, 100}},
+		{"SELECT id FROM facts ORDER BY id LIMIT ? OFFSET ?", []any{uint64(math.MaxUint64), 290}},
+		{"SELECT id FROM facts ORDER BY name, id LIMIT ? OFFSET ?", []any{5, 3}},
+		{"SELECT n, SUM(d * ?), AVG(n + ?) FROM facts WHERE id > ? GROUP BY n ORDER BY n DESC LIMIT ?", []any{3, 1, 20, 9}},
+		{"SELECT COUNT(*) FROM facts WHERE n IN (?, ?) LIMIT ?", []any{1, 2, 1}},
+		{"SELECT id FROM facts WHERE owner IN (?, ?) ORDER BY e, id", []any{2, 5}},
+	} {
+		for range 2 { // prepared, and prepared already
+			if got, want := rowsOf(t, with{ours, c.args}, c.q), rowsOf(t, with{theirs, c.args}, c.q); got != want || got == "" {
+				t.Errorf("%s: %s\nwant %s", c.q, got, want)
+			}
+		}
+	}
+	ours.exec("SET @few = 4, @from = 2", "PREPARE p FROM 'SELECT id FROM facts ORDER BY name, id LIMIT ? OFFSET ?'")
+	if got, want := ours.rows("EXECUTE p USING @few, @from"), theirs.rows("SELECT id FROM facts ORDER BY name, id LIMIT 4 OFFSET 2"); got != want {
+		t.Errorf("by name: %s, want %s", got, want)
+	}
+}
+
+// with binds parameters.
+type with struct {
+	querier
+	args []any
+}
+
+func (w with) QueryContext(ctx context.Context, q string, _ ...any) (*sql.Rows, error) {
+	return w.querier.QueryContext(ctx, q, w.args...)
+}
+
+// streamsInTransactions: a merge that ends early, or fails, leaves the transaction as a server would; its locks are on all shards.
+func streamsInTransactions(t *testing.T, s *stack, whole string) {
+	c, other := s.conn(), s.conn()
+	c.t, other.t = t, t
+	for _, q := range []string{
+		"SELECT REPEAT('x', 100000) FROM facts LIMIT 3", "SELECT id, REPEAT(name, 1000) FROM facts ORDER BY name, id LIMIT 100, 2", "SELECT DISTINCT exact FROM facts ORDER BY exact LIMIT 1",
+		"SELECT id, body FROM facts ORDER BY CONCAT(body, latin), id LIMIT 1", "SELECT id, REPEAT('x', 100000) FROM facts LIMIT 2",
+	} {
+		before := s.open()
+		c.rows(q)
+		c.exec("BEGIN", "UPDATE facts SET y = 2000 WHERE id < 2")
+		c.rows(q)
+		c.exec("UPDATE facts SET y = 2001 WHERE id < 2", "COMMIT")
+		if got := c.rows("SELECT DISTINCT y FROM facts WHERE id < 2"); got != "2001" {
+			t.Errorf("%s: then y is %s", q, got)
+		}
+		if after := s.open(); after > before+2 {
+			t.Errorf("%s: %d connections, %d before", q, after, before)
+		}
+	}
+	for _, fails := range []string{
+		"SELECT id, (SELECT owner FROM details d WHERE d.owner = f.owner) FROM facts f ORDER BY id", // some rows have several
+		"SELECT id, REPEAT('x', 1000), IF(id > 250, (SELECT owner FROM details d WHERE d.owner = f.owner), 1) FROM facts f LIMIT 1000",
+		"SELECT id FROM facts ORDER BY nosuch",
+	} {
+		c.exec("BEGIN", "UPDATE facts SET y = 2002 WHERE id < 2")
+		errno := uint16(1242)
+		if strings.Contains(fails, "nosuch") {
+			errno = 1054
+		}
+		c.fails(errno, fails)
+		c.exec("UPDATE facts SET z = 5 WHERE id < 2", "COMMIT")
+		if got := c.rows("SELECT DISTINCT y, z FROM facts WHERE id < 2"); got != "2002,5" && got != "2002,000005" {
+			t.Errorf("%s: then y, z are %s", fails, got)
+		}
+		c.fails(errno, fails)
+	}
+	c.exec("BEGIN")
+	c.rows("SELECT id FROM facts WHERE id < 10 ORDER BY name, id FOR UPDATE")
+	other.exec("SET innodb_lock_wait_timeout = 1")
+	for id := range 2 {
+		var owner int
+		if err := other.QueryRowContext(context.Background(), "SELECT owner FROM facts WHERE id = ?", id).Scan(&owner); err != nil {
+			t.Fatal(err)
+		}
+		other.fails(1205, fmt.Sprintf("UPDATE facts SET y = 1999 WHERE owner = %d AND id = %d", owner, id))
+	}
+	c.exec("COMMIT")
+	other.exec("UPDATE facts SET y = 2002 WHERE id < 2")
+}
+
+// open is how many connections the backends have open.
+func (s *stack) open() (n int) {
+	for _, b := range s.backends {
+		n += b.Stats().Open
+	}
+	return n
+}
+
+// pastOfStreams: what a client can ask about a merge, and what it must not be told silently.
+func pastOfStreams(t *testing.T, s *stack, whole string) {
+	c := s.conn()
+	c.t = t
+	theirs := &conn{t, pinned(t, s.servers[0], whole)}
+	for _, q := range []string{"SELECT id FROM facts ORDER BY id LIMIT 7", "SELECT n, COUNT(*) FROM facts GROUP BY n", "SELECT COUNT(*) FROM facts"} {
+		c.rows(q)
+		theirs.rows(q)
+		for _, ask := range []string{"SELECT FOUND_ROWS()", "SELECT ROW_COUNT()"} {
+			if got, want := c.rows(ask), theirs.rows(ask); got != want {
+				t.Errorf("%s, %s: %s, want %s", q, ask, got, want)
+			}
+		}
+	}
+	q := "SELECT id, CAST(name AS SIGNED) FROM facts WHERE name = 'ß' OR name = 'a' ORDER BY id"
+	c.rows(q)
+	theirs.rows(q)
+	if got, want := c.rows("SHOW WARNINGS"), theirs.rows("SHOW WARNINGS"); len(got) != len(want) || got == "" {
+		t.Errorf("warnings: %s\nwant %s", got, want)
+	}
+	// A column that is called as the alias: servers group by the column.
+	for _, x := range []*conn{c, theirs} {
+		x.exec("SET sql_mode = ''")
+	}
+	if got, want := c.rows("SELECT COUNT(*), 0 AS owner FROM facts GROUP BY owner ORDER BY COUNT(*)"), theirs.rows("SELECT COUNT(*), 0 AS owner FROM facts GROUP BY owner ORDER BY COUNT(*)"); got != want {
+		t.Errorf("by the shard key: %s, want %s", got, want)
+	}
+	c.fails(1235, "SELECT id % 2 AS n, COUNT(*) FROM facts GROUP BY n")
+	if got, want := c.rows("SELECT id % 2 AS odd, COUNT(*) FROM facts GROUP BY odd ORDER BY odd"), theirs.rows("SELECT id % 2 AS odd, COUNT(*) FROM facts GROUP BY odd ORDER BY odd"); got != want {
+		t.Errorf("by an alias: %s, want %s", got, want)
+	}
+}
+
+// pinned is one connection to a server, in a schema.
+func pinned(t *testing.T, server *servers.Server, schema string) *sql.Conn {
+	t.Helper()
+	c, err := pool(t, server).Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := c.ExecContext(context.Background(), "USE "+schema); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
