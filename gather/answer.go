@@ -68,7 +68,11 @@ func (a *Answer) Merge(client *wire.Conn, backends []*wire.Conn, spec *router.St
 		return err
 	}
 	a.Open = true
-	a.Rows, err = m.Run(client.WritePacket)
+	rows := client.WriteRows()
+	a.Rows, err = m.Run(rows.Write)
+	if e := rows.End(); err == nil {
+		err = e
+	}
 	return err
 }
 

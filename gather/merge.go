@@ -264,11 +264,19 @@ func (m *Merge) appendKey(dst []byte, k *key, row []byte, values []wire.Value) (
 	default:
 		dst, err = appendKey(dst, k, m.inBinary, raw, v.Null)
 	}
-	var unfit *Unfit
-	if err != nil && !errors.As(err, &unfit) {
-		err = fmt.Errorf("column %s: %w", m.columns[k.column].Name, err)
+	if err != nil {
+		return dst, m.about(k, err)
 	}
-	return dst, err
+	return dst, nil
+}
+
+// about says which column an error is about.
+func (m *Merge) about(k *key, err error) error {
+	var unfit *Unfit
+	if errors.As(err, &unfit) {
+		return err
+	}
+	return fmt.Errorf("column %s: %w", m.columns[k.column].Name, err)
 }
 
 // appendWeight appends the key of a string, whose collation is in another column: the same in all rows.
