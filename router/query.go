@@ -93,6 +93,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		return nil, unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
 	}
 	sh.merge, sh.stream, sh.whole = v.merging()
+	sh.everywhere()
 	return sh, nil
 }
 

@@ -24,6 +24,7 @@ type shape struct {
 	catalog  *catalog // of about
 	filtered bool     // it has a WHERE
 	stream   *stream  // of MergeStream
+	all      *Plan    // of a statement that runs on all backends of its tables, whatever its literals are; else nil
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -127,6 +128,9 @@ func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	case sh.insert != nil:
 		return sh.chooseInsert(s, value)
 	}
+	if sh.all != nil {
+		return sh.all, nil, -1
+	}
 	pl := placing{s: s, value: value, at: -1}
 	if len(sh.roots) == 1 {
 		r := &sh.roots[0]
@@ -149,6 +153,36 @@ func (s *scan) retrace(shape int) int {
 	t := scan{trace: true}
 	t.read(s.sql, "", s.mode, s.skip)
 	return t.source(shape)
+}
+
+// everywhere makes the plan of a statement that no shard key limits.
+func (sh *shape) everywhere() {
+	if !sh.driven || sh.fixed >= 0 || sh.merge != MergeRows && sh.merge != MergeOK ||
+		slices.ContainsFunc(sh.roots, func(r root) bool { return r.pick != nil }) {
+		return
+	}
+	on := slices.Clone(sh.roots[0].table.sharding.backends) // all roots have the same shards
+	slices.Sort(on)
+	if on = slices.Compact(on); len(on) > 1 {
+		sh.all = sh.on(on, sh.merge, false)
+	}
+}
+
+// on is the plan on these backends, whose parts are the client's text.
+func (sh *shape) on(backends []int, merge Merge, limited bool) *Plan {
+	p := sh.set.base
+	p.Merge = merge
+	switch {
+	case limited:
+	case sh.filtered:
+		p.Scatter = ScatterWhere
+	default:
+		p.Scatter = ScatterAll
+	}
+	for _, b := range backends {
+		p.Parts = append(p.Parts, Part{Backend: b})
+	}
+	return &p
 }
 
 // gather picks or makes the plan of a statement that may be about several shards.
@@ -197,26 +231,13 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", whole), sh.where(pl)
 	}
 	sort.Ints(on)
-	p := sh.set.base
-	p.Merge = merge
-	switch {
-	case limited:
-	case sh.filtered:
-		p.Scatter = ScatterWhere
-	default:
-		p.Scatter = ScatterAll
-	}
+	p := sh.on(on, merge, limited)
 	if merge == MergeStream {
-		why, at := sh.stream.plan(&p, pl, on)
-		if why != nil {
+		if why, at := sh.stream.plan(p, pl); why != nil {
 			return nil, why, at
 		}
-		return &p, nil, -1
 	}
-	for _, b := range on {
-		p.Parts = append(p.Parts, Part{Backend: b})
-	}
-	return &p, nil, -1
+	return p, nil, -1
 }
 
 // where is the place of the first shard key in the client's text, -1 if there is none.

@@ -89,8 +89,8 @@ func (sm *stream) fits(pl *placing) bool {
 	return true
 }
 
-// plan fills in a plan that has no parts yet, for the backends on.
-func (sm *stream) plan(p *Plan, pl *placing, on []int) (*reason, int) {
+// plan fills in a plan whose parts have no text yet.
+func (sm *stream) plan(p *Plan, pl *placing) (*reason, int) {
 	s, b := pl.s, sm.block
 	if s.exec || s.uncertain > 0 {
 		return unsupported(-1, "write it without the comment", "the rows are on several backends, and there is an executable comment"), -1
@@ -139,16 +139,15 @@ func (sm *stream) plan(p *Plan, pl *placing, on []int) (*reason, int) {
 	default:
 		w.copy(tail, len(s.sql))
 	}
-	part := Part{SQL: w.out}
-	if s.params > 0 {
-		part.Params = append([]int{}, w.params...) // none is not all
-	}
-	if w.hidden == 0 && len(sm.own) == 0 && !(b.limit[1] > 0 && (keep || b.offset >= 0)) {
-		part = Part{}
-	}
 	p.Stream = out
-	for _, part.Backend = range on {
-		p.Parts = append(p.Parts, part)
+	if w.hidden == 0 && len(sm.own) == 0 && !(b.limit[1] > 0 && (keep || b.offset >= 0)) {
+		return nil, -1
+	}
+	for i := range p.Parts {
+		p.Parts[i].SQL = w.out
+		if s.params > 0 {
+			p.Parts[i].Params = append([]int{}, w.params...) // none is not all
+		}
 	}
 	return nil, -1
 }
