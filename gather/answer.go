@@ -64,12 +64,22 @@ func (a *Answer) Merge(client *wire.Conn, backends []*wire.Conn, spec *router.St
 	if err := m.Open(sources); err != nil {
 		return err
 	}
-	if err := client.WriteColumns(a.Readers[0].Definitions[:m.visible], status); err != nil {
-		return err
-	}
-	a.Open = true
 	rows := client.WriteRows()
-	a.Rows, err = m.Run(rows.Write)
+	begin := func() error {
+		a.Open = true
+		return client.WriteColumns(a.Readers[0].Definitions[:m.visible], status)
+	}
+	a.Rows, err = m.Run(func(row []byte) error {
+		if !a.Open { // not before: sorting may turn out to be too much
+			if err := begin(); err != nil {
+				return err
+			}
+		}
+		return rows.Write(row)
+	})
+	if err == nil && !a.Open {
+		err = begin()
+	}
 	if e := rows.End(); err == nil {
 		err = e
 	}

@@ -28,6 +28,7 @@ type fold struct {
 // group is the rows that become one. Its first row is kept.
 type group struct {
 	key    []byte
+	ends   []int // of each key in key
 	rows   int
 	row    []byte
 	end    int
@@ -79,7 +80,7 @@ func (m *Merge) fold(f router.Fold, i int, columns [][]wire.Column) (fold, error
 func (m *Merge) start(l *lane) {
 	g := &m.group
 	g.rows = 1
-	g.key = append(g.key[:0], l.key...)
+	g.key, g.ends = append(g.key[:0], l.key...), append(g.ends[:0], l.ends...)
 	g.row = append(g.row[:0], l.row...)
 	g.values = append(g.values[:0], l.values...)
 	g.end = m.end(l)
@@ -197,7 +198,7 @@ func (m *Merge) flush(emit func(row []byte, end int) error) error {
 	case rows == 0:
 		return nil
 	case rows == 1 || len(m.folds) == 0:
-		return emit(g.row, g.end)
+		return m.groupDone(g.row, g.end, g.values, emit)
 	}
 	values := make([][]byte, len(m.columns))
 	for i := range m.visible { // hidden ones stay NULL
@@ -214,7 +215,7 @@ func (m *Merge) flush(emit func(row []byte, end int) error) error {
 	if _, err := wire.CutRow(m.out, m.inBinary, m.columns, len(all), all); err != nil {
 		return err
 	}
-	return emit(m.out, all[m.visible-1].To)
+	return m.groupDone(m.out, all[m.visible-1].To, all, emit)
 }
 
 // result is the fold's value as it is in a row.

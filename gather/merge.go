@@ -43,6 +43,9 @@ type Merge struct {
 	cut      int  // how many columns of each row are looked at
 	checked  bool // whether rows come in the order of their keys can be told
 
+	sorted []sortedRow // of spec.Sort
+	held   int         // bytes in sorted
+
 	lanes []*lane // a heap: those that have a row, the one with the next row first
 	group group
 	out   []byte
@@ -56,6 +59,7 @@ type lane struct {
 	values []wire.Value
 	key    []byte
 	before []byte // the key of the row before
+	ends   []int  // of each key in key
 }
 
 // New returns the merge of answers with these columns, one list for each backend. The error is an *Unfit, a *wire.Error for
@@ -93,6 +97,11 @@ func New(spec *router.Stream, inBinary bool, columns ...[]wire.Column) (*Merge, 
 			return nil, err
 		}
 		m.folds = append(m.folds, one)
+	}
+	for _, o := range spec.Sort {
+		if o.Key < 0 && form(&m.columns[m.folds[o.Fold].column], inBinary) != router.Plain {
+			return nil, &Unfit{len(spec.Keys) + o.Fold, router.Impossible}
+		}
 	}
 	m.cut = m.needed()
 	return m, nil
@@ -227,6 +236,12 @@ func (m *Merge) Run(write func(row []byte) error) (rows uint64, err error) {
 	if left > 0 {
 		err = m.flush(emit)
 	}
+	if err == nil && len(m.sorted) > 0 {
+		m.arrange()
+		for i := 0; i < len(m.sorted) && left > 0 && err == nil; i++ {
+			err = emit(m.sorted[i].row, m.sorted[i].end)
+		}
+	}
 	return rows, err
 }
 
@@ -241,11 +256,12 @@ func (m *Merge) next(l *lane) (more bool, err error) {
 	if _, err = wire.CutRow(l.row, m.inBinary, m.columns, m.cut, l.values); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrMerge, err)
 	}
-	l.key, l.before = l.before[:0], l.key
+	l.key, l.before, l.ends = l.before[:0], l.key, l.ends[:0]
 	for i := range m.keys {
 		if l.key, err = m.appendKey(l.key, &m.keys[i], l.row, l.values); err != nil {
 			return false, err
 		}
+		l.ends = append(l.ends, len(l.key))
 	}
 	if m.checked && bytes.Compare(l.key, l.before) < 0 {
 		return false, errOrder

@@ -173,6 +173,12 @@ func FuzzMerge(f *testing.F) {
 				spec.Folds = slices.DeleteFunc(spec.Folds, func(f router.Fold) bool { return f.Column == k.Column })
 			}
 		}
+		if len(spec.Folds) > 0 && how&4 > 0 {
+			spec.Sort = append(spec.Sort, router.GroupSort{Key: -1, Fold: r.IntN(len(spec.Folds)), Desc: how&8 > 0})
+			if len(spec.Keys) > 0 {
+				spec.Sort = slices.Insert(spec.Sort, r.IntN(2), router.GroupSort{Key: r.IntN(len(spec.Keys)), Fold: -1, Desc: how&16 > 0})
+			}
+		}
 		if limits&1 > 0 {
 			spec.Offset = uint64(limits >> 4)
 		}
@@ -217,20 +223,23 @@ func FuzzMerge(f *testing.F) {
 			}
 			return wire.AppendRow(nil, inBinary, columns, values)
 		}
+		by := func(a, b *line, column int, desc bool) int {
+			x, y := value(a, column), value(b, column)
+			c := 0
+			switch {
+			case x == nil && y != nil, x != nil && y != nil && *x < *y:
+				c = -1
+			case y == nil && x != nil, x != nil && y != nil && *x > *y:
+				c = 1
+			}
+			if desc {
+				c = -c
+			}
+			return c
+		}
 		order := func(a, b *line) int {
 			for _, k := range spec.Keys {
-				x, y := value(a, k.Column), value(b, k.Column)
-				c := 0
-				switch {
-				case x == nil && y != nil, x != nil && y != nil && *x < *y:
-					c = -1
-				case y == nil && x != nil, x != nil && y != nil && *x > *y:
-					c = 1
-				}
-				if k.Desc {
-					c = -c
-				}
-				if c != 0 {
+				if c := by(a, b, k.Column, k.Desc); c != 0 {
 					return c
 				}
 			}
@@ -278,6 +287,20 @@ func FuzzMerge(f *testing.F) {
 			one := *l
 			want = append(want, &one)
 		}
+		slices.SortStableFunc(want, func(a, b *line) int {
+			for _, o := range spec.Sort {
+				column := 0
+				if o.Key >= 0 {
+					column = spec.Keys[o.Key].Column
+				} else {
+					column = spec.Folds[o.Fold].Column
+				}
+				if c := by(a, b, column, o.Desc); c != 0 {
+					return c
+				}
+			}
+			return 0
+		})
 		want = want[min(len(want), int(min(spec.Offset, 1<<20))):]
 		want = want[:min(len(want), int(min(spec.Count, 1<<20)))]
 		got, err := merged(spec, inBinary, columns, parts...)
@@ -382,5 +405,26 @@ func TestAverage(t *testing.T) {
 		if got := string(f.average(c.digits)); got != c.want {
 			t.Errorf("%d / %d: %s, want %s", c.sum, c.count, got, c.want)
 		}
+	}
+}
+
+// TestTooMuchToSort: groups that are too many to be sorted in memory are found before anything is written; those of a LIMIT are not kept.
+func TestTooMuchToSort(t *testing.T) {
+	columns := []wire.Column{{Type: wire.TypeLong}, {Type: wire.TypeLongLong}}
+	spec := &router.Stream{
+		Keys: []router.SortKey{{}}, Group: true, Folds: []router.Fold{{Column: 1}}, Sort: []router.GroupSort{{Key: -1, Desc: true}}, Count: math.MaxUint64,
+	}
+	var rows [][]byte
+	for i := range maxSorted / 16 {
+		rows = append(rows, wire.AppendTextRow(nil, row(i, i%1000)))
+	}
+	var unfit *Unfit
+	if got, err := merged(spec, false, columns, rows); !errors.As(err, &unfit) || unfit.Form != router.Impossible || len(got) > 0 {
+		t.Errorf("%d rows, %v", len(got), err)
+	}
+	spec.Count, spec.Offset = 2, 1
+	got, err := merged(spec, false, columns, rows)
+	if want := [][]byte{wire.AppendTextRow(nil, row(1999, 999)), wire.AppendTextRow(nil, row(2999, 999))}; err != nil || !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 }

@@ -10,14 +10,15 @@ import (
 
 // block is one SELECT as tokens and tree, cut into its clauses.
 type block struct {
-	st    *stmt
-	tree  *sqlparser.Select
-	items []item // of the select list
-	group [][2]int
-	order [][2]int
-	list  int // behind the select list
-	tail  int // behind ORDER BY, or where one goes
-	limit [2]int
+	st      *stmt
+	tree    *sqlparser.Select
+	items   []item // of the select list
+	group   [][2]int
+	order   [][2]int
+	list    int // behind the select list
+	tail    int // behind ORDER BY, or where one goes
+	orderBy int // where ORDER BY is
+	limit   [2]int
 	// offset and count are the slots of the literals of LIMIT, -1 if there are none.
 	offset, count int
 	// What was concluded holds if the literals of these slots are equal, and those of places are the places of these items.
@@ -106,6 +107,7 @@ func (st *stmt) cutBlock(tree *sqlparser.Select) (*block, string) {
 		}
 	}
 	if i := at["ORDER"]; i > 0 {
+		b.orderBy = i
 		if b.order = st.commas(i+2, behind("ORDER")); len(b.order) != len(tree.OrderBy) {
 			return nil, "ORDER"
 		}

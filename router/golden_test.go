@@ -145,6 +145,9 @@ func streamed(s *Stream) string {
 	if s.Group {
 		text += " group " + strings.Join(folds, " ")
 	}
+	for _, o := range s.Sort {
+		text += fmt.Sprintf(" sort(%d %d %v)", o.Key, o.Fold, o.Desc)
+	}
 	if s.Ambiguous {
 		text += " ambiguous"
 	}

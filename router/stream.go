@@ -17,6 +17,8 @@ type Stream struct {
 	// Group: rows with equal keys are one row, whose columns are those of the first of them but for Folds. Without keys all rows are one.
 	Group bool
 	Folds []Fold
+	// Sort puts the groups into another order than that of Keys: all of them are made before the first one goes out.
+	Sort []GroupSort
 	// Ambiguous: a column is grouped by its alias. If a table has a column of that name the servers group by that one, and say so
 	// in warning 1052.
 	Ambiguous bool
@@ -35,6 +37,12 @@ type SortKey struct {
 	// Form is what the backends were asked for to compare the values of the column by: another column, At.
 	Form Form
 	At   int
+}
+
+// GroupSort is what groups are sorted by: one of Keys, or one of Folds if Key is -1.
+type GroupSort struct {
+	Key, Fold int
+	Desc      bool
 }
 
 // Form is how the values of a column are compared.
@@ -99,9 +107,10 @@ type stream struct {
 	group     bool
 	folds     []foldItem
 	ambiguous bool
-	own       []int // keys that the client's ORDER BY has not: they go behind it
-	keep      bool  // LIMIT is about folded rows: the backends do not get it
-	unique    bool  // DISTINCT is made of the merge
+	own       []int      // keys that the client's ORDER BY has not: they go behind it
+	keep      bool       // LIMIT is about folded rows: the backends do not get it
+	unique    bool       // DISTINCT is made of the merge
+	sort      []sortItem // groups are in this order, not in that of keys
 	learned   learned
 }
 
@@ -372,29 +381,74 @@ func (sm *stream) grouped() string {
 	return sm.ordered(keys)
 }
 
-// ordered puts the keys of groups into the order that the client wants.
+// ordered puts the keys of groups into the order that the client wants, or has the groups sorted when they are complete.
 func (sm *stream) ordered(keys []sortItem) string {
-	for i := range sm.block.order {
+	b := sm.block
+	equal, places := len(b.equal), len(b.places)
+	rest := slices.Clone(keys)
+	var order []sortItem
+	byKeys := true
+	for i := range b.order {
 		k, constant, ok := sm.sortKey(i)
 		if constant {
 			continue
 		}
-		at := slices.IndexFunc(keys, func(g sortItem) bool { return g.item >= 0 && g.item == k.item })
+		if !ok {
+			return notSortable
+		}
+		order = append(order, k)
+		at := slices.IndexFunc(rest, func(g sortItem) bool { return g.item >= 0 && g.item == k.item })
 		if at < 0 {
-			at = slices.IndexFunc(keys, func(g sortItem) bool { return sm.block.alike(g, k) })
+			at = slices.IndexFunc(rest, func(g sortItem) bool { return b.alike(g, k) })
 		}
-		if !ok || at < 0 {
-			return "groups of several backends are not ordered by other columns than those of GROUP BY yet"
+		if byKeys = byKeys && at >= 0; byKeys {
+			rest[at].desc = k.desc
+			sm.keys = append(sm.keys, rest[at])
+			rest = slices.Delete(rest, at, at+1)
 		}
-		keys[at].desc = k.desc
-		sm.keys = append(sm.keys, keys[at])
-		keys = slices.Delete(keys, at, at+1)
 	}
-	for _, k := range keys {
+	if !byKeys {
+		for _, k := range order {
+			if k.item < 0 && k.slot < 0 {
+				return "groups of several backends are only ordered by columns of the select list yet"
+			}
+		}
+		b.equal, b.places = b.equal[:equal], b.places[:places]
+		sm.keys, rest = nil, keys
+		sm.sort, sm.keep = order, true
+	}
+	for _, k := range rest {
 		sm.own = append(sm.own, len(sm.keys))
 		sm.keys = append(sm.keys, k)
 	}
 	return ""
+}
+
+// sorting is the order of the groups; ok is false if it is by something that is neither folded nor grouped by.
+func (sm *stream) sorting(pl *placing) (all []GroupSort, ok bool) {
+	for _, k := range sm.sort {
+		item := k.item
+		if k.slot >= 0 {
+			n, ok := pl.count(k.slot)
+			if !ok || n == 0 || n > uint64(len(sm.block.items)) {
+				return nil, false
+			}
+			item = int(n) - 1
+		}
+		one := GroupSort{Key: slices.IndexFunc(sm.keys, func(k sortItem) bool {
+			n, ok := uint64(0), false
+			if k.slot >= 0 {
+				n, ok = pl.count(k.slot)
+			}
+			return k.item == item || ok && n == uint64(item)+1
+		}), Desc: k.desc}
+		one.Fold = slices.IndexFunc(sm.folds, func(f foldItem) bool { return f.item == item })
+		if one.Key < 0 && one.Fold < 0 {
+			return nil, false
+		}
+		all = append(all, one)
+	}
+	return all, true
 }
 
 // alike tells whether an expression of GROUP BY and one of ORDER BY are the same, if the literals are what they should be.

@@ -86,7 +86,8 @@ func (sm *stream) fits(pl *placing) bool {
 			return false
 		}
 	}
-	return true
+	_, ok := sm.sorting(pl)
+	return ok
 }
 
 // plan fills in a plan whose parts have no text yet.
@@ -121,9 +122,17 @@ func (sm *stream) plan(p *Plan, pl *placing) (*reason, int) {
 		return why, at
 	}
 	tail := w.tokens[b.tail-1].end
-	w.copy(list, tail)
+	if out.Sort, _ = sm.sorting(pl); out.Sort == nil {
+		w.copy(list, tail)
+	} else {
+		w.copy(list, w.tokens[b.orderBy-1].end)
+	}
 	sm.order(&w, out)
-	keep := sm.keep || sm.unique && slices.Contains(forms, Weight) // weights tell apart what is equal
+	if out.Sort != nil { // it has no effect, but on the columns' definitions, which depend on how the server sorts
+		w.out = append(w.out, ", "...)
+		w.copy(w.tokens[b.orderBy+2].start, tail)
+	}
+	keep := out.Count > 0 && (sm.keep || sm.unique && slices.Contains(forms, Weight)) // weights tell apart what is equal
 	switch {
 	case b.limit[1] == 0:
 		w.copy(tail, len(s.sql))
@@ -131,7 +140,10 @@ func (sm *stream) plan(p *Plan, pl *placing) (*reason, int) {
 		w.copy(w.tokens[b.limit[1]-1].end, len(s.sql))
 	case b.offset >= 0:
 		fetch := out.Offset + out.Count
-		if fetch < out.Count {
+		switch {
+		case out.Count == 0:
+			fetch = 0
+		case fetch < out.Count:
 			fetch = unlimited
 		}
 		w.out = strconv.AppendUint(append(w.out, " LIMIT "...), fetch, 10)
@@ -241,7 +253,7 @@ func (sm *stream) hidden(forms []Form) (n int) {
 func (sm *stream) order(w *weave, out *Stream) {
 	for n, i := range sm.own {
 		switch {
-		case n > 0 || len(sm.block.order) > 0:
+		case n > 0 || len(sm.block.order) > 0 && len(sm.sort) == 0:
 			w.out = append(w.out, ", "...)
 		default:
 			w.out = append(w.out, " ORDER BY "...)
