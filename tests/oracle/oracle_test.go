@@ -178,6 +178,9 @@ func (p *pair) compare(t *testing.T, c statement) outcome {
 	return outcome{}
 }
 
+// planned are the flags of columns that depend on how a server carries the statement out: PRI_KEY, UNIQUE_KEY, MULTIPLE_KEY, PART_KEY, GROUP.
+const planned = 1<<1 | 1<<2 | 1<<3 | 1<<14 | 1<<15
+
 // refusals are the errors of statements that xaproxy does not carry out.
 var refusals = []uint16{1235, 1526, 1175}
 
@@ -189,6 +192,11 @@ func judge(d, x answer, ordered bool) outcome {
 		return outcome{}
 	case d.err != nil || x.err != nil:
 		return outcome{differs: fmt.Sprintf("the server says %v, the proxy %v", d.err, x.err)}
+	}
+	for _, a := range []answer{d, x} { // of a column that is grouped, whether a temporary table was used, which depends on the number of rows
+		for i := range a.columns {
+			a.columns[i].Flags &^= planned
+		}
 	}
 	if !slices.EqualFunc(d.columns, x.columns, func(a, b wire.Column) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }) {
 		for i := range min(len(d.columns), len(x.columns)) {
