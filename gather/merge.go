@@ -36,7 +36,8 @@ var (
 type Merge struct {
 	spec     *router.Stream
 	inBinary bool
-	columns  []wire.Column // of the backends' answers
+	columns  []wire.Column   // of the first backend's answer, which the client gets
+	lists    [][]wire.Column // of each backend's
 	visible  int
 	keys     []key
 	folds    []fold
@@ -53,19 +54,20 @@ type Merge struct {
 
 // lane is a source with its present row.
 type lane struct {
-	source Source
-	index  int
-	row    []byte
-	values []wire.Value
-	key    []byte
-	before []byte // the key of the row before
-	ends   []int  // of each key in key
+	source  Source
+	index   int
+	columns []wire.Column
+	row     []byte
+	values  []wire.Value
+	key     []byte
+	before  []byte // the key of the row before
+	ends    []int  // of each key in key
 }
 
 // New returns the merge of answers with these columns, one list for each backend. The error is an *Unfit, a *wire.Error for
 // the client, or says how the answers differ.
 func New(spec *router.Stream, inBinary bool, columns ...[]wire.Column) (*Merge, error) {
-	m := &Merge{spec: spec, inBinary: inBinary, columns: columns[0], visible: len(columns[0]) - spec.Hidden, checked: true}
+	m := &Merge{spec: spec, inBinary: inBinary, columns: columns[0], lists: columns, visible: len(columns[0]) - spec.Hidden, checked: true}
 	for _, c := range columns[1:] {
 		if len(c) != len(m.columns) {
 			return nil, fmt.Errorf("%w: %d and %d columns", wire.ErrShape, len(m.columns), len(c))
@@ -75,7 +77,7 @@ func New(spec *router.Stream, inBinary bool, columns ...[]wire.Column) (*Merge, 
 		return nil, fmt.Errorf("%w: %d columns, %d of them hidden", wire.ErrShape, len(m.columns), spec.Hidden)
 	}
 	if inBinary {
-		for i := range m.columns {
+		for i := range m.visible {
 			if err := alike(columns, i); err != nil {
 				return nil, err
 			}
@@ -107,10 +109,13 @@ func New(spec *router.Stream, inBinary bool, columns ...[]wire.Column) (*Merge, 
 	return m, nil
 }
 
-// alike checks that a column has the same type in all answers.
+// alike checks that the values of a column mean the same in all answers: servers of different makers have different types for the same
+// strings.
 func alike(columns [][]wire.Column, i int) error {
 	for _, c := range columns[1:] {
-		if a, b := columns[0][i], c[i]; a.Type != b.Type || (a.Flags^b.Flags)&wire.FlagUnsigned != 0 {
+		a, b := &columns[0][i], &c[i]
+		strings := form(a, false) == router.Weight && form(b, false) == router.Weight
+		if a.Type != b.Type && !strings || (a.Flags^b.Flags)&wire.FlagUnsigned != 0 {
 			return fmt.Errorf("%w: column %s is of type %d, and of type %d", wire.ErrShape, a.Name, a.Type, b.Type)
 		}
 	}
@@ -170,7 +175,7 @@ func (m *Merge) Open(sources []Source) error {
 		return nil
 	}
 	for i, s := range sources {
-		l := &lane{source: s, index: i, values: make([]wire.Value, m.cut)}
+		l := &lane{source: s, index: i, columns: m.lists[i], values: make([]wire.Value, m.cut)}
 		more, err := m.next(l)
 		if err != nil {
 			return err
@@ -253,7 +258,7 @@ func (m *Merge) next(l *lane) (more bool, err error) {
 	if m.cut == 0 {
 		return true, nil
 	}
-	if _, err = wire.CutRow(l.row, m.inBinary, m.columns, m.cut, l.values); err != nil {
+	if _, err = wire.CutRow(l.row, m.inBinary, l.columns, m.cut, l.values); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrMerge, err)
 	}
 	l.key, l.before, l.ends = l.before[:0], l.key, l.ends[:0]

@@ -428,3 +428,35 @@ func TestTooMuchToSort(t *testing.T) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 }
+
+// TestMakers: servers of different makers send hidden numbers in different lengths and strings as different types; what the client gets must
+// be one type.
+func TestMakers(t *testing.T) {
+	mine := []wire.Column{{Type: wire.TypeVarString}, {Type: wire.TypeLong}}
+	theirs := []wire.Column{{Type: wire.TypeBlob}, {Type: wire.TypeLongLong}}
+	rows := func(columns []wire.Column, n int, keys ...byte) *given {
+		var g given
+		for _, k := range keys {
+			key := make([]byte, n)
+			key[0] = k
+			g = append(g, wire.AppendRow(nil, true, columns, [][]byte{{'a' + k}, key}))
+		}
+		return &g
+	}
+	spec := &router.Stream{Keys: []router.SortKey{{Column: -1}}, Hidden: 1, Count: math.MaxUint64}
+	m, err := New(spec, true, mine, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Open([]Source{rows(mine, 4, 1, 3), rows(theirs, 8, 0, 2, 4)}); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	if _, err := m.Run(func(row []byte) error { got = append(got, row[len(row)-1]); return nil }); err != nil || string(got) != "abcde" {
+		t.Errorf("%q, %v", got, err)
+	}
+	spec.Keys, spec.Hidden = nil, 0
+	if _, err := New(spec, true, mine, theirs); !errors.Is(err, wire.ErrShape) {
+		t.Errorf("INT and BIGINT for the client: %v", err)
+	}
+}
