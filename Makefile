@@ -3,7 +3,7 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
+UNIT  := ./config ./wire ./router ./gather ./sequence ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
 
 .PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos fuzz check clean
@@ -46,7 +46,8 @@ lint: ## gofumpt, vet, staticcheck
 BENCH ?=
 bench: ## CPU and memory of the proxy beside haproxy and a direct connection, allocations per statement (BENCH=--quick: 90 s)
 	tests/setup.sh bench
-	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./proxy ./xa ./decision
+	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./gather ./proxy ./xa ./decision
+	$(GO) test -run '^$$' -bench Stream ./tests/integration
 	$(GO) run ./tests/bench $(BENCH)
 
 CHAOS ?= --duration 60s
@@ -61,7 +62,7 @@ test-oracle: ## SQL over three shards beside one server with all the data: a dif
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
-	@for p in config wire router decision; do \
+	@for p in config wire router gather decision; do \
 		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$p/*_test.go); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; \
 		done; \

@@ -112,44 +112,55 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 	}
 	call := &naming{text: one.sent, using: p.Using, escapes: s.escapes()}
 	var n numbers
-	var plan *router.Plan
+	plan := func() (*router.Plan, error) {
+		plan, err := one.routed.Plan(value)
+		if failed != nil {
+			return nil, failed
+		}
+		return withVariables(plan, p.Using), err
+	}
+	var first *router.Plan
 	var err error
 	if one.routed.Numbered() {
 		var e *wire.Error
-		if plan, n, call, e = s.numberedNaming(one, p.Using, value); e != nil {
+		if first, n, call, e = s.numberedNaming(one, p.Using, value); e != nil {
 			return s.fail(e)
 		}
+		first = withVariables(first, p.Using)
 	} else {
-		plan, err = one.routed.Plan(value)
+		first, err = plan()
 	}
 	switch {
-	case failed != nil:
-		return s.fail(failed)
 	case err != nil:
 		return s.fail(clientError(err, false))
-	case plan.Verb == router.Handler:
-		plan = s.atHandler(plan)
-	case plan.Verb == router.Set && one.params > 0:
+	case first.Verb == router.Handler:
+		first = s.atHandler(first)
+	case first.Verb == router.Set && one.params > 0:
 		return s.written(one, func(i int) []byte {
 			if a := p.Using[i]; a.Var == "" {
 				return []byte(a.Text)
 			}
 			return []byte("@" + backend.Quote(p.Using[i].Var))
 		})
-	case plan.Verb != router.Route:
-		return s.carryOut(plan, &request{sql: []byte(one.sent)})
+	case first.Verb != router.Route:
+		return s.carryOut(first, &request{sql: []byte(one.sent)})
 	}
-	if len(p.Using) > 0 { // the connections must have the values of variables
-		with := *plan
-		with.Variables = slices.Clone(plan.Variables)
-		for _, a := range p.Using {
-			if a.Var != "" {
-				with.Variables = append(with.Variables, a.Var)
-			}
+	return s.replan(first, &request{schema: one.schema, attrs: r.attrs, named: call, numbers: n}, plan)
+}
+
+// withVariables is a plan whose connections must have the values of the variables of EXECUTE ... USING.
+func withVariables(plan *router.Plan, using []router.Argument) *router.Plan {
+	if plan == nil || plan.Verb != router.Route && plan.Verb != router.Handler || len(using) == 0 {
+		return plan
+	}
+	with := *plan
+	with.Variables = slices.Clone(plan.Variables)
+	for _, a := range using {
+		if a.Var != "" {
+			with.Variables = append(with.Variables, a.Var)
 		}
-		plan = &with
 	}
-	return s.carryOut(plan, &request{schema: one.schema, attrs: r.attrs, named: call, numbers: n})
+	return &with
 }
 
 // deallocate answers DEALLOCATE PREPARE. Backend connections keep the statement for whoever prepares the same text next.

@@ -257,7 +257,13 @@ func (s *session) execute(arg []byte) error {
 	if x.Flags != 0 && len(plan.Parts) != 1 {
 		x.Flags = 0 // rows of several backends come at once: a server, too, may ignore the wish for a cursor
 	}
-	err = s.carryOut(plan, r)
+	if plan.Stream == nil {
+		err = s.carryOut(plan, r)
+	} else {
+		err = s.replan(plan, r, func() (*router.Plan, error) {
+			return p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) })
+		})
+	}
 	s.dropLong(p)
 	if s.cursor != nil {
 		p.cursor, s.cursor = s.cursor, nil

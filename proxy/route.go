@@ -59,12 +59,16 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return s.copies(p, r)
 	case s.tx != nil && p.Merge == router.MergeRows:
 		return s.rowsInTx(p, r)
+	case s.tx != nil && p.Merge == router.MergeStream:
+		return s.streamInTx(p, r)
 	case s.tx != nil:
 		return s.writesInTx(p, r)
 	case len(p.Parts) == 1:
 		return s.single(p, r)
 	case p.Merge == router.MergeRows:
 		return s.rows(p, r)
+	case p.Merge == router.MergeStream:
+		return s.stream(p, r)
 	default:
 		return s.atomic(p, r)
 	}
@@ -258,22 +262,32 @@ func (s *session) relayed(br *txBranch, result wire.Result) error {
 	return nil
 }
 
-// rows concatenates the rows of several backends outside of a transaction.
-func (s *session) rows(p *router.Plan, r *request) error {
-	conns := make([]*backend.Conn, 0, len(p.Parts))
-	defer func() {
+// borrow lends the session a connection for each part of a plan, until release.
+func (s *session) borrow(p *router.Plan) (conns []*backend.Conn, release func(), err error) {
+	conns = make([]*backend.Conn, 0, len(p.Parts))
+	release = func() {
 		for _, c := range conns {
 			s.work.leaves(c)
 			c.Put()
 		}
-	}()
+	}
 	for _, part := range p.Parts {
 		conn, err := s.acquire(s.backend(p, part))
 		if err != nil {
-			return s.fail(clientError(err, false))
+			return conns, release, err
 		}
 		s.work.uses(conn)
 		conns = append(conns, conn)
+	}
+	return conns, release, nil
+}
+
+// rows concatenates the rows of several backends outside of a transaction.
+func (s *session) rows(p *router.Plan, r *request) error {
+	conns, release, err := s.borrow(p)
+	defer release()
+	if err != nil {
+		return s.fail(clientError(err, false))
 	}
 	if s.nextTx != (characteristics{}) {
 		return s.once(conns, func(lead string) error { return s.rowsOn(conns, p, r, lead) })

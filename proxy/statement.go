@@ -39,7 +39,12 @@ func (s *session) statement(attrs, sql []byte) error {
 		return s.fail(clientError(err, false))
 	}
 	s.request = request{sql: sql, attrs: attrs, numbers: n}
-	err = s.carryOut(plan, &s.request)
+	if plan.Stream == nil {
+		err = s.carryOut(plan, &s.request)
+	} else {
+		text := sql
+		err = s.replan(plan, &s.request, func() (*router.Plan, error) { return s.router.Plan(text, s.state.Schema, s.mode) })
+	}
 	s.request = request{} // an idle session must not keep the client's packet, which may be large
 	return err
 }

@@ -109,9 +109,9 @@ func (v *resolver) assignCopies(c *sqlparser.ColName, sc *scope) {
 	}
 }
 
-// unstable are functions that may have another value on another server, or when they are called again. NOW() and its like are
+// unlike are functions that may have another value on another server, or when they are called again. NOW() and its like are
 // none: the session sets the time of the statement. Lower case.
-var unstable = set(`
+var unlike = set(`
 	uuid uuid_short uuid_v4 uuid_v7 sys_guid rand random_bytes sysdate encrypt password old_password version database schema current_role
 	load_file benchmark sleep master_gtid_wait master_pos_wait source_pos_wait wait_for_executed_gtid_set binlog_gtid_pos gtid_subset
 	gtid_subtract ps_current_thread_id ps_thread_id icu_version validate_password_strength roles_graphml can_access_column
@@ -148,7 +148,7 @@ func (v *resolver) everywhere() (*shape, *reason) {
 		}
 	}
 	for i, k := range st.toks {
-		if name := strings.ToLower(k.name); unstable[name] && st.op(i+1, "(") {
+		if name := strings.ToLower(k.name); unlike[name] && st.op(i+1, "(") {
 			return refuse(k.start, "compute it in the client", name+"() may have another value on each of its backends")
 		}
 	}

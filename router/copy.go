@@ -20,6 +20,8 @@ func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 		return refuse(read, "of anything but a single SELECT")
 	case len(n.Columns) == 0:
 		return refuse("name the columns of both", "without the names of its columns")
+	case v.st.has("RETURNING") >= 0:
+		return refuse(read, "with RETURNING")
 	case t.auto != "":
 		return refuse(read, "yet, because its AUTO_INCREMENT column has a sequence")
 	case v.st.has("LEFT", "RIGHT", "ROLLUP") >= 0 || v.aggregate && v.st.has("GROUP") < 0:
@@ -50,6 +52,7 @@ func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 		}
 		of = r
 	}
+	v.tree = query
 	return &insert{table: t, query: true}
 }
 
@@ -61,9 +64,16 @@ func (v *resolver) spread(in *insert) (*shape, *reason) {
 	}
 	only := *v
 	only.st = v.st.from(v.st.has("SELECT"))
-	if sh.merge, sh.whole = only.merging(); sh.merge == MergeRows {
+	switch merge, _, whole := only.merging(); merge {
+	case MergeRows:
 		sh.merge = MergeOK
+	case MergeStream:
+		sh.merge, sh.whole = MergeNone, "ORDER BY, LIMIT, DISTINCT and groups without the shard key are not supported in INSERT ... SELECT across backends yet"
+	default:
+		sh.merge, sh.whole = merge, whole
 	}
+	sh.stream = nil
 	sh.harmless = true
+	sh.everywhere()
 	return sh, nil
 }

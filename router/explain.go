@@ -203,13 +203,18 @@ func (x *explanation) parts() {
 
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
-	MergeOK:   "the counts of all backends are added up",
-	MergeRows: "the rows of one backend behind those of another, in no order",
-	MergeOne:  "the first backend's answer, before the others have their turn; they must do the same",
+	MergeOK:     "the counts of all backends are added up",
+	MergeRows:   "the rows of one backend behind those of another, in no order",
+	MergeOne:    "the first backend's answer, before the others have their turn; they must do the same",
+	MergeStream: "the sorted rows of all backends are merged",
 }
 
 func (x *explanation) merge() {
-	if line := mergeLines[x.plan.Merge]; line != "" {
+	line := mergeLines[x.plan.Merge]
+	if s := x.plan.Stream; s != nil && s.Group {
+		line += ", and those of a group become one"
+	}
+	if line != "" {
 		x.top.add("answer: %s", line)
 	}
 }

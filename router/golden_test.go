@@ -157,6 +157,48 @@ func planned(r *Router, sql, schema string, mode Mode) string {
 	return fmt.Sprintf("%s%s\n%s", got, text, describe(r.catalog, string(text))(r.Plan(text, schema, mode)))
 }
 
+// streamed describes a Stream: its keys and folds by column, with the column of their form, what is hidden, and the limit.
+func streamed(s *Stream) string {
+	key := func(k SortKey) string {
+		text := fmt.Sprint(k.Column)
+		if k.Form != Plain {
+			text += fmt.Sprintf("/%d@%d", k.Form, k.At)
+		}
+		if k.Desc {
+			text += "desc"
+		}
+		return text
+	}
+	var keys, folds []string
+	for _, k := range s.Keys {
+		keys = append(keys, key(k))
+	}
+	for _, f := range s.Folds {
+		text := fmt.Sprintf("%s(%s)", [...]string{"sum", "min", "max", "avg", "and", "or", "xor"}[f.Func], map[bool]string{true: key(f.Key), false: fmt.Sprint(f.Column)}[f.Func == FoldMin || f.Func == FoldMax])
+		if f.Func == FoldAvg {
+			text += fmt.Sprintf("=%d/%d", f.Sum, f.Count)
+		}
+		folds = append(folds, text)
+	}
+	text := "[" + strings.Join(keys, " ")
+	if s.Group {
+		text += " group " + strings.Join(folds, " ")
+	}
+	for _, o := range s.Sort {
+		text += fmt.Sprintf(" sort(%d %d %v)", o.Key, o.Fold, o.Desc)
+	}
+	if s.Ambiguous {
+		text += " ambiguous"
+	}
+	if s.Hidden > 0 {
+		text += fmt.Sprintf(" hidden %d", s.Hidden)
+	}
+	if s.Count != unlimited || s.Offset > 0 {
+		text += fmt.Sprintf(" limit %d,%d", s.Offset, s.Count)
+	}
+	return text + "]"
+}
+
 func newRouter(t testing.TB, cfg *config.Config) *Router {
 	t.Helper()
 	r, err := New(cfg)
@@ -296,6 +338,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		if p.Merge != MergeNone {
 			fmt.Fprintf(&b, " merge=%v", p.Merge)
+		}
+		if p.Stream != nil {
+			b.WriteString(streamed(p.Stream))
 		}
 		if p.Scatter != ScatterNone {
 			fmt.Fprintf(&b, " scatter=%v", p.Scatter)

@@ -153,6 +153,9 @@ func (st *stmt) heed(sh *shape) {
 	if h.only >= 0 || h.deny {
 		sh.hints = h
 	}
+	if sh.all != nil {
+		sh.everywhere()
+	}
 }
 
 // aimed is the shape of a resolved statement that a hint sends to a backend; nil, if there is none or it is of no use.

@@ -54,13 +54,14 @@ type Merge uint8
 
 // The merges.
 const (
-	MergeNone Merge = iota // there is one part
-	MergeOK                // add up the counts of the OK packets
-	MergeRows              // concatenate the rows; the parts' columns are identical
-	MergeOne               // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
+	MergeNone   Merge = iota // there is one part
+	MergeOK                  // add up the counts of the OK packets
+	MergeRows                // concatenate the rows; the parts' columns are identical
+	MergeOne                 // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
+	MergeStream              // merge the rows as Stream says
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -146,6 +147,8 @@ type Plan struct {
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge
+	// Stream is of MergeStream.
+	Stream *Stream
 	// Copies are, with OneCopy, the backends that have all of what the statement reads.
 	Copies []int
 	// Unordered is true for a statement with MergeOne that inserts rows in no certain order: ids that one backend gives them may be

@@ -16,7 +16,7 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 		f.write = true
 		return st.loose(f, at)
 	}
-	v := &resolver{st: st, finding: f}
+	v := &resolver{st: st, finding: f, tree: tree}
 	var in *insert
 	switch tree := tree.(type) {
 	case *sqlparser.Select, *sqlparser.SetOp, *sqlparser.ParenSelect:
@@ -106,7 +106,8 @@ func (v *resolver) placed() (*shape, *reason) {
 	if i := v.pipes(); i >= 0 {
 		return nil, unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
 	}
-	sh.merge, sh.whole = v.merging()
+	sh.merge, sh.stream, sh.whole = v.merging()
+	sh.everywhere()
 	return sh, nil
 }
 
@@ -120,6 +121,9 @@ func (v *resolver) drive(sh *shape) *reason {
 		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) && !r.besideCopies() {
 			sh.driven = true
 			sh.roots = append(sh.roots, root{r.table, r.pick})
+			if v.top != nil && slices.Contains(v.top.refs, r) {
+				v.drivers = append(v.drivers, r)
+			}
 		}
 		for _, r := range v.sharded {
 			r.pinned = false
@@ -165,38 +169,32 @@ func (v *resolver) pipes() int {
 	return -1
 }
 
-// oneBackend are words of statements whose result is not the sum of its parts.
-var oneBackend = []string{
-	"DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "ORDER", "LIMIT", "FETCH", "OFFSET", "OVER", "WINDOW", "UNION", "EXCEPT", "INTERSECT",
-	"INTO", "WITH", "SQL_CALC_FOUND_ROWS", "PROCEDURE", "RETURNING",
-}
+// oneBackend are words of changes that are not the sum of their parts.
+var oneBackend = []string{"ORDER", "LIMIT", "WITH", "RETURNING"}
 
 // merging says how the answers of several backends are put together, or why they cannot be.
-func (v *resolver) merging() (Merge, string) {
+func (v *resolver) merging() (Merge, *stream, string) {
 	st := v.st
+	switch {
+	case v.home >= 0 || v.system:
+		return MergeNone, nil, "only sharded tables are supported across backends yet"
+	case v.previous:
+		return MergeNone, nil, "it depends on the statement before it"
+	case v.foreign != "":
+		return MergeNone, nil, "function " + v.foreign + " is not built in"
+	case v.leaves != PinNone:
+		return MergeNone, nil, "it leaves state (" + v.leaves.String() + ") on one connection"
+	}
+	if w := st.word(0); w != "UPDATE" && w != "DELETE" {
+		return v.streaming()
+	}
 	switch i := st.has(oneBackend...); {
 	case i >= 0:
-		return MergeNone, st.word(i) + " is not supported across backends yet"
-	case v.home >= 0 || v.system || v.derived:
-		return MergeNone, "only sharded tables are supported across backends yet"
-	case v.previous:
-		return MergeNone, "it depends on the statement before it"
-	case v.foreign != "":
-		return MergeNone, "function " + v.foreign + " is not built in"
-	case v.leaves != PinNone:
-		return MergeNone, "it leaves state (" + v.leaves.String() + ") on one connection"
-	case v.aggregate:
-		return MergeNone, "aggregate functions are not supported across backends yet"
-	case v.subquery:
-		return MergeNone, "subqueries are not supported across backends yet"
+		return MergeNone, nil, st.word(i) + " is not supported across backends yet"
+	case v.derived || v.subquery:
+		return MergeNone, nil, "subqueries are not supported across backends yet"
 	}
-	if w := st.word(0); w == "UPDATE" || w == "DELETE" {
-		return MergeOK, ""
-	}
-	if st.word(0) != "SELECT" {
-		return MergeNone, "only plain SELECT, UPDATE and DELETE are supported across backends yet"
-	}
-	return MergeRows, ""
+	return MergeOK, nil, ""
 }
 
 // inserted is the shape of an INSERT into a sharded table.

@@ -26,6 +26,8 @@ func (e *reason) Error() string { return e.text }
 
 // states are the SQLSTATEs of the errors that this package sends.
 var states = map[uint16]string{
+	1054: "42S22", // Unknown column
+	1210: "HY000", // Incorrect arguments
 	1046: "3D000", // No database selected
 	1049: "42000", // Unknown database
 	1064: "42000", // You have an error in your SQL syntax

@@ -25,6 +25,9 @@ import (
 type resolver struct {
 	st *stmt
 	finding
+	tree          sqlparser.Statement
+	top           *scope // of the outermost SELECT
+	drivers       []*ref // in it: each of them pins all other tables
 	why           *reason
 	sharded       []*ref
 	copied        []*ref // broadcast tables
@@ -38,8 +41,7 @@ type resolver struct {
 	unordered     bool   // an INSERT into a broadcast table takes its rows from a query
 	foreign       string // a function that is not built in
 	foreignSchema string
-	top           *scope // of the outermost SELECT
-	about         []int  // slots of literals that a column with the name of a schema is compared with
+	about         []int // slots of literals that a column with the name of a schema is compared with
 }
 
 // ref is a table in a FROM clause.

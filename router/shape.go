@@ -26,6 +26,8 @@ type shape struct {
 	hints    *hints   // what must be true of the plan, nil: nothing
 	filtered bool     // it has a WHERE
 	harmless bool     // it need not have one
+	stream   *stream  // of MergeStream
+	all      *Plan    // of a statement that runs on all backends of its tables, whatever its literals are; else nil
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
 }
@@ -69,6 +71,9 @@ func (sh *shape) size() int {
 	n += 8 * len(sh.about)
 	if sh.plan != nil {
 		n += 256
+	}
+	if sh.stream != nil { // with the statement's tree
+		n += 1024 + 512*len(sh.stream.block.st.toks)
 	}
 	if sh.refused != nil {
 		n += 96 + len(sh.refused.text) + len(sh.refused.do)
@@ -155,6 +160,9 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	case sh.insert != nil:
 		return sh.chooseInsert(s, value)
 	}
+	if sh.all != nil {
+		return sh.all, nil, -1
+	}
 	pl := placing{s: s, value: value, at: -1}
 	if len(sh.roots) == 1 {
 		r := &sh.roots[0]
@@ -179,6 +187,37 @@ func (s *scan) retrace(shape int) int {
 	return t.source(shape)
 }
 
+// everywhere makes the plan of a statement that no shard key limits.
+func (sh *shape) everywhere() {
+	sh.all = nil
+	if !sh.driven || sh.fixed >= 0 || sh.merge != MergeRows && sh.merge != MergeOK ||
+		slices.ContainsFunc(sh.roots, func(r root) bool { return r.pick != nil }) {
+		return
+	}
+	on := slices.Clone(sh.roots[0].table.sharding.backends) // all roots have the same shards
+	slices.Sort(on)
+	if on = slices.Compact(on); len(on) > 1 {
+		sh.all = sh.on(on, sh.merge, false)
+	}
+}
+
+// on is the plan on these backends, whose parts are the client's text.
+func (sh *shape) on(backends []int, merge Merge, limited bool) *Plan {
+	p := sh.set.base
+	p.Merge = merge
+	switch {
+	case limited || sh.harmless:
+	case sh.filtered:
+		p.Scatter = ScatterWhere
+	default:
+		p.Scatter = ScatterAll
+	}
+	for _, b := range backends {
+		p.Parts = append(p.Parts, Part{Backend: b})
+	}
+	return &p
+}
+
 // gather picks or makes the plan of a statement that may be about several shards.
 func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 	var picked shardSet
@@ -199,6 +238,10 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			}
 		}
 	}
+	merge, whole := sh.merge, sh.whole
+	if merge == MergeStream && !sh.stream.fits(pl) {
+		merge, whole = MergeNone, "its columns cannot be compared or added up exactly outside of a server"
+	}
 	switch home := sh.fixed; {
 	case home < 0 && len(on) == 0 && len(sh.roots) > 0: // there are no such rows: any shard knows that
 		return sh.set.on(sh.roots[0].table.first()), nil, -1
@@ -211,29 +254,23 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
 		return sh.set.on(home), nil, -1
-	case pl.why != nil && (home >= 0 || !sh.driven || sh.merge == MergeNone):
+	case pl.why != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return nil, pl.why, pl.at
 	case home >= 0:
 		return nil, unsupported(-1, "run one statement for each backend", "the rows of %s that the statement may mean are not all on the backend of %s", sh.roots[0].table.name, sh.fixedOf), sh.where(pl)
 	case !sh.driven:
 		return nil, unsupported(-1, "compare the shard keys of all tables with each other, or with literals of one shard", "the statement joins rows of several backends, which is not supported yet"), sh.where(pl)
-	case sh.merge == MergeNone:
-		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", sh.whole), sh.where(pl)
+	case merge == MergeNone:
+		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", whole), sh.where(pl)
 	}
 	sort.Ints(on)
-	p := sh.set.base
-	p.Merge = sh.merge
-	switch {
-	case limited || sh.harmless:
-	case sh.filtered:
-		p.Scatter = ScatterWhere
-	default:
-		p.Scatter = ScatterAll
+	p := sh.on(on, merge, limited)
+	if merge == MergeStream {
+		if why, at := sh.stream.plan(p, pl); why != nil {
+			return nil, why, at
+		}
 	}
-	for _, b := range on {
-		p.Parts = append(p.Parts, Part{Backend: b})
-	}
-	return &p, nil, -1
+	return p, nil, -1
 }
 
 // where is the place of the first shard key in the client's text, -1 if there is none.

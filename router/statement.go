@@ -237,6 +237,13 @@ func (x *reading) keys() (all []int) {
 	for _, slot := range x.shape.about {
 		note(x.lits[slot])
 	}
+	if sm := x.shape.stream; sm != nil {
+		for _, slot := range []int{sm.block.offset, sm.block.count} {
+			if slot >= 0 {
+				note(x.lits[slot])
+			}
+		}
+	}
 	in := x.shape.insert
 	if in != nil && in.numbers != nil {
 		for _, row := range in.rowsOf(&x.scan) {

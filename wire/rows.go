@@ -7,6 +7,9 @@ type Reader struct {
 	Columns     []Column
 	Definitions [][]byte
 	End         OK // the OK, or what ended the rows
+
+	own      []byte // the connection's own read buffer, while one of streamBuffers stands in for it
+	borrowed *[streamBuffer]byte
 }
 
 // ReadColumns reads an answer up to its first row. An ERR comes back as an *Error, and the connection stays usable. A LOCAL
@@ -57,16 +60,107 @@ func (c *Conn) ReadColumns() (*Reader, error) {
 // Next returns the next row, valid until the next read and to be changed at will; nil at the end, which is then in End. An
 // ERR comes back as an *Error, and the connection stays usable.
 func (r *Reader) Next() ([]byte, error) {
-	p, err := r.conn.resultPacket()
+	c := r.conn
+	if row := c.plainRow(); row != nil {
+		return row, nil
+	}
+	r.borrow()
+	p, err := c.resultPacket()
 	if err != nil {
+		r.giveBack()
 		return nil, err
 	}
-	if endsRows(p[0], len(p), r.conn.caps) {
-		end, err := r.conn.readOK(p)
+	if endsRows(p[0], len(p), c.caps) {
+		end, err := c.readOK(p)
 		r.End = end.OK
+		r.giveBack()
 		return nil, err
 	}
 	return p, nil
+}
+
+// plainRow takes the next row if all of it has been received, in one chunk and in order, and it cannot be anything else; or else nil.
+func (c *Conn) plainRow() []byte {
+	b := c.rbuf[c.r:c.w]
+	if len(b) <= headerSize {
+		return nil
+	}
+	end := headerSize + chunkLength(b)
+	if end == headerSize || end > len(b) || b[headerSize] >= headerEOF || b[3] != c.seq {
+		return nil
+	}
+	c.seq++
+	c.r += end
+	return b[headerSize:end:end]
+}
+
+// borrow gives the connection a larger read buffer when rows fill its own.
+func (r *Reader) borrow() {
+	if c := r.conn; c.full && len(c.rbuf) == maxReadBuffer && r.borrowed == nil {
+		r.borrowed = streamBuffers.Get().(*[streamBuffer]byte)
+		r.own = c.swap(r.borrowed[:])
+	}
+}
+
+// giveBack undoes borrow, unless too many bytes are unread: the buffer then stays with the connection.
+func (r *Reader) giveBack() {
+	if r.borrowed != nil && r.conn.w-r.conn.r <= len(r.own) {
+		r.conn.swap(r.own)
+		streamBuffers.Put(r.borrowed)
+		r.borrowed = nil
+	}
+}
+
+// RowWriter writes rows to a client: a large buffer at a time, which it takes from a pool.
+type RowWriter struct {
+	conn *Conn
+	buf  []byte
+	lent *[streamBuffer]byte
+}
+
+// WriteRows returns what writes the rows behind column definitions. It must be ended.
+func (c *Conn) WriteRows() RowWriter {
+	lent := streamBuffers.Get().(*[streamBuffer]byte)
+	return RowWriter{c, lent[:0], lent}
+}
+
+// Write writes a row, or keeps it until the next one.
+func (w *RowWriter) Write(row []byte) error {
+	c := w.conn
+	if headerSize+len(row) > rowsAtOnce-len(w.buf) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if headerSize+len(row) > rowsAtOnce {
+			return c.WritePacket(row)
+		}
+	}
+	w.buf = append(append(w.buf, byte(len(row)), byte(len(row)>>8), byte(len(row)>>16), c.seq), row...)
+	c.seq++
+	return nil
+}
+
+// rowsAtOnce is how many bytes of rows are written at once, at most the size of a buffer of streamBuffers.
+const rowsAtOnce = 64 << 10
+
+func (w *RowWriter) flush() error {
+	err := w.conn.passOn(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// End gives the buffer back. What was kept waits for Flush, or is written if it is much.
+func (w *RowWriter) End() error {
+	c, err := w.conn, error(nil)
+	if len(c.wbuf)+len(w.buf) <= writeBuffer {
+		c.borrowWrite(len(w.buf))
+		c.wbuf = append(c.wbuf, w.buf...)
+	} else {
+		err = w.flush()
+	}
+	streamBuffers.Put(w.lent)
+	*w = RowWriter{}
+	return err
 }
 
 // WriteColumns writes what goes before the rows of a result set, to wait for Flush: the definitions as they came.

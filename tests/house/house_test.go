@@ -28,7 +28,8 @@ var arrows = map[string]struct {
 	"recovery": {[]string{"xa"}, "it finishes what the protocol left behind, with no idea of its own of what commit is"},
 	"backend":  {[]string{"xa", "wire", "config"}, "it has connections and verbs, and takes no decisions"},
 	"sequence": {nil, "a number is unique whoever keeps the counter"},
-	"proxy":    {[]string{"router", "sequence", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
+	"gather":   {[]string{"router", "wire"}, "it makes one result of several, and knows nothing of transactions"},
+	"proxy":    {[]string{"router", "gather", "sequence", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
 }

@@ -178,6 +178,10 @@ func (p *pair) compare(t *testing.T, c statement) outcome {
 	return outcome{}
 }
 
+// planned are the flags of columns that depend on whether a server uses a temporary table, which it decides by the number of rows:
+// PRI_KEY, UNIQUE_KEY, MULTIPLE_KEY, BINARY, PART_KEY and GROUP. So does the original name of an expression.
+const planned = 1<<1 | 1<<2 | 1<<3 | 1<<7 | 1<<14 | 1<<15
+
 // refusals are the errors of statements that xaproxy does not carry out.
 var refusals = []uint16{1235, 1526, 1175}
 
@@ -189,6 +193,14 @@ func judge(d, x answer, ordered bool) outcome {
 		return outcome{}
 	case d.err != nil || x.err != nil:
 		return outcome{differs: fmt.Sprintf("the server says %v, the proxy %v", d.err, x.err)}
+	}
+	for _, a := range []answer{d, x} {
+		for i := range a.columns {
+			c := &a.columns[i]
+			if c.Flags &^= planned; c.Table == "" {
+				c.OrgName = ""
+			}
+		}
 	}
 	if !slices.EqualFunc(d.columns, x.columns, func(a, b wire.Column) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }) {
 		for i := range min(len(d.columns), len(x.columns)) {

@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"errors"
+	"math"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/gather"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// errReplan is returned for a statement that was not answered, because its plan has learnt that another one is needed.
+var errReplan = errors.New("the plan has changed")
+
+// replan carries out a statement that plan plans, and plans it anew if need be.
+func (s *session) replan(p *router.Plan, r *request, plan func() (*router.Plan, error)) error {
+	err := s.carryOut(p, r)
+	for tries := 0; errors.Is(err, errReplan) && tries < maxReplans; tries++ {
+		var e error
+		if p, e = plan(); e != nil {
+			return s.fail(clientError(e, false))
+		}
+		err = s.carryOut(p, r)
+	}
+	if errors.Is(err, errReplan) {
+		return s.fail(wire.NewError(wire.CodeUnknown, "the columns of the statement change all the time"))
+	}
+	return err
+}
+
+// maxReplans is how often a plan may learn something from one statement: once for each key, and for what other sessions change.
+const maxReplans = 64
+
+// small is how much of an answer that nobody wants is read, in bytes, rather than closing the connection.
+const small = 256 << 10
+
+// stream merges the rows of several backends outside of a transaction.
+func (s *session) stream(p *router.Plan, r *request) error {
+	conns, release, err := s.borrow(p)
+	defer release()
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	if s.nextTx != (characteristics{}) {
+		return s.once(conns, func(lead string) error { return s.streamOn(conns, p, r, lead) })
+	}
+	return s.streamOn(conns, p, r)
+}
+
+// streamOn is stream on these connections, on each after lead.
+func (s *session) streamOn(conns []*backend.Conn, p *router.Plan, r *request, lead ...string) error {
+	errs := make([]error, len(conns))
+	parallel(len(conns), func(i int) { errs[i] = r.share(p.Parts[i]).send(conns[i], &s.state, lead...) })
+	for _, err := range errs {
+		if err != nil {
+			breakAll(conns)
+			return s.fail(clientError(err, false))
+		}
+	}
+	var a gather.Answer
+	e, err := s.merge(&a, p, r, conns)
+	for i, c := range conns {
+		if !c.Answered() && !c.Broken() {
+			var said *wire.Error
+			if err := gather.Drain(c.Conn, a.Readers[i], small); err != nil && !errors.As(err, &said) {
+				c.Break()
+			}
+		}
+	}
+	if e != nil {
+		return s.fail(e)
+	}
+	return err
+}
+
+// streamInTx merges the rows of several branches. Whatever the client does not get of them is read to its end, so that the transaction
+// can go on.
+func (s *session) streamInTx(p *router.Plan, r *request) error {
+	branches, err := s.branches(p)
+	defer s.leave(branches)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	s.tx.last = branches[len(branches)-1]
+	errs := make([]error, len(branches))
+	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), p.Write) })
+	conns := make([]*backend.Conn, len(branches))
+	for i, err := range errs {
+		if err != nil { // the others' answers are unread
+			s.breakBranches(branches)
+			return s.fail(s.lose(branches[i], err))
+		}
+		conns[i] = branches[i].Conn()
+	}
+	var a gather.Answer
+	e, err := s.merge(&a, p, r, conns)
+	if err != nil && !errors.Is(err, errReplan) {
+		s.breakBranches(branches)
+		return err
+	}
+	for i, br := range branches {
+		var failed error
+		switch {
+		case br.Conn().Broken():
+			failed = wire.ErrShape
+		case !br.Conn().Answered():
+			failed = gather.Drain(br.Conn().Conn, a.Readers[i], math.MaxInt)
+		}
+		var said *wire.Error
+		switch {
+		case failed == nil || errors.As(failed, &said) && !endsTransaction(said, br.Conn().Backend().Facts().RollbackOnTimeout):
+			continue
+		case said == nil:
+			br.Conn().Break()
+		}
+		if lost := s.lose(br, failed); e == nil {
+			e = lost
+		}
+		return s.fail(e)
+	}
+	if e == nil {
+		return err
+	}
+	if endsTransaction(e, true) {
+		s.rollback(e)
+	}
+	return s.fail(e)
+}
+
+// merge answers the client with the merge of what the connections answer, or returns the error to answer with. Answers may be left
+// unread; connections that failed are broken.
+func (s *session) merge(a *gather.Answer, p *router.Plan, r *request, conns []*backend.Conn) (*wire.Error, error) {
+	s.relayStatus()
+	wires := make([]*wire.Conn, len(conns))
+	for i, c := range conns {
+		wires[i] = c.Conn
+	}
+	err := a.Merge(s.conn, wires, p.Stream, r.bound != nil, s.relay.SetStatus)
+	var unfit *gather.Unfit
+	var failed *gather.BackendError
+	var said *wire.Error
+	switch {
+	case err == nil:
+		return s.merged(a, p, conns)
+	case errors.As(err, &unfit):
+		p.Stream.Learn(unfit.I, unfit.Form)
+		return nil, errReplan
+	case errors.As(err, &said):
+		return said, nil
+	case errors.As(err, &failed):
+		return clientError(conns[failed.I].Lost(failed.Err), false), nil
+	case errors.Is(err, gather.ErrMerge), errors.Is(err, wire.ErrShape):
+		return wire.NewError(wire.CodeUnknown, "the answers of the backends cannot be merged: %v", err), nil
+	}
+	return nil, err
+}
+
+// merged ends the rows for the client.
+func (s *session) merged(a *gather.Answer, p *router.Plan, conns []*backend.Conn) (*wire.Error, error) {
+	s.past.rowCount, s.past.foundRows = -1, a.Rows
+	var end wire.OK
+	for i, c := range conns {
+		if c.Answered() {
+			end.Status |= a.Readers[i].End.Status
+			s.track.hears(a.Readers[i].End)
+			s.collect(a.Readers[i].End.Warnings, c)
+		}
+	}
+	if p.Stream.Ambiguous {
+		for _, line := range s.past.lines {
+			if len(line) == 3 && string(line[1]) == "1052" {
+				return wire.NewError(wire.CodeNotSupported, "%s, and across backends only groups by the alias are supported; give it another name", line[2]), nil
+			}
+		}
+	}
+	end.Status = end.Status&^s.relay.ClearStatus | s.relay.SetStatus
+	end.Warnings = uint16(min(s.past.warnings+int(s.relay.AddWarnings), math.MaxUint16))
+	if s.conn.Caps().Has(wire.DeprecateEOF) {
+		s.track.tell(&end, true)
+	}
+	return nil, s.conn.WriteEOF(end)
+}
