@@ -211,6 +211,7 @@ func literalValue(literal string) router.Value {
 			return router.Value{Kind: router.ValueBytes, Bytes: text}
 		}
 	}
+	literal = strings.TrimSuffix(strings.TrimPrefix(literal, "CAST("), " AS UNSIGNED)")
 	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
 		return router.Value{Kind: router.ValueInt, Int: n}
 	}

@@ -20,7 +20,20 @@ type variable struct {
 	literal string // its value, as quoteValue writes it; "" where try makes none
 	// absent says which kinds of servers do not have the variable, by backend.Backend.Flavour: for these it does not matter.
 	absent [2]bool
-	again  bool // the client has just set it, maybe to what it was
+	// instead is what such a kind is told instead of sql, "" for the same: it has another name for the collation, or none.
+	instead [2]string
+	again   bool // the client has just set it, maybe to what it was
+}
+
+// on is the statement for a kind of servers, "" if it does not have the variable.
+func (v variable) on(flavour int) string {
+	switch {
+	case v.absent[flavour]:
+		return ""
+	case v.instead[flavour] != "":
+		return v.instead[flavour]
+	}
+	return v.sql
 }
 
 // settings are what SET and USE change.
@@ -217,12 +230,11 @@ func (s *settings) compose() {
 		var b strings.Builder
 		n := 0
 		for _, v := range s.variables {
-			if v.absent[flavour] {
-				continue
+			if sql := v.on(flavour); sql != "" {
+				b.WriteString(sql)
+				b.WriteByte(';')
+				n++
 			}
-			b.WriteString(v.sql)
-			b.WriteByte(';')
-			n++
 		}
 		s.state.Set[flavour] = backend.Set{SQL: b.String(), N: n}
 	}
@@ -269,10 +281,11 @@ func (s *session) adopt(next *settings) *wire.Error {
 			s.work.uses(br.Conn())
 			for _, v := range changed {
 				v = find(next.variables, v.name)
-				if v.absent[br.Conn().Backend().Flavour()] {
+				sql := v.on(br.Conn().Backend().Flavour())
+				if sql == "" {
 					continue
 				}
-				if err := br.Conn().Exec(v.sql); err != nil {
+				if err := br.Conn().Exec(sql); err != nil {
 					return s.lose(br, err)
 				}
 			}
@@ -334,7 +347,16 @@ func (s *session) tryElsewhere(conn *backend.Conn, v variable) (variable, error)
 		defer release()
 		other.Became(unknownState(&s.state))
 		var said *wire.Error
-		switch err := other.Exec(v.sql); {
+		err = other.Exec(v.sql)
+		if errors.As(err, &said) && said.Errno == errnoUnknownCollation {
+			for _, sql := range counterparts(v) {
+				if other.Exec(sql) == nil {
+					v.instead[b.Flavour()] = sql
+					return v, nil
+				}
+			}
+		}
+		switch {
 		case errors.As(err, &said) && said.Errno == errnoUnknownVariable:
 			v.absent[b.Flavour()] = true
 		case errors.As(err, &said):
@@ -347,8 +369,29 @@ func (s *session) tryElsewhere(conn *backend.Conn, v variable) (variable, error)
 	return v, nil
 }
 
-// errnoUnknownVariable is ER_UNKNOWN_SYSTEM_VARIABLE.
-const errnoUnknownVariable = 1193
+// ER_UNKNOWN_SYSTEM_VARIABLE and ER_UNKNOWN_COLLATION.
+const (
+	errnoUnknownVariable  = 1193
+	errnoUnknownCollation = 1273
+)
+
+// counterparts are statements for servers that do not know the collation of a variable: what MySQL and MariaDB call their collations of
+// the Unicode Collation Algorithm without padding, which are the default of MySQL and of its clients; then, for the value of a user
+// variable, no collation.
+func counterparts(v variable) (all []string) {
+	for _, names := range []*strings.Replacer{
+		strings.NewReplacer("utf8mb4_0900_bin", "utf8mb4_nopad_bin", "_0900_", "_uca1400_nopad_"),
+		strings.NewReplacer("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "_uca1400_nopad_", "_0900_"),
+	} {
+		if sql := names.Replace(v.sql); sql != v.sql {
+			all = append(all, sql)
+		}
+	}
+	if plain, _, found := strings.Cut(v.sql, "' COLLATE "); found && strings.HasPrefix(v.name, "@") {
+		all = append(all, plain+"'")
+	}
+	return all
+}
 
 // evaluate returns the value of an expression in the session's present state.
 func (s *session) evaluate(expr string) (wire.Rows, error) {
@@ -419,8 +462,11 @@ func userLiteral(conn *backend.Conn, variable string) (string, error) {
 		return "", noValue(conn, variable)
 	}
 	row := rows.Values[0]
-	if t := rows.Columns[0].Type; row[0] == nil || numeric(t) {
-		return quoteValue(row[0], t), nil
+	switch c := rows.Columns[0]; {
+	case row[0] != nil && numeric(c.Type) && c.Flags&wire.FlagUnsigned != 0:
+		return "CAST(" + string(row[0]) + " AS UNSIGNED)", nil
+	case row[0] == nil || numeric(c.Type):
+		return quoteValue(row[0], c.Type), nil
 	}
 	literal := "_" + string(row[2]) + " X'" + string(row[1]) + "'"
 	if collation := string(row[3]); collation != "binary" {

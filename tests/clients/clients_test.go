@@ -20,11 +20,6 @@ func TestMain(m *testing.M) { servertest.Main(m, report) }
 
 const idsPerProgram = 10
 
-// Errors by which exclusions are known.
-const (
-	noCollation = "Unknown collation: 'utf8mb4_0900_ai_ci'"
-)
-
 var programs = []program{
 	{name: "go-sql-driver, text", command: []string{"@/go/sqldriver", "text"}},
 	{name: "go-sql-driver, prepared", command: []string{"@/go/sqldriver", "prepared"}},
@@ -34,7 +29,6 @@ var programs = []program{
 	{name: "mysql-connector-python", command: []string{"@/python/bin/python", "python/connector_client.py", "text"}},
 	{
 		name: "mysql-connector-python, its own collation", command: []string{"@/python/bin/python", "python/connector_client.py", "chosen"},
-		not: []exclusion{{"plain_mysql", noCollation}},
 	},
 	{name: "mysql-connector-python, prepared", command: []string{"@/python/bin/python", "python/connector_client.py", "prepared"}},
 	{name: "SQLAlchemy, PyMySQL", command: []string{"@/python/bin/python", "python/sqlalchemy_client.py", "pymysql"}},

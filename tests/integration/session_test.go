@@ -85,6 +85,54 @@ func TestSessionVariablesFollowTheSession(t *testing.T) {
 	}
 }
 
+// TestSetOnEveryBackend has each backend use what SET has made of variables, while another client uses the connections too.
+func TestSetOnEveryBackend(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		a.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 22)")
+		everywhere := func(what, want string) {
+			t.Helper()
+			for _, id := range []string{"1", "2"} { // one on each backend
+				b.exec("SET @l = 'theirs', @n = 'theirs'", "UPDATE accounts SET v = v WHERE id = "+id)
+				if got := a.rows("SELECT " + what + " FROM accounts WHERE id = " + id); got != want {
+					t.Errorf("%s where account %s is: %s, want %s", what, id, got, want)
+				}
+			}
+		}
+		a.exec(`SET @l = _latin1 X'e9', @s = 'a\\b', @u = CAST(5 AS UNSIGNED), @x = X'00ff', @n = NULL, sql_mode = 'NO_BACKSLASH_ESCAPES'`)
+		everywhere("@l, CHARSET(@l), @s, @u, HEX(@x), @n, @@sql_mode", `é,latin1,a\b,5,00FF,NULL,NO_BACKSLASH_ESCAPES`)
+		a.exec("SET collation_connection = latin1_bin", "SET NAMES utf8mb4 COLLATE utf8mb4_bin")
+		everywhere("@@collation_connection", "utf8mb4_bin")
+
+		a.exec("BEGIN", "UPDATE accounts SET v = 23 WHERE id = 2")
+		a.exec("SET @l = (SELECT v FROM accounts WHERE id = 2), @n = @l")
+		if got := a.rows("SELECT @l, @n IS NULL FROM accounts WHERE id = 2"); got != "23,0" {
+			t.Errorf("the result of a query: %s", got)
+		}
+		a.exec("ROLLBACK", "SET @l = 23, @n = 23")
+		everywhere("@l, @n IS NULL", "23,0")
+		a.fails(1235, "SET @n = (SELECT COUNT(*) FROM accounts)") // on both backends
+
+		for _, id := range []string{"1", "2"} {
+			if got := a.rows("SELECT @l := v + 1 FROM accounts WHERE id = 2"); got != "23" {
+				t.Errorf("an assignment in a statement: %s", got)
+			}
+			a.fails(1235, "SELECT @l FROM accounts WHERE id = 1")
+			a.exec("SET @l = @l + 1")
+			if got := a.rows("SELECT @l FROM accounts WHERE id = " + id); got != "24" {
+				t.Errorf("after SET, where account %s is: %s", id, got)
+			}
+			everywhere("@l", "24")
+		}
+
+		a.exec("SET @n = 'abc' + 1")
+		b.rows("SELECT 1")
+		if got := a.rows("SHOW WARNINGS"); got != "Warning,1292,Truncated incorrect DOUBLE value: 'abc'" {
+			t.Errorf("warnings of SET: %s", got)
+		}
+	})
+}
+
 // TestServersOfBothKinds lets a client ask for what the server has whose version it was told, in a schema of the other kind.
 func TestServersOfBothKinds(t *testing.T) {
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDB}} {
@@ -111,6 +159,15 @@ func TestServersOfBothKinds(t *testing.T) {
 				other.rows("SELECT 1")
 			}
 			c.fails(1193, "SET SESSION no_such_variable = 1")
+			c.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)")
+			for _, names := range []string{"utf8mb4", map[bool]string{true: "utf8mb4 COLLATE utf8mb4_uca1400_nopad_ai_ci", false: "utf8mb4 COLLATE utf8mb4_0900_ai_ci"}[kinds[0] == servers.MariaDB]} {
+				c.exec("SET NAMES "+names, "SET @s = 'ü'") // the collations have another name, or none, on the other server
+				for _, id := range []string{"1", "2"} {
+					if got := c.rows("SELECT @s, CHARSET(@s), 'Ü' = @s FROM accounts WHERE id = " + id); got != "ü,utf8mb4,1" {
+						t.Errorf("after SET NAMES %s, a user variable where account %s is: %s", names, id, got)
+					}
+				}
+			}
 			c.exec("INSERT INTO single (v) VALUES (1)")
 			if got := c.rows("SELECT DATABASE()"); got != s.schema {
 				t.Errorf("the schema: %s", got)
