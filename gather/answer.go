@@ -24,6 +24,7 @@ type Answer struct {
 	// Readers are those of the backends, nil for those whose answer has not begun.
 	Readers []*wire.Reader
 	Open    bool // the client has the column definitions, so nothing but rows, their end or an ERR may follow
+	Failed  int  // the backend of a BackendError
 }
 
 // reader is a Source that says whose it is.

@@ -114,15 +114,12 @@ func (s *session) streamInTx(p *router.Plan, r *request) error {
 		case said == nil:
 			br.Conn().Break()
 		}
-		if lost := s.lose(br, failed); e == nil {
-			e = lost
-		}
-		return s.fail(e)
+		return s.fail(s.lose(br, failed)) // whatever another branch said: the transaction is over
 	}
 	if e == nil {
 		return err
 	}
-	if endsTransaction(e, true) {
+	if br := branches[a.Failed]; endsTransaction(e, br.Conn().Backend().Facts().RollbackOnTimeout) {
 		s.rollback(e)
 	}
 	return s.fail(e)
@@ -140,6 +137,9 @@ func (s *session) merge(a *gather.Answer, p *router.Plan, r *request, conns []*b
 	var unfit *gather.Unfit
 	var failed *gather.BackendError
 	var said *wire.Error
+	if errors.As(err, &failed) {
+		a.Failed = failed.I
+	}
 	switch {
 	case err == nil:
 		return s.merged(a, p, conns)
@@ -148,7 +148,7 @@ func (s *session) merge(a *gather.Answer, p *router.Plan, r *request, conns []*b
 		return nil, errReplan
 	case errors.As(err, &said):
 		return said, nil
-	case errors.As(err, &failed):
+	case failed != nil:
 		return clientError(conns[failed.I].Lost(failed.Err), false), nil
 	case errors.Is(err, gather.ErrMerge), errors.Is(err, wire.ErrShape):
 		return wire.NewError(wire.CodeUnknown, "the answers of the backends cannot be merged: %v", err), nil

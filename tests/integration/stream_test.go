@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/gather"
@@ -430,7 +433,7 @@ func streamsInTransactions(t *testing.T, s *stack, whole string) {
 	c, other := s.conn(), s.conn()
 	c.t, other.t = t, t
 	for _, q := range []string{
-		"SELECT REPEAT('x', 100000) FROM facts LIMIT 3", "SELECT id, REPEAT(name, 1000) FROM facts ORDER BY name, id LIMIT 100, 2", "SELECT DISTINCT exact FROM facts ORDER BY exact LIMIT 1",
+		"SELECT REPEAT('x', 100000) FROM facts LIMIT 9", "SELECT id, REPEAT(name, 1000) FROM facts ORDER BY name, id LIMIT 100, 2", "SELECT DISTINCT exact FROM facts ORDER BY exact LIMIT 1",
 		"SELECT id, body FROM facts ORDER BY CONCAT(body, latin), id LIMIT 1", "SELECT id, REPEAT('x', 100000) FROM facts LIMIT 2",
 	} {
 		before := s.open()
@@ -472,8 +475,32 @@ func streamsInTransactions(t *testing.T, s *stack, whole string) {
 		}
 		other.fails(1205, fmt.Sprintf("UPDATE facts SET y = 1999 WHERE owner = %d AND id = %d", owner, id))
 	}
+	// A lock that does not come ends the statement, and a deadlock the transaction.
+	other.exec("BEGIN", "UPDATE facts SET y = 1998 WHERE id = 20")
+	other.fails(1205, "SELECT id FROM facts WHERE id < 10 ORDER BY name, id FOR UPDATE")
+	other.exec("COMMIT")
+	if got := other.rows("SELECT y FROM facts WHERE id = 20"); got != "1998" {
+		t.Errorf("after a lock wait timeout y is %s", got)
+	}
+	on := c.column("SELECT id FROM facts WHERE owner = 2 ORDER BY id LIMIT 2") // of one shard
+	lock := func(i int) string { return "SELECT id FROM facts WHERE id = " + on[i] + " ORDER BY name FOR UPDATE" }
+	c.exec("COMMIT", "BEGIN")
+	c.rows(lock(0))
+	other.exec("SET innodb_lock_wait_timeout = 20", "BEGIN")
+	other.rows(lock(1))
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.ExecContext(context.Background(), lock(1))
+		done <- err
+	}()
+	_, err := other.ExecContext(context.Background(), lock(0))
+	first := <-done
+	var deadlock *mysql.MySQLError
+	if (err == nil) == (first == nil) || !errors.As(cmp.Or(err, first), &deadlock) || deadlock.Number != 1213 {
+		t.Errorf("a deadlock: %v, %v", err, first)
+	}
 	c.exec("COMMIT")
-	other.exec("UPDATE facts SET y = 2002 WHERE id < 2")
+	other.exec("COMMIT", "UPDATE facts SET y = 2002 WHERE id < 2")
 }
 
 // open is how many connections the backends have open.
