@@ -45,12 +45,13 @@ type Merge uint8
 
 // The merges.
 const (
-	MergeNone Merge = iota // there is one part
-	MergeOK                // add up the counts of the OK packets
-	MergeRows              // concatenate the rows; the parts' columns are identical
+	MergeNone    Merge = iota // there is one part
+	MergeOK                   // add up the counts of the OK packets
+	MergeRows                 // concatenate the rows; the parts' columns are identical
+	MergeScratch              // run the text where the rows of its tables are put together: Scratch
 )
 
-var mergeNames = [...]string{"none", "ok", "rows"}
+var mergeNames = [...]string{"none", "ok", "rows", "scratch"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -116,6 +117,8 @@ type Plan struct {
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge
+	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
+	Scratch *Scratch
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.

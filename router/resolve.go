@@ -27,13 +27,16 @@ type resolver struct {
 	finding
 	why           *reason
 	sharded       []*ref
-	real          int    // tables named, system and sharded ones included
-	system        bool   // a system table is named
-	changes       bool   // INSERT, UPDATE or DELETE
-	derived       bool   // there is a derived table or common table expression
-	subquery      bool   // there is a subquery
-	aggregate     bool   // an aggregate or window function is called
-	foreign       string // a function that is not built in
+	reads         bool     // a query, which may run on scratch tables
+	sources       []source // of it, in the order of the tree
+	split         *reason  // why its unsharded tables cannot be read on one backend
+	real          int      // tables named, system and sharded ones included
+	system        bool     // a system table is named
+	changes       bool     // INSERT, UPDATE or DELETE
+	derived       bool     // there is a derived table or common table expression
+	subquery      bool     // there is a subquery
+	aggregate     bool     // an aggregate or window function is called
+	foreign       string   // a function that is not built in
 	foreignSchema string
 	about         []int // slots of literals that a column with the name of a schema is compared with
 }
@@ -46,8 +49,11 @@ type ref struct {
 	table  *table // a sharded table, else nil
 	pick   *pick
 	pinned bool
-	with   []*ref       // tables that are pinned when this one is
-	equal  map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
+	all    bool // * or NATURAL may mean any of its columns
+	// optional: an outer join has rows without it.
+	optional bool
+	with     []*ref       // tables that are pinned when this one is
+	equal    map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
 }
 
 // scope is where names of tables are looked up.
@@ -117,8 +123,28 @@ func (v *resolver) block(s *sqlparser.Select, outer *scope) {
 	named := &scope{outer: outer}
 	v.with(s.With, named)
 	sc := v.from(s.From, named, s.Where)
+	sc.stars(s.SelectExprs)
 	for _, part := range []any{&s.QueryOpts, s.SelectExprs, s.GroupBy, s.Having, s.Window, s.OrderBy, s.Limit} {
 		v.visit(part, sc)
+	}
+}
+
+// stars notes the tables that * and alias.* mean.
+func (sc *scope) stars(columns sqlparser.SelectExprs) {
+	for _, c := range columns {
+		star, ok := c.(*sqlparser.StarExpr)
+		if !ok {
+			continue
+		}
+		of := star.TableName.Name.String()
+		for in := sc; in != nil; in = in.outer {
+			for _, r := range in.refs {
+				r.all = r.all || of == "" || strings.EqualFold(of, r.alias)
+			}
+			if of == "" {
+				break
+			}
+		}
 	}
 }
 
@@ -193,10 +219,17 @@ func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scop
 		of = slices.Concat(left, right)
 	case sqlparser.LeftJoinStr:
 		of = right
+		lonely(right)
 	case sqlparser.RightJoinStr:
 		of = left
+		lonely(left)
 	case sqlparser.NaturalJoinStr, sqlparser.NaturalLeftJoinStr, sqlparser.NaturalRightJoinStr:
 		sc.coalesced = true
+		lonely(left)
+		lonely(right)
+		for _, r := range slices.Concat(left, right) {
+			r.all = true
+		}
 		return
 	default:
 		v.refuse(unsupported(v.st.find(strings.Fields(t.Join)[0]), "", "%s is not supported", t.Join))
@@ -215,6 +248,13 @@ func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scop
 	for _, c := range t.Condition.Using {
 		l, r := left[0], right[0]
 		link(l, r, l.keyed(c.Lowered()), r.keyed(c.Lowered()), of)
+	}
+}
+
+// lonely notes that a join may have rows without these tables.
+func lonely(of []*ref) {
+	for _, r := range of {
+		r.optional = true
 	}
 }
 
@@ -292,6 +332,7 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		r.schema = schema
 	}
 	sc.refs = append(sc.refs, r)
+	v.sources = append(v.sources, source{r, schema, p})
 	if p.table != nil {
 		r.table, r.pinned = p.table, false
 		v.sharded = append(v.sharded, r)
@@ -312,7 +353,10 @@ func (v *resolver) table(in, name string) (place, string) {
 	case p.system:
 		v.system = true
 	case p.table == nil:
-		if why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at); why != nil {
+		why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at)
+		if why != nil && v.reads {
+			v.split = why
+		} else if why != nil {
 			v.refuse(why)
 		}
 	}

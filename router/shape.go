@@ -22,6 +22,7 @@ type shape struct {
 	fixedOf  string   // what it has there
 	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
 	catalog  *catalog // of about
+	scratch  *scratch // how it runs if it runs in no other way, nil: it does not
 	filtered bool     // it has a WHERE
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
@@ -59,6 +60,9 @@ func (sh *shape) size() int {
 	n += 8 * len(sh.about)
 	if sh.plan != nil {
 		n += 256
+	}
+	if sh.scratch != nil {
+		n += sh.scratch.size()
 	}
 	if sh.refused != nil {
 		n += 96 + len(sh.refused.text) + len(sh.refused.do)
@@ -124,6 +128,9 @@ func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 		return sh.chooseInsert(s, value)
 	}
 	pl := placing{s: s, value: value, at: -1}
+	if sh.scratch != nil && sh.scratch.only != nil {
+		return sh.scratch.plan(sh.set, &pl, s), nil, -1
+	}
 	if len(sh.roots) == 1 {
 		r := &sh.roots[0]
 		if keys := r.pick.single(len(r.table.columns)); keys != nil {
@@ -179,6 +186,8 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
 		return sh.set.on(home), nil, -1
+	case sh.scratch != nil && (home >= 0 || !sh.driven || sh.merge == MergeNone):
+		return sh.scratch.plan(sh.set, pl, pl.s), nil, -1
 	case pl.why != nil && (home >= 0 || !sh.driven || sh.merge == MergeNone):
 		return nil, pl.why, pl.at
 	case home >= 0:

@@ -1,0 +1,334 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Scratch says how a SELECT runs whose tables are not all on one backend and whose answers cannot be put together: the rows of
+// its tables are brought to one server, and the client's text runs there.
+type Scratch struct {
+	Tables []ScratchTable
+	// Names are the identifiers of the statement in lower case, sorted: no other columns can be meant, unless a table says All. nil: any.
+	Names []string
+}
+
+// ScratchTable is a table of the statement, once whatever the number of times that it is named.
+type ScratchTable struct {
+	Schema, Name string // as the statement has them
+	Backends     []int  // where the rows are that may count, sorted
+	Whole        bool   // all rows of the table are on its only backend
+	Temporary    bool   // it is one of the session's temporary tables
+	All          bool   // all of its columns may count
+	Alias        string // what Filters qualify its columns with
+	Filters      []ScratchFilter
+	Lock         string         // the locking clause of the statement, as far as it is about this table
+	References   int            // how often the statement names it
+	Places       []ScratchPlace // where; none if that is not certain, because a common table expression has its name
+}
+
+// ScratchFilter is a condition on the rows of one table, to be asked of its backends if Names are columns of the table.
+type ScratchFilter struct {
+	SQL    []byte
+	Params []int    // the client's parameters that it takes
+	Names  []string // what it names without a qualifier, in lower case
+}
+
+// ScratchPlace is where the client's text names a table: sql[Start:End].
+type ScratchPlace struct {
+	Start, End int
+	// Alias is what columns are qualified with, to be written behind another name; "" if the statement has one there.
+	Alias string
+}
+
+// scratch is what is known of a Scratch before the literals are.
+type scratch struct {
+	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
+	names  []string
+	tables []scratchTable
+}
+
+type scratchTable struct {
+	ScratchTable
+	home    int    // backend of an unsharded table
+	refs    []*ref // of a sharded table
+	places  []span
+	filters []spanFilter
+	wait    int // slot of the literal at the end of Lock, -1: none
+}
+
+// span is a part of the shape: from the start of one token to the end of another one.
+type span struct {
+	start, last, width, slot int
+}
+
+type spanFilter struct {
+	span
+	names []string
+}
+
+func (sc *scratch) size() int {
+	n := 64
+	for _, name := range sc.names {
+		n += 16 + len(name)
+	}
+	for _, t := range sc.tables {
+		n += 256 + 64*len(t.refs) + 96*(len(t.places)+len(t.filters))
+		for _, r := range t.refs {
+			r.pick.literals(func(int) { n += 32 })
+		}
+	}
+	return n
+}
+
+// span is the part of the shape from token i to token j.
+func (st *stmt) span(i, j int) span {
+	s := span{start: st.toks[i].start, last: st.toks[j].start, width: st.toks[j].end - st.toks[j].start, slot: -1}
+	if st.toks[j].kind.literal() {
+		s.slot = st.toks[j].slot
+	}
+	return s
+}
+
+// of is the part of the client's text; s has traced it.
+func (p span) of(s *scan) (from, to int) {
+	if p.slot >= 0 {
+		return s.source(p.start), s.lits[p.slot].end
+	}
+	return s.source(p.start), s.source(p.last) + p.width
+}
+
+// source is a table that a query reads.
+type source struct {
+	*ref
+	schema string // lower case
+	place  place
+}
+
+// scratch is how the statement can run on scratch tables, nil if it cannot.
+func (v *resolver) scratch() *scratch {
+	st := v.st
+	if !v.reads || v.foreign != "" || v.previous || v.system || v.leaves != PinNone && v.leaves != PinFoundRows || st.has("INTO", "PROCEDURE") >= 0 {
+		return nil
+	}
+	sc := &scratch{names: st.identifiers()}
+	at := map[string]int{}
+	for _, src := range v.sources {
+		key := src.schema + "." + strings.ToLower(src.name)
+		i, known := at[key]
+		if !known {
+			i = len(sc.tables)
+			at[key] = i
+			t := scratchTable{home: src.place.backend, wait: -1}
+			t.Schema, t.Name, t.Temporary, t.Whole = src.schema, src.name, src.place.temporary, src.place.table == nil
+			if strings.EqualFold(t.Schema, st.schema) {
+				t.Schema = st.schema
+			}
+			sc.tables = append(sc.tables, t)
+		}
+		t := &sc.tables[i]
+		t.References++
+		t.refs = append(t.refs, src.ref)
+		t.All = t.All || src.all
+	}
+	factors := st.factors()
+	count := map[string]int{}
+	for _, f := range factors {
+		count[f.key(st)]++
+	}
+	for _, f := range factors {
+		i, ok := at[f.key(st)]
+		switch {
+		case !ok:
+		case count[f.key(st)] == len(sc.tables[i].refs):
+			sc.tables[i].named(v, &f)
+		case len(f.block.locks) > 0: // a common table expression has the same name, so it is not certain what is to be locked
+			return nil
+		}
+	}
+	return sc
+}
+
+// key is the table in lower case.
+func (f *factor) key(st *stmt) string {
+	in := f.schema
+	if in == "" {
+		in = st.schema
+	}
+	return strings.ToLower(in) + "." + strings.ToLower(f.name)
+}
+
+// named notes a place in the statement that names the table.
+func (t *scratchTable) named(v *resolver, f *factor) {
+	st := v.st
+	t.Schema, t.Name = f.schema, f.name
+	if f.schema == "" {
+		t.Schema = st.schema
+	}
+	place := ScratchPlace{}
+	if f.alias == "" {
+		place.Alias = st.text[st.toks[f.last].start:st.toks[f.last].end]
+	}
+	t.Places = append(t.Places, place)
+	t.places = append(t.places, st.span(f.first, f.last))
+	t.Alias = f.called()
+	for _, l := range f.block.locks {
+		if l.of == nil || slices.Contains(l.of, strings.ToLower(f.called())) {
+			t.Lock, t.wait = l.text, l.wait
+		}
+	}
+	if len(t.refs) > 1 || t.refs[0].optional || v.pipes() >= 0 {
+		return
+	}
+	for _, c := range st.conjuncts(f.block.where[0], f.block.where[1]) {
+		if names, ok := st.plain(f, c[0], c[1]); ok && c[0] < c[1] {
+			t.filters = append(t.filters, spanFilter{st.span(c[0], c[1]-1), names})
+		}
+	}
+}
+
+// identifiers are the names in the statement, in lower case, sorted; nil if some are not ASCII, whose case is not folded here.
+func (st *stmt) identifiers() []string {
+	names := []string{}
+	for _, t := range st.toks {
+		if strings.ContainsFunc(t.name, func(r rune) bool { return r >= 0x80 }) {
+			return nil
+		}
+		if t.name != "" {
+			names = append(names, strings.ToLower(t.name))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// common is a backend that has all of the statement's tables, -1 if there is none.
+func (sc *scratch) common() int {
+	for _, b := range sc.tables[0].has() {
+		if !slices.ContainsFunc(sc.tables, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
+			return b
+		}
+	}
+	return -1
+}
+
+// has is the backends that have the table.
+func (t *scratchTable) has() []int {
+	if t.Whole {
+		return []int{t.home}
+	}
+	return t.refs[0].table.sharding.backends
+}
+
+// backends are those that the shards are on, sorted.
+func (m *sharding) on(shards *shardSet) (on []int) {
+	for n, b := range m.backends {
+		if shards.has(n) && !slices.Contains(on, b) {
+			on = append(on, b)
+		}
+	}
+	slices.Sort(on)
+	return on
+}
+
+// literals calls f with the slots of all literals that choose the shards.
+func (sc *scratch) literals(f func(slot int)) {
+	for _, t := range sc.tables {
+		for _, r := range t.refs {
+			r.pick.literals(f)
+		}
+	}
+}
+
+// picked is the shards of each reference to a sharded table. Rows that are joined by the shard key are on the same shards.
+func (sc *scratch) picked(pl *placing) map[*ref]*shardSet {
+	picked := map[*ref]*shardSet{}
+	for _, t := range sc.tables {
+		for _, r := range t.refs {
+			if r.table != nil {
+				picked[r] = &shardSet{}
+				pl.shards(r.table, r.pick, picked[r])
+			}
+		}
+	}
+	for range picked { // as far as chains of joins go
+		for r, shards := range picked {
+			for _, w := range r.with {
+				picked[w].intersect(shards)
+			}
+		}
+	}
+	return picked
+}
+
+// plan is the plan of the statement read into pl.s; base is all of it but what is about the tables. pl is nil for a description only.
+func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
+	p := set.base
+	p.Merge, p.Scratch = MergeScratch, &Scratch{Names: sc.names}
+	traced := &scan{trace: true}
+	traced.read(s.sql, "", s.mode, s.skip)
+	var picked map[*ref]*shardSet
+	if pl != nil {
+		picked = sc.picked(pl)
+	}
+	for _, from := range sc.tables {
+		t := from.ScratchTable
+		switch {
+		case t.Whole:
+			t.Backends = []int{from.home}
+		case pl == nil:
+			t.Backends = from.refs[0].table.sharding.on(&from.refs[0].table.sharding.all)
+		default:
+			var shards shardSet
+			for _, r := range from.refs {
+				shards.unite(picked[r])
+			}
+			t.Backends = from.refs[0].table.sharding.on(&shards)
+		}
+		t.Places = slices.Clone(t.Places)
+		for i := range t.Places {
+			t.Places[i].Start, t.Places[i].End = from.places[i].of(traced)
+		}
+		if from.wait >= 0 {
+			t.Lock = fmt.Sprintf("%s %s", t.Lock, s.sql[s.lits[from.wait].start:s.lits[from.wait].end])
+		}
+		if !s.exec {
+			for _, f := range from.filters {
+				start, end := f.of(traced)
+				t.Filters = append(t.Filters, ScratchFilter{slices.Clone(s.sql[start:end]), s.paramsIn(start, end), f.names})
+			}
+		}
+		p.Scratch.Tables = append(p.Scratch.Tables, t)
+		for _, b := range t.Backends {
+			if !slices.ContainsFunc(p.Parts, func(part Part) bool { return part.Backend == b }) {
+				p.Parts = append(p.Parts, Part{Backend: b})
+			}
+		}
+	}
+	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
+	switch len(p.Parts) {
+	case 0: // there are no such rows: any of the backends knows that
+		if b := sc.common(); b >= 0 {
+			return set.on(b)
+		}
+		for _, t := range sc.tables {
+			p.Parts = append(p.Parts, Part{Backend: t.has()[0]})
+		}
+	case 1:
+		if b := p.Parts[0].Backend; !slices.ContainsFunc(sc.tables, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
+			return set.on(b)
+		}
+	}
+	return &p
+}
+
+// paramsIn are the parameters between two places of the text.
+func (s *scan) paramsIn(from, to int) (all []int) {
+	for _, l := range s.lits {
+		if l.kind == kParam && l.start >= from && l.end <= to {
+			all = append(all, int(l.param))
+		}
+	}
+	return all
+}
