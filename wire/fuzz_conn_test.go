@@ -274,6 +274,57 @@ func FuzzServerChangeUser(f *testing.F) {
 	})
 }
 
+// FuzzReader: a result that is read row by row is the one that is read at once, and its rows can be cut and put together again.
+func FuzzReader(f *testing.F) {
+	f.Add(byte(0), pack(0, resultSet(testCaps, 3, 10)...))
+	f.Add(byte(1), pack(0, resultSet(testCaps|DeprecateEOF, 2, 1)...))
+	f.Add(byte(0), pack(0, []byte{headerOK, 0, 0, 2, 0, 0, 0}))
+	f.Fuzz(func(t *testing.T, deprecate byte, in []byte) {
+		caps := testCaps
+		if deprecate&1 > 0 {
+			caps |= DeprecateEOF
+		}
+		whole, pieces := NewConn(&cutConn{in: in}, 0), NewConn(&cutConn{in: in}, 0)
+		whole.caps, pieces.caps = caps, caps
+		want, wantErr := whole.ReadResult(1 << 30)
+		r, err := pieces.ReadColumns()
+		var rows [][][]byte
+		for err == nil && len(r.Columns) > 0 {
+			var row []byte
+			if row, err = r.Next(); row == nil {
+				break
+			}
+			values := make([]Value, len(r.Columns))
+			var end int
+			if end, err = CutRow(row, false, r.Columns, len(values), values); err != nil || end < len(row) {
+				err = malformed("row")
+				break
+			}
+			one := make([][]byte, len(values))
+			for i, v := range values {
+				if !v.Null {
+					one[i] = append([]byte{}, row[v.From:v.To]...)
+				}
+			}
+			rows = append(rows, one)
+			if k := len(values) - 1; k > 0 {
+				if cut := TrimRow(row, false, len(values), k, values[k-1].To); len(AppendTextRow(nil, one[:k])) > len(cut) {
+					t.Fatalf("%q cut to %q", one, cut)
+				}
+			}
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%v, and at once %v", err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		if !reflect.DeepEqual(rows, want.Values) || !reflect.DeepEqual(r.Columns, want.Columns) || !reflect.DeepEqual(r.End, want.OK) {
+			t.Fatalf("%q %+v, and at once %+v", rows, r, want)
+		}
+	})
+}
+
 // FuzzSmall: what is too small for a target of its own.
 func FuzzSmall(f *testing.F) {
 	f.Add([]byte{0, 0})
