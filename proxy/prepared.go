@@ -127,14 +127,11 @@ func (s *session) keep(id uint32, p *prepared) {
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
 func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
-	conn, release, err := s.aside(s.backend(plan, plan.Parts[0]))
+	conn, text, release, err := s.describer(plan, text)
 	if err != nil {
 		return false, s.fail(clientError(err, false))
 	}
 	defer release()
-	if err := conn.Ready(&s.state); err != nil {
-		return false, s.fail(clientError(err, false))
-	}
 	if err := conn.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {
 		return false, s.fail(clientError(conn.Lost(err), false))
 	}
@@ -148,6 +145,21 @@ func (s *session) describe(plan *router.Plan, text string, id uint32) (described
 		return false, nil
 	}
 	return true, conn.Keep(text, answer.ID)
+}
+
+// describer lends a connection that can prepare the text of a statement, or the text that it returns instead.
+func (s *session) describer(plan *router.Plan, text string) (conn *backend.Conn, as string, release func(), err error) {
+	if plan.Scratch != nil {
+		return s.scratchDescriber(plan, text)
+	}
+	if conn, release, err = s.aside(s.backend(plan, plan.Parts[0])); err != nil {
+		return nil, "", nil, err
+	}
+	if err = conn.Ready(&s.state); err != nil {
+		release()
+		return nil, "", nil, err
+	}
+	return conn, text, release, nil
 }
 
 // aside lends a connection for something that is no part of the transaction: that of a branch, if the backend has one,

@@ -286,6 +286,9 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 			}
 			t.Backends = from.refs[0].table.sharding.on(&shards)
 		}
+		if len(t.Backends) == 0 { // there are no such rows: any shard knows that
+			t.Backends = from.has()[:1]
+		}
 		t.Places = slices.Clone(t.Places)
 		for i := range t.Places {
 			t.Places[i].Start, t.Places[i].End = from.places[i].of(traced)
@@ -307,18 +310,8 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 		}
 	}
 	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
-	switch len(p.Parts) {
-	case 0: // there are no such rows: any of the backends knows that
-		if b := sc.common(); b >= 0 {
-			return set.on(b)
-		}
-		for _, t := range sc.tables {
-			p.Parts = append(p.Parts, Part{Backend: t.has()[0]})
-		}
-	case 1:
-		if b := p.Parts[0].Backend; !slices.ContainsFunc(sc.tables, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
-			return set.on(b)
-		}
+	if b := p.Parts[0].Backend; len(p.Parts) == 1 {
+		return set.on(b)
 	}
 	return &p
 }

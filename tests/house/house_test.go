@@ -27,7 +27,8 @@ var arrows = map[string]struct {
 	"decision": {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
 	"recovery": {[]string{"xa"}, "it finishes what the protocol left behind, with no idea of its own of what commit is"},
 	"backend":  {[]string{"xa", "wire", "config"}, "it has connections and verbs, and takes no decisions"},
-	"proxy":    {[]string{"router", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
+	"gather":   {[]string{"router", "wire"}, "results become one without any idea of transactions, on connections that others have made ready"},
+	"proxy":    {[]string{"gather", "router", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
 }
