@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -116,7 +117,7 @@ func (c *scratch) close() {
 // a table is named twice, which MySQL takes more trouble for; each session has its own choice of the rest.
 func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 	var best []*backend.Backend
-	most := -1
+	most := math.MinInt
 	for _, part := range p.Parts {
 		b := s.srv.backends[part.Backend]
 		score := 1
@@ -134,9 +135,15 @@ func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 			if t.References > 1 && b.Flavour() == 1 {
 				score++
 			}
+			if t.Reused != "" && b.Flavour() == 1 {
+				score += 1000
+			}
+			if !slices.ContainsFunc(t.Backends, func(i int) bool { return s.srv.backends[i].Flavour() == b.Flavour() }) {
+				score -= 20 + 20*b.Flavour() // a definition of the other kind, of which MySQL understands more
+			}
 		}
 		if b.Facts().Version == "" { // it has not passed its start checks
-			score = 0
+			score = math.MinInt
 		}
 		if score > most {
 			best, most = best[:0], score
@@ -287,6 +294,11 @@ func (c *scratch) create() error {
 		}
 		if len(t.Places) == 0 && (t.moved || t.References > 1 && b.Flavour() == 0) {
 			return wire.NewError(wire.CodeNotSupported, "a common table expression has the name of table %s.%s, which is on several backends; give it another name", t.Schema, t.Name)
+		}
+		if t.Reused != "" && b.Flavour() == 0 {
+			return wire.NewError(wire.CodeNotSupported,
+				"common table expression %s is used more than once and reads %s.%s, whose rows are on several backends: MySQL cannot read a temporary table more than once in a statement; write it out each time, or give the table a MariaDB backend",
+				t.Reused, t.Schema, t.Name)
 		}
 		if b.Flavour() == 0 { // MySQL has no table twice: 1137
 			for i := 1; i < t.References; i++ {

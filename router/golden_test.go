@@ -311,6 +311,9 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 		if n := t.References; n != len(t.Places) {
 			fmt.Fprintf(b, "; %d places", n)
 		}
+		if t.Reused != "" {
+			fmt.Fprintf(b, "; reused by %s", t.Reused)
+		}
 		for _, p := range t.Places {
 			fmt.Fprintf(b, "; %q", sql[p.Start:p.End])
 			if p.Alias != "" {

@@ -29,6 +29,7 @@ type resolver struct {
 	sharded       []*ref
 	reads         bool     // a query, which may run on scratch tables
 	sources       []source // of it, in the order of the tree
+	ctes          []cte    // of it
 	split         *reason  // why its unsharded tables cannot be read on one backend
 	real          int      // tables named, system and sharded ones included
 	system        bool     // a system table is named
@@ -101,17 +102,20 @@ func (v *resolver) with(w *sqlparser.With, sc *scope) {
 	if w == nil {
 		return
 	}
-	for _, cte := range w.Ctes {
+	for _, one := range w.Ctes {
 		v.derived = true
-		name := strings.ToLower(cte.As.String())
+		name := strings.ToLower(one.As.String())
 		if w.Recursive {
 			sc.ctes = append(sc.ctes, name)
 		}
-		if q, ok := cte.Expr.(*sqlparser.Subquery); ok {
+		at, first := len(v.ctes), len(v.sources)
+		v.ctes = append(v.ctes, cte{name: name})
+		if q, ok := one.Expr.(*sqlparser.Subquery); ok {
 			v.query(q.Select, sc)
 		} else {
-			v.visit(cte.Expr, sc)
+			v.visit(one.Expr, sc)
 		}
+		v.ctes[at].sources = v.sources[first:len(v.sources):len(v.sources)]
 		if !w.Recursive {
 			sc.ctes = append(sc.ctes, name)
 		}
@@ -323,6 +327,7 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		return
 	case in == "" && sc.cte(strings.ToLower(name)):
 		sc.refs = append(sc.refs, r)
+		v.sources = append(v.sources, source{ref: r, cte: strings.ToLower(name)})
 		return
 	case in == "" && strings.EqualFold(name, "dual"):
 		return
@@ -332,7 +337,7 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		r.schema = schema
 	}
 	sc.refs = append(sc.refs, r)
-	v.sources = append(v.sources, source{r, schema, p})
+	v.sources = append(v.sources, source{ref: r, schema: schema, place: p})
 	if p.table != nil {
 		r.table, r.pinned = p.table, false
 		v.sharded = append(v.sharded, r)

@@ -25,6 +25,7 @@ type ScratchTable struct {
 	Filters      []ScratchFilter
 	Lock         string         // the locking clause of the statement, as far as it is about this table
 	References   int            // how often the statement names it
+	Reused       string         // a common table expression that reads it and is itself named more than once
 	Places       []ScratchPlace // where; none if that is not certain, because a common table expression has its name
 }
 
@@ -104,6 +105,41 @@ type source struct {
 	*ref
 	schema string // lower case
 	place  place
+	cte    string // its name, if it is a common table expression and no table
+}
+
+// cte is a common table expression, with what its query reads.
+type cte struct {
+	name    string
+	sources []source
+}
+
+// reused are the tables that a server opens more than once although they are named once, because they are read by a common table expression
+// that is.
+func (v *resolver) reused() map[*ref]string {
+	uses := map[string]int{}
+	for _, s := range v.sources {
+		uses[s.cte]++
+	}
+	all := map[*ref]string{}
+	for range v.ctes { // as far as they are nested
+		for _, c := range v.ctes {
+			n := uses[c.name]
+			for _, s := range c.sources {
+				if s.cte == c.name {
+					n-- // recursion
+				}
+			}
+			for _, s := range c.sources {
+				if n > 1 && s.cte == "" {
+					all[s.ref] = c.name
+				} else if n > 1 && s.cte != c.name {
+					uses[s.cte] += 2
+				}
+			}
+		}
+	}
+	return all
 }
 
 // scratch is how the statement can run on scratch tables, nil if it cannot.
@@ -113,8 +149,11 @@ func (v *resolver) scratch() *scratch {
 		return nil
 	}
 	sc := &scratch{names: st.identifiers()}
-	at := map[string]int{}
+	at, reused := map[string]int{}, v.reused()
 	for _, src := range v.sources {
+		if src.cte != "" {
+			continue
+		}
 		key := src.schema + "." + strings.ToLower(src.name)
 		i, known := at[key]
 		if !known {
@@ -129,6 +168,9 @@ func (v *resolver) scratch() *scratch {
 		}
 		t := &sc.tables[i]
 		t.References++
+		if name := reused[src.ref]; name != "" {
+			t.Reused = name
+		}
 		t.refs = append(t.refs, src.ref)
 		t.All = t.All || src.all
 	}
