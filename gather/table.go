@@ -3,7 +3,9 @@ package gather
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/router"
@@ -323,7 +325,8 @@ func (t *Table) Create(name string, columns []Column, unique bool) string {
 }
 
 // Fetch is the statement that reads the columns of a table for its loading; columns of filters must be the table's.
-func Fetch(t *router.ScratchTable, columns []Column, filters []router.ScratchFilter) (sql []byte, params []int) {
+// With first only the rows that the statement's LIMIT can mean.
+func Fetch(t *router.ScratchTable, columns []Column, filters []router.ScratchFilter, first bool) (sql []byte, params []int) {
 	of := ""
 	if t.Alias != "" {
 		of = Quote(t.Alias) + "."
@@ -356,6 +359,13 @@ func Fetch(t *router.ScratchTable, columns []Column, filters []router.ScratchFil
 		sql = append(append(sql, f.SQL...), ')')
 		params = append(params, f.Params...)
 	}
-	sql = append(sql, " LIMIT 18446744073709551615"...) // whatever sql_select_limit is
+	limit := uint64(math.MaxUint64) // whatever sql_select_limit is
+	if first {
+		limit = t.Limit
+		if len(t.Order) > 0 {
+			sql = append(append(sql, " ORDER BY "...), t.Order...)
+		}
+	}
+	sql = strconv.AppendUint(append(sql, " LIMIT "...), limit, 10)
 	return append(sql, t.Lock...), params
 }

@@ -460,7 +460,8 @@ func (c *scratch) sources() (sources []*source, err error) {
 func (c *scratch) fetch(from *source, r *request) error {
 	for _, t := range from.tables {
 		filters := slices.DeleteFunc(slices.Clone(t.Filters), func(f router.ScratchFilter) bool { return !t.def.Has(f.Names) })
-		sql, params := gather.Fetch(t.ScratchTable, t.columns, filters)
+		first := t.Limit > 0 && len(filters) == len(t.Filters) && t.def.Has(t.OrderNames) && !c.s.srv.mixed // servers of two kinds have orders of their own
+		sql, params := gather.Fetch(t.ScratchTable, t.columns, filters, first)
 		one := &request{sql: sql}
 		if len(params) > 0 {
 			one = r.part(router.Part{SQL: sql, Params: params})

@@ -24,6 +24,8 @@ func (f *factor) called() string {
 // block is one SELECT among the tokens.
 type block struct {
 	where  [2]int // the tokens of WHERE's condition; none if both are 0
+	order  [2]int // those behind ORDER BY
+	limit  [2]int // those behind LIMIT
 	tables int    // in its FROM, derived ones included
 	locks  []lock
 }
@@ -92,15 +94,17 @@ func (st *stmt) block(i int) (found []factor) {
 			found, i = st.clauseFrom(b, i+1)
 			i--
 		case w == "WHERE" && b.where[0] == 0:
-			end := i + 1
-			for !st.clause(end) {
-				if st.op(end, "(") {
-					end = st.closing(end)
-				}
-				end++
+			b.where = st.operand(i + 1)
+			i = b.where[1] - 1
+		case w == "ORDER" && st.word(i+1) == "BY":
+			b.order = st.operand(i + 2)
+			i = b.order[1] - 1
+		case w == "LIMIT":
+			b.limit = [2]int{i + 1, i + 2}
+			for w := i + 2; st.op(w, ",") || st.word(w) == "OFFSET"; w += 2 {
+				b.limit[1] = w + 2
 			}
-			b.where = [2]int{i + 1, min(end, len(st.toks))}
-			i = end - 1
+			i = b.limit[1] - 1
 		case (w == "FOR" || w == "LOCK") && st.clause(i):
 			l, next := st.clauseLock(i)
 			b.locks = append(b.locks, l)
@@ -108,6 +112,17 @@ func (st *stmt) block(i int) (found []factor) {
 		}
 	}
 	return found
+}
+
+// operand is the tokens of a clause from the i-th on.
+func (st *stmt) operand(i int) [2]int {
+	end := i
+	for ; !st.clause(end); end++ {
+		if st.op(end, "(") {
+			end = st.closing(end)
+		}
+	}
+	return [2]int{i, min(end, len(st.toks))}
 }
 
 // notAlias are words that may come behind a table's name and are no alias of it.

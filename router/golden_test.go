@@ -305,6 +305,9 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 			}
 			fmt.Fprintf(b, " %v", f.Names)
 		}
+		if t.Limit > 0 {
+			fmt.Fprintf(b, "; %d rows in order of %q %v", t.Limit, t.Order, t.OrderNames)
+		}
 		if t.Lock != "" {
 			fmt.Fprintf(b, ";%s", t.Lock)
 		}

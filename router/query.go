@@ -16,7 +16,7 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 		f.write = true
 		return st.loose(f, at)
 	}
-	v := &resolver{st: st, finding: f}
+	v := &resolver{st: st, finding: f, tree: tree}
 	var in *insert
 	switch tree := tree.(type) {
 	case *sqlparser.Select, *sqlparser.SetOp, *sqlparser.ParenSelect:

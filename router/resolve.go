@@ -25,6 +25,7 @@ import (
 type resolver struct {
 	st *stmt
 	finding
+	tree          sqlparser.Statement
 	why           *reason
 	sharded       []*ref
 	reads         bool     // a query, which may run on scratch tables

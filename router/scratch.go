@@ -3,7 +3,10 @@ package router
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
 // Scratch says how a SELECT runs whose tables are not all on one backend and whose answers cannot be put together: the rows of
@@ -23,10 +26,15 @@ type ScratchTable struct {
 	All          bool   // all of its columns may count
 	Alias        string // what Filters qualify its columns with
 	Filters      []ScratchFilter
-	Lock         string         // the locking clause of the statement, as far as it is about this table
-	References   int            // how often the statement names it
-	Reused       string         // a common table expression that reads it and is itself named more than once
-	Places       []ScratchPlace // where; none if that is not certain, because a common table expression has its name
+	// Limit, unless it is 0, is how many rows of each backend are enough, the first ones in the order of Order ("": any), if all Filters can be
+	// asked and OrderNames are columns of the table.
+	Limit      uint64
+	Order      []byte
+	OrderNames []string
+	Lock       string         // the locking clause of the statement, as far as it is about this table
+	References int            // how often the statement names it
+	Reused     string         // a common table expression that reads it and is itself named more than once
+	Places     []ScratchPlace // where; none if that is not certain, because a common table expression has its name
 }
 
 // ScratchFilter is a condition on the rows of one table, to be asked of its backends if Names are columns of the table.
@@ -57,6 +65,8 @@ type scratchTable struct {
 	places  []span
 	filters []spanFilter
 	wait    int // slot of the literal at the end of Lock, -1: none
+	order   span
+	limits  []keyRef // the literals of LIMIT, whose sum is enough; nil: all rows are needed
 }
 
 // span is a part of the shape: from the start of one token to the end of another one.
@@ -223,11 +233,70 @@ func (t *scratchTable) named(v *resolver, f *factor) {
 	if len(t.refs) > 1 || t.refs[0].optional || v.pipes() >= 0 {
 		return
 	}
+	whole := true
 	for _, c := range st.conjuncts(f.block.where[0], f.block.where[1]) {
-		if names, ok := st.plain(f, c[0], c[1]); ok && c[0] < c[1] {
+		if c[0] == c[1] {
+			continue
+		}
+		names, ok := st.plain(f, c[0], c[1])
+		if ok {
 			t.filters = append(t.filters, spanFilter{st.span(c[0], c[1]-1), names})
 		}
+		whole = whole && ok
 	}
+	if whole {
+		t.first(v, f)
+	}
+}
+
+// first notes how many rows are enough, if the statement has but this table and sorts and counts its rows as they are.
+func (t *scratchTable) first(v *resolver, f *factor) {
+	st, b := v.st, f.block
+	tree, plain := v.tree.(*sqlparser.Select)
+	if !plain || len(v.sources) > 1 || v.derived || v.subquery || v.aggregate || v.leaves != PinNone || len(b.locks) > 0 || b.limit[0] == 0 ||
+		st.has("DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "UNION", "EXCEPT", "INTERSECT", "FETCH") >= 0 {
+		return
+	}
+	if b.order[0] < b.order[1] {
+		names, ok := st.plain(f, b.order[0], b.order[1])
+		if !ok || slices.ContainsFunc(st.toks[b.order[0]:b.order[1]], func(t tok) bool { return t.kind.literal() }) {
+			return
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return name == "asc" || name == "desc" })
+		for _, e := range tree.SelectExprs {
+			if a, ok := e.(*sqlparser.AliasedExpr); ok && slices.Contains(names, a.As.Lowered()) {
+				return // it is not the column that is sorted by
+			}
+		}
+		t.order, t.OrderNames = st.span(b.order[0], b.order[1]-1), names
+	}
+	for i := b.limit[0]; i < b.limit[1]; i += 2 {
+		if k := st.toks[i]; k.kind == kInt || k.kind == kParam {
+			t.limits = append(t.limits, keyRef{slot: k.slot})
+		} else {
+			t.limits = nil
+			return
+		}
+	}
+}
+
+// enough is the sum of LIMIT's numbers, 0 if it is not known.
+func (t *scratchTable) enough(pl *placing) (sum uint64) {
+	for _, ref := range t.limits {
+		lit := pl.s.lits[ref.slot]
+		n, err := uint64(0), error(nil)
+		if lit.kind != kParam {
+			n, err = strconv.ParseUint(string(pl.s.sql[lit.start:lit.end]), 10, 64)
+		} else if v := pl.value(int(lit.param)); v.Kind == ValueUint {
+			n = v.Uint
+		} else if n = uint64(v.Int); v.Kind != ValueInt || v.Int < 0 {
+			return 0
+		}
+		if sum += n; err != nil || sum < n {
+			return 0
+		}
+	}
+	return sum
 }
 
 // identifiers are the names in the statement, in lower case, sorted; nil if some are not ASCII, whose case is not folded here.
@@ -279,6 +348,9 @@ func (sc *scratch) literals(f func(slot int)) {
 	for _, t := range sc.tables {
 		for _, r := range t.refs {
 			r.pick.literals(f)
+		}
+		for _, k := range t.limits {
+			f(k.slot)
 		}
 	}
 }
@@ -337,6 +409,12 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 		}
 		if from.wait >= 0 {
 			t.Lock = fmt.Sprintf("%s %s", t.Lock, s.sql[s.lits[from.wait].start:s.lits[from.wait].end])
+		}
+		if !s.exec && pl != nil {
+			if t.Limit = from.enough(pl); t.Limit > 0 && from.order.width > 0 {
+				start, end := from.order.of(traced)
+				t.Order = slices.Clone(s.sql[start:end])
+			}
 		}
 		if !s.exec {
 			for _, f := range from.filters {

@@ -146,6 +146,7 @@ func (sc *Scratch) written(mode Mode, values []Value) *Scratch {
 			filters = append(filters, f)
 		}
 		t.Filters, t.Places = filters, nil
+		t.Limit = 0
 		mine.Tables = append(mine.Tables, t)
 	}
 	return mine

@@ -237,6 +237,11 @@ func TestScratchParameters(t *testing.T) {
 		for _, d := range compare(named, do(t, c, "SELECT o.id, o.note FROM orders o JOIN events e ON e.id = o.id WHERE o.customer >= 1 AND e.kind = 'close' AND o.v < 3 AND o.note IS NOT NULL ORDER BY o.id"), true) {
 			t.Error(d)
 		}
+		_, few := execute(t, c, "SELECT id, note FROM orders WHERE v >= ? ORDER BY note, id LIMIT ?, 3", "0", "5")
+		_, want := execute(t, c, "SELECT id, note FROM orders WHERE v >= 0 ORDER BY note, id LIMIT 5, 3")
+		for _, d := range compare(few, want, true) {
+			t.Error(d)
+		}
 		_, none := execute(t, c, "SELECT COUNT(*), MAX(c.name) FROM countries c JOIN audit a ON a.id = ? AND c.code > ?", "1", "b")
 		if len(none.rows) != 1 || none.err != nil {
 			t.Errorf("%d rows, %v", len(none.rows), none.err)

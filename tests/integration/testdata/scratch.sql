@@ -121,6 +121,13 @@ WITH orders AS (SELECT * FROM orders WHERE v > 1) SELECT MAX(note), COUNT(DISTIN
 ~WITH c AS (SELECT v FROM orders) SELECT COUNT(*) FROM c x JOIN c y ON x.v = y.v
 ~WITH c AS (SELECT v FROM orders), d AS (SELECT v FROM c UNION SELECT v FROM events) SELECT COUNT(*) FROM d WHERE v < (SELECT MAX(v) FROM d)
 
+-- few rows of many
+=SELECT id, note FROM orders WHERE v > 0 AND state <> 'gone' ORDER BY note DESC, v, id DESC LIMIT 5
+=SELECT id, note FROM orders o WHERE o.v IN (1, 2) ORDER BY LOWER(o.note), o.id LIMIT 2, 6
+=SELECT id, note AS id2 FROM orders ORDER BY id2 DESC, id LIMIT 3 OFFSET 20
+=SELECT note AS v, id FROM orders ORDER BY v, id LIMIT 4
+=SELECT id, kind FROM events WHERE LENGTH(text_) > 30 ORDER BY kind, b LIMIT 12
+
 -- windows
 =SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n, RANK() OVER (ORDER BY v) AS r FROM orders ORDER BY id
 =SELECT id, customer, SUM(amount) OVER (PARTITION BY v ORDER BY id) AS s, LAG(note) OVER (ORDER BY id) AS l FROM orders ORDER BY id
