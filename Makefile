@@ -3,7 +3,7 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
+UNIT  := ./config ./wire ./router ./gather ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/chaos/...
 
 .PHONY: help build test unit real setup lint demo test-clients bench chaos fuzz check clean
@@ -56,7 +56,7 @@ chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
-	@for p in config wire router decision; do \
+	@for p in config wire router gather decision; do \
 		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$p/*_test.go); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; \
 		done; \

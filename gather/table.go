@@ -28,6 +28,7 @@ type Column struct {
 
 type key struct {
 	unique, primary bool
+	spatial         bool
 	columns         []string
 	parts           []string // as written, with lengths and directions
 }
@@ -69,12 +70,14 @@ func ParseTable(create string) (*Table, error) {
 		if len(w) == 0 {
 			return nil, errors.New("an empty element of CREATE TABLE")
 		}
-		switch {
-		case w[0][0] == '`':
-			t.column(w)
-		default:
+		if w[0][0] != '`' {
 			t.key(w)
+			continue
 		}
+		if len(w) == 1 {
+			return nil, errors.New("a column without a type")
+		}
+		t.column(w)
 	}
 	if len(t.Columns) == 0 {
 		return nil, errors.New("a table without columns")
@@ -85,7 +88,7 @@ func ParseTable(create string) (*Table, error) {
 // inside is the text in the bracket that s begins with, and the text behind it.
 func inside(s string) (in, behind string) {
 	end := skip(s, 0)
-	return s[1 : end-1], s[end:]
+	return strings.TrimSuffix(s[1:end], ")"), s[end:]
 }
 
 // skip is the place behind what begins at i: a quoted text, a bracket with all in it, a comment, or one byte.
@@ -161,7 +164,7 @@ func charsetOf(options []string) (charset string) {
 }
 
 // unquote is the name in backticks.
-func unquote(s string) string { return strings.ReplaceAll(s[1:len(s)-1], "``", "`") }
+func unquote(s string) string { return strings.ReplaceAll(strings.TrimSuffix(s[1:], "`"), "``", "`") }
 
 // Quote returns name as a quoted identifier.
 func Quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
@@ -211,7 +214,7 @@ func (t *Table) key(w []string) {
 	if i < 0 || at < 0 || at > 1 || w[0] == "FOREIGN" || w[0] == "CONSTRAINT" {
 		return
 	}
-	k := key{primary: w[0] == "PRIMARY", unique: w[0] == "PRIMARY" || w[0] == "UNIQUE"}
+	k := key{spatial: w[0] == "SPATIAL", primary: w[0] == "PRIMARY", unique: w[0] == "PRIMARY" || w[0] == "UNIQUE"}
 	list, _ := inside(w[i])
 	for _, part := range split(list) {
 		p := words(part)
@@ -222,7 +225,7 @@ func (t *Table) key(w []string) {
 			k.unique, k.primary = false, false
 			continue
 		}
-		if w[0] == "FULLTEXT" || w[0] == "SPATIAL" || w[0] == "VECTOR" { // any key has its flags
+		if w[0] == "FULLTEXT" || w[0] == "VECTOR" { // any key has its flags
 			part = p[0] + "(1)"
 		}
 		k.columns, k.parts = append(k.columns, unquote(p[0])), append(k.parts, strings.TrimSpace(part))
@@ -303,6 +306,8 @@ func (t *Table) Create(name string, columns []Column, unique bool) string {
 		}
 		verb := "KEY"
 		switch {
+		case k.spatial:
+			verb = "SPATIAL KEY"
 		case k.primary && unique:
 			verb = "PRIMARY KEY"
 		case k.unique && whole && unique:

@@ -325,7 +325,11 @@ func (c *scratch) explain(err error) error {
 	if !errors.As(err, &said) || said.Errno == wire.CodeQueryInterrupted.Errno() {
 		return err
 	}
-	return &wire.Error{Errno: said.Errno, State: said.State, Message: fmt.Sprintf("%s (on backend %s, where the tables of the statement are brought together)", said.Message, c.conn.Backend().Name())}
+	text := fmt.Sprintf("%s (on backend %s, where the tables of the statement are brought together)", said.Message, c.conn.Backend().Name())
+	if said.Errno == wire.CodeDBAccessDenied.Errno() {
+		text += "; xaproxy's account there needs the privilege CREATE TEMPORARY TABLES"
+	}
+	return &wire.Error{Errno: said.Errno, State: said.State, Message: text}
 }
 
 // quoted is the i-th temporary table.

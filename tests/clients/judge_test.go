@@ -40,11 +40,3 @@ func firstDifference(got, want string) string {
 	}
 	return ""
 }
-
-// fail is an error as a text for judge.
-func fail(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}

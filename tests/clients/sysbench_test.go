@@ -52,13 +52,10 @@ func TestSysbench(t *testing.T) {
 		Backends: []proxytest.Backend{proxytest.On("even", maria), proxytest.On("odd", mysql)},
 		Tables:   []config.Table{{Schema: schema, Name: "sbtest1", Column: "id", Function: "modulo", Backends: []string{"even", "odd"}}},
 	})
-	sharded := bench{login{proxy.Addr, proxytest.User, proxytest.Password}, schema, []string{"--range-selects=off", "--rand-type=uniform"}}
+	sharded := bench{login{proxy.Addr, proxytest.User, proxytest.Password}, schema, []string{"--rand-type=uniform"}}
 	sharded.transactions(t, "both servers")
 	leavesNothing(t, proxy, maria)
 	leavesNothing(t, proxy, mysql)
-	ranges := bench{sharded.to, schema, []string{"--rand-type=uniform"}}
-	_, err := ranges.try(t, "run", "--db-ps-mode=auto", "--threads=1")
-	judge(t, fail(err), "aggregate functions are not supported across backends yet")
 }
 
 // bench is oltp_read_write on a schema.

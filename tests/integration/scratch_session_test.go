@@ -75,6 +75,9 @@ func TestScratchInTransaction(t *testing.T) {
 // TestScratchBudgets: a statement that would bring too much together fails, names the table, and leaves the transaction alive.
 func TestScratchBudgets(t *testing.T) {
 	onScratch(t, func(t *testing.T, s *scratchStack) {
+		for _, server := range s.servers { // more than is under way at any time
+			admin(t, server, strings.ReplaceAll("INSERT INTO SCHEMA.events (id, kind, v, text_) SELECT 100000 + a.no * 1000 + b.no, 'many', 0, REPEAT('x', 2000) FROM SCHEMA.items a, SCHEMA.items b", "SCHEMA", s.schema))
+		}
 		for user, setting := range map[string]string{"few": "max_scratch_rows = 50", "small": "max_scratch_bytes = 2000"} {
 			c := s.connAs(user)
 			c.exec("BEGIN", "UPDATE orders SET v = v + 1 WHERE customer = 1")

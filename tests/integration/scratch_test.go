@@ -30,6 +30,7 @@ CREATE TABLE items (customer INT NOT NULL, no SMALLINT NOT NULL, order_id BIGINT
 CREATE TABLE events (id INT NOT NULL, kind VARCHAR(20) NOT NULL, v INT, text_ TEXT, b VARBINARY(20), UNIQUE KEY (id), FULLTEXT KEY f (text_)) DEFAULT CHARSET=utf8mb4
 CREATE TABLE countries (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(50) NOT NULL UNIQUE, size FLOAT)
 CREATE TABLE audit (id INT NOT NULL PRIMARY KEY AUTO_INCREMENT, order_id BIGINT UNSIGNED, who VARCHAR(20), at DATETIME(6), KEY (who(5)))
+CREATE TABLE places (id INT NOT NULL PRIMARY KEY, g POINT NOT NULL, shape GEOMETRY, SPATIAL KEY g (g))
 CREATE TABLE types (id INT NOT NULL PRIMARY KEY, c_bool BOOLEAN, c_tiny TINYINT, c_utiny TINYINT(3) UNSIGNED ZEROFILL, c_small SMALLINT, c_medium MEDIUMINT UNSIGNED, c_big BIGINT, c_ubig BIGINT UNSIGNED,
   c_float FLOAT, c_float2 FLOAT(7,2), c_double DOUBLE, c_double2 DOUBLE(9,3), c_dec DECIMAL(30,10), c_year YEAR, c_date DATE, c_time TIME(6), c_datetime DATETIME(3), c_ts TIMESTAMP(6) NULL,
   c_char CHAR(8), c_latin VARCHAR(20) CHARACTER SET latin1, c_bin VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, c_ucs VARCHAR(20) CHARACTER SET ucs2, c_text MEDIUMTEXT, c_binary BINARY(6),
@@ -68,6 +69,7 @@ func scratchRows() (all []string) {
 	all = append(all, "INSERT INTO events (id, kind, v, text_, b) VALUES "+strings.Join(rows, ", "))
 	all = append(all, "INSERT INTO countries VALUES ('de', 'Deutschland', 0.1), ('at', 'Österreich', 1e10), ('ch', 'Schweiz', 3.4028e38), ('li', 'Liechtenstein', NULL)",
 		"INSERT INTO audit VALUES (0, 3, 'Anna', '2024-02-29 12:00:00.123456'), (1, 4, 'anna', '0000-00-00'), (2, NULL, 'Bob', '2024-02-31 00:00:00'), (3, 12, NULL, NULL), (9, 13, 'bob ', '9999-12-31 23:59:59.999999')")
+	all = append(all, "INSERT INTO places (id, g, shape) VALUES (1, POINT(1, 2), NULL), (2, POINT(3, 4), ST_GeomFromText('POLYGON((0 0, 0 1, 1 1, 0 0))')), (3, POINT(-1, 0), ST_GeomFromText('LINESTRING(0 0, 5 5)', 4326))")
 	rows = []string{
 		"(0, 1, -128, 7, -32768, 16777215, -9223372036854775808, 18446744073709551615, 1.17549e-38, 12345.67, 1.7976931348623157e308, 123456.789, 12345678901234567890.0123456789, 1901, '0000-00-00', '-838:59:59', '0000-00-00', '0000-00-00', 'a ', 'café', 'b', 'ü', 'text', 'ab', x'0001ff', 'ü', 'p,r', b'101', '{\"a\": [1, 2.5, null, \"ü\\\\\\\"\"]}', POINT(1, 2.5))",
 		"(1, 0, 127, 255, 32767, 0, 9223372036854775807, 0, 16777217, -0.01, -1e-300, -0.001, -0.0000000001, 2155, '2024-02-31', '838:59:59', '9999-12-31 23:59:59.999', '2038-01-19 03:14:07.999999', '', '', '', '', '', '', '', '', '', 0, 'null', NULL)",
@@ -96,6 +98,7 @@ func newScratchStack(t *testing.T, on []*servers.Server, one *servers.Server, ch
 		table("items", "customer", "modulo")
 		table("events", "id", "hash")
 		table("types", "id", "modulo")
+		table("places", "id", "modulo")
 		c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: "audit", Backend: names[1]})
 		for _, f := range change {
 			f(c)

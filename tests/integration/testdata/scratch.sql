@@ -18,6 +18,8 @@ SELECT JSON_EXTRACT(c_json, '$.a[1]'), JSON_LENGTH(c_json), COUNT(*) FROM types 
 SELECT JSON_ARRAYAGG(id) IS NULL, JSON_OBJECT('a', MIN(c_bool)), COUNT(DISTINCT c_json) FROM types
 SELECT COUNT(*), SUM(c_dec), AVG(c_dec), SUM(c_ubig), SUM(c_big), STD(c_small), BIT_OR(c_utiny), BIT_XOR(c_bit), COUNT(DISTINCT id) FROM types
 SELECT t.id, u.c_gen FROM types t JOIN orders u ON u.id = t.id
+=SELECT id, g, shape, ST_SRID(shape), ST_AsText(shape) FROM places ORDER BY CONCAT(id), id
+SELECT p.id, e.kind, ST_X(p.g), ST_Distance(p.g, q.g) FROM places p JOIN events e ON e.id = p.id JOIN (SELECT POINT(0, 0) AS g) q
 SELECT c_year, c_utiny, COALESCE(c_utiny, 5), IFNULL(c_medium, -1), GREATEST(c_float, c_dec), COUNT(DISTINCT id) FROM types GROUP BY 1, 2, 3, 4, 5
 
 -- text in order
