@@ -3,7 +3,7 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./gather ./sequence ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
+UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
 
 .PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos fuzz check clean
@@ -62,7 +62,7 @@ test-oracle: ## SQL over three shards beside one server with all the data: a dif
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
-	@for p in config wire router gather decision; do \
+	@for p in config wire router gather temptable decision; do \
 		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$p/*_test.go); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; \
 		done; \

@@ -64,6 +64,9 @@ func (b *Backend) Flavour() int {
 	return 0
 }
 
+// Has reports whether a schema is there.
+func (b *Backend) Has(schema string) bool { return b.has(schema) }
+
 // has reports whether a schema can be the current one there. The statements of a session whose schema is elsewhere name
 // their own.
 func (b *Backend) has(schema string) bool {

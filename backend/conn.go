@@ -130,6 +130,49 @@ func (c *Conn) query(sql string, limit int) (wire.Rows, error) {
 	return rows, c.classify(err)
 }
 
+// Batch runs statements of our own in one packet, and returns their results, each of at most limit bytes, up to the first error.
+func (c *Conn) Batch(limit int, statements ...string) ([]wire.Rows, error) {
+	if err := c.SendQuery(nil, []byte(strings.Join(statements, ";"))); err != nil {
+		return nil, c.Lost(err)
+	}
+	var all []wire.Rows
+	for range statements {
+		rows, err := c.ReadResult(limit)
+		if err != nil {
+			return all, c.classify(err)
+		}
+		all = append(all, rows)
+	}
+	return all, nil
+}
+
+// Restore sets again what the login and s set of character sets, and the variables of s, after the caller has set others.
+func (c *Conn) Restore(s *Session) error {
+	c.b.mu.Lock()
+	names := c.b.names[c.state.Collation]
+	c.b.mu.Unlock()
+	set := s.Set[c.b.Flavour()]
+	if err := c.SendQuery(nil, []byte(strings.TrimSuffix(names+";"+set.SQL, ";"))); err != nil {
+		return c.Lost(err)
+	}
+	for range 1 + set.N {
+		if err := c.Expect(); err != nil {
+			c.broken = true
+			return err
+		}
+	}
+	return nil
+}
+
+// Read reads the answer to a statement of our own whose rows are not kept: next is called until it returns nil or an error.
+func (c *Conn) Read() (*wire.Reader, error) {
+	r, err := c.ReadColumns()
+	return r, c.classify(err)
+}
+
+// Classify marks the connection as broken unless err is nil or the server's own answer, as all methods do with theirs.
+func (c *Conn) Classify(err error) error { return c.classify(err) }
+
 // maxOwnResult bounds in bytes the answers to statements of our own: variables, identities.
 const maxOwnResult = 64 << 10
 

@@ -53,6 +53,8 @@ read_only = true
 scatter_writes = "deny"
 max_connections = 3
 max_execution_time = "11s"
+max_scratch_rows = 12
+max_scratch_bytes = "13KiB"
 [[users]]
 name = "b"
 password_env = "XAPROXY_TEST_SET"
@@ -154,9 +156,10 @@ node = 9
 		Users: []User{
 			{
 				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),
+				MaxScratchRows: 12, MaxScratchBytes: 13 * KiB,
 			},
-			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where"},
-			{Name: "c", ScatterWrites: "where", PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
+			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB},
+			{Name: "c", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB, PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
 		},
 		Backends: []Backend{
 			{

@@ -34,6 +34,11 @@ type User struct {
 	// MaxExecutionTime is how long one statement may run before it is killed on the backends, 0s to 8760h; 0s: no
 	// limit. Default 0s.
 	MaxExecutionTime Duration `toml:"max_execution_time"`
+	// MaxScratchRows is how many rows one SELECT may bring together on one backend, because its tables are on several, 0 to
+	// 1000000000; 0: any number. Default 1000000.
+	MaxScratchRows int `toml:"max_scratch_rows"`
+	// MaxScratchBytes is how many bytes these rows may have, 0 to 1024GiB; 0: any number. Default 256MiB.
+	MaxScratchBytes Size `toml:"max_scratch_bytes"`
 }
 
 // Forms of mysql.user.authentication_string.
@@ -44,7 +49,9 @@ var (
 	sha2Hash   = regexp.MustCompile(`(?s)^\$A\$[0-9A-Fa-f]{3}\$.{20}[./0-9A-Za-z]{43}$`)
 )
 
-func (u *User) setDefaults() { u.ScatterWrites = "where" }
+func (u *User) setDefaults() {
+	u.ScatterWrites, u.MaxScratchRows, u.MaxScratchBytes = "where", 1_000_000, 256*MiB
+}
 
 func (u *User) complete(at section) {
 	u.PasswordFile = at.path(u.PasswordFile)
@@ -65,6 +72,8 @@ func (u *User) validate(at section, c *Config) {
 	at.oneOf("scatter_writes", u.ScatterWrites, "deny", "where", "allow")
 	within(at, "max_connections", u.MaxConnections, 0, 100_000)
 	within(at, "max_execution_time", u.MaxExecutionTime, 0, Duration(year))
+	within(at, "max_scratch_rows", u.MaxScratchRows, 0, 1_000_000_000)
+	within(at, "max_scratch_bytes", u.MaxScratchBytes, 0, 1024*GiB)
 	seen := map[string]bool{}
 	for i, s := range u.Schemas {
 		switch {

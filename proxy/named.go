@@ -41,15 +41,12 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 		return s.fail(e)
 	}
 	if plan.Verb == router.Route {
-		conn, release, err := s.asideFor(plan)
+		conn, sent, release, err := s.describer(plan, one.sent)
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}
 		defer release()
-		if err := conn.Ready(&s.state); err != nil {
-			return s.fail(clientError(err, false))
-		}
-		if _, err := conn.Named(one.sent, s.escapes()); err != nil {
+		if _, err := conn.Named(sent, s.escapes()); err != nil {
 			return s.fail(clientError(err, false))
 		}
 	}

@@ -147,12 +147,12 @@ func (s *session) keep(id uint32, p *prepared) {
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
 func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
-	conn, release, err := s.asideFor(plan)
+	conn, text, release, err := s.describer(plan, text)
 	if err != nil {
 		return false, s.fail(clientError(err, false))
 	}
 	defer release()
-	if s.tx == nil && s.nextTx != (characteristics{}) { // a server refuses now what may not write
+	if plan.Scratch == nil && s.tx == nil && s.nextTx != (characteristics{}) { // a server refuses now what may not write
 		err := s.once([]*backend.Conn{conn}, func(lead string) error {
 			described, err = s.describeOn(conn, text, id, lead)
 			return err
@@ -164,8 +164,10 @@ func (s *session) describe(plan *router.Plan, text string, id uint32) (described
 
 // describeOn is describe on a connection, after lead.
 func (s *session) describeOn(conn *backend.Conn, text string, id uint32, lead ...string) (described bool, _ error) {
-	if err := conn.Ready(&s.state, lead...); err != nil {
-		return false, s.fail(clientError(err, false))
+	if len(lead) > 0 {
+		if err := conn.Ready(&s.state, lead...); err != nil {
+			return false, s.fail(clientError(err, false))
+		}
 	}
 	if err := conn.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {
 		return false, s.fail(clientError(conn.Lost(err), false))
@@ -191,6 +193,21 @@ func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), 
 		conn, release, err = s.aside(s.srv.backends[p.Copies[i]])
 	}
 	return conn, release, err
+}
+
+// describer lends a connection that can prepare the text of a statement, or the text that it returns instead.
+func (s *session) describer(plan *router.Plan, text string) (conn *backend.Conn, as string, release func(), err error) {
+	if plan.Scratch != nil {
+		return s.scratchDescriber(plan, text)
+	}
+	if conn, release, err = s.asideFor(plan); err != nil {
+		return nil, "", nil, err
+	}
+	if err = conn.Ready(&s.state); err != nil {
+		release()
+		return nil, "", nil, err
+	}
+	return conn, text, release, nil
 }
 
 // aside lends a connection for something that is no part of the transaction: that of a branch, if the backend has one,

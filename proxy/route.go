@@ -44,6 +44,9 @@ func (s *session) route(p *router.Plan, r *request) error {
 		}
 		return s.single(p, r)
 	}
+	if (p.Merge == router.MergeRows || p.Merge == router.MergeStream) && s.selectLimited() {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_select_limit is not supported for the rows of several backends, each of which would go by it; SET it to DEFAULT and write LIMIT"))
+	}
 	if p.LastConn && s.ranOn(p.Parts[0]) {
 		return s.again(p, r)
 	}
@@ -51,6 +54,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.start()
 	}
 	switch {
+	case p.Merge == router.MergeScratch:
+		return s.scratch(p, r)
 	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && (s.tx.last == nil || s.first(p)):
 		return s.single(p, r) // it touches no table, so it need not open a branch
 	case s.tx != nil && len(p.Parts) == 1:
@@ -169,6 +174,12 @@ func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.
 		return side
 	}
 	return s.fail(e)
+}
+
+// selectLimited reports whether the client has set sql_select_limit.
+func (s *session) selectLimited() bool {
+	limit := find(s.variables, "sql_select_limit").literal
+	return limit != "" && limit != "18446744073709551615"
 }
 
 // ranOn reports whether the session's previous statement ran where the part goes; elsewhere there is nothing to ask about.

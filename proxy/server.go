@@ -72,6 +72,8 @@ type user struct {
 	scatter  router.Scatter // how far UPDATE and DELETE may scatter
 	sessions int            // that may be open at one time; 0: any number
 	limit    time.Duration  // of a statement's running time; 0: none
+	rows     int64          // that one statement may bring together on a backend; 0: any number
+	bytes    int64          // of these
 
 	open int // sessions; protected by Server.mu
 }
@@ -98,7 +100,7 @@ func New(o Options) (*Server, error) {
 				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
 			}
 		}
-		added := &user{account: account, readOnly: u.ReadOnly, scatter: scatters[u.ScatterWrites], sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std()}
+		added := &user{account: account, readOnly: u.ReadOnly, scatter: scatters[u.ScatterWrites], sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std(), rows: int64(u.MaxScratchRows), bytes: int64(u.MaxScratchBytes)}
 		for _, schema := range u.Schemas {
 			added.schemas = append(added.schemas, strings.ToLower(schema))
 		}

@@ -203,10 +203,11 @@ func (x *explanation) parts() {
 
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
-	MergeOK:     "the counts of all backends are added up",
-	MergeRows:   "the rows of one backend behind those of another, in no order",
-	MergeOne:    "the first backend's answer, before the others have their turn; they must do the same",
-	MergeStream: "the sorted rows of all backends are merged",
+	MergeOK:      "the counts of all backends are added up",
+	MergeRows:    "the rows of one backend behind those of another, in no order",
+	MergeOne:     "the first backend's answer, before the others have their turn; they must do the same",
+	MergeScratch: "these backends' rows are loaded into temporary tables of one of them, where the text runs",
+	MergeStream:  "the sorted rows of all backends are merged",
 }
 
 func (x *explanation) merge() {

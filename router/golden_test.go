@@ -385,6 +385,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 				fmt.Fprintf(&b, ": %s", part.SQL)
 			}
 		}
+		if sc := p.Scratch; sc != nil {
+			describeScratch(&b, c, sc, sql)
+		}
 		if l := p.Load; l != nil {
 			fmt.Fprintf(&b, "\n  file %q, field %d of %d is the key; fields end with %q, enclosed by %q, escaped by %q; lines start with %q, end with %q; skip %d",
 				l.File, l.KeyColumn, l.Columns, l.FieldsTerminated, l.Enclosed, l.Escaped, l.LinesStarting, l.LinesTerminated, l.Ignore)
@@ -407,6 +410,50 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		b.WriteByte('\n')
 		return b.String()
 	}
+}
+
+// describeScratch prints what is brought together for a statement.
+func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
+	for _, t := range sc.Tables {
+		fmt.Fprintf(b, "\n  bring %s.%s from", t.Schema, t.Name)
+		for _, at := range t.Backends {
+			b.WriteString(" " + c.backends[at])
+		}
+		for _, flag := range []struct {
+			on   bool
+			name string
+		}{{t.Whole, "whole"}, {t.Temporary, "temporary"}, {t.All, "all columns"}} {
+			if flag.on {
+				b.WriteString(", " + flag.name)
+			}
+		}
+		for _, f := range t.Filters {
+			fmt.Fprintf(b, "; %s: %s", t.Alias, f.SQL)
+			if f.Params != nil {
+				fmt.Fprintf(b, " %v", f.Params)
+			}
+			fmt.Fprintf(b, " %v", f.Names)
+		}
+		if t.Limit > 0 {
+			fmt.Fprintf(b, "; %d rows in order of %q %v", t.Limit, t.Order, t.OrderNames)
+		}
+		if t.Lock != "" {
+			fmt.Fprintf(b, ";%s", t.Lock)
+		}
+		if n := t.References; n != len(t.Places) {
+			fmt.Fprintf(b, "; %d places", n)
+		}
+		if t.Reused != "" {
+			fmt.Fprintf(b, "; reused by %s", t.Reused)
+		}
+		for _, p := range t.Places {
+			fmt.Fprintf(b, "; %q", sql[p.Start:p.End])
+			if p.Alias != "" {
+				b.WriteString(" as " + p.Alias)
+			}
+		}
+	}
+	fmt.Fprintf(b, "\n  names %v", sc.Names)
 }
 
 // temporary lists the backends on which the session has temporary tables.

@@ -54,14 +54,15 @@ type Merge uint8
 
 // The merges.
 const (
-	MergeNone   Merge = iota // there is one part
-	MergeOK                  // add up the counts of the OK packets
-	MergeRows                // concatenate the rows; the parts' columns are identical
-	MergeOne                 // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
-	MergeStream              // merge the rows as Stream says
+	MergeNone    Merge = iota // there is one part
+	MergeOK                   // add up the counts of the OK packets
+	MergeRows                 // concatenate the rows; the parts' columns are identical
+	MergeOne                  // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
+	MergeStream               // merge the rows as Stream says
+	MergeScratch              // run the text where the rows of its tables are put together: Scratch
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "scratch"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -154,6 +155,8 @@ type Plan struct {
 	// Unordered is true for a statement with MergeOne that inserts rows in no certain order: ids that one backend gives them may be
 	// those of other rows on another.
 	Unordered bool
+	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
+	Scratch *Scratch
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Timeout, MayScatter and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE may

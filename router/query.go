@@ -20,7 +20,9 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 	var in *insert
 	switch tree := tree.(type) {
 	case *sqlparser.Select, *sqlparser.SetOp, *sqlparser.ParenSelect:
+		v.reads = true
 		v.query(tree.(sqlparser.SelectStatement), nil)
+		v.reads = !v.write // what a sequence or a function changes is not on scratch tables
 		v.write = v.write || st.locks()
 	case *sqlparser.Insert:
 		v.write, v.changes = true, true
@@ -79,10 +81,10 @@ func (v *resolver) placed() (*shape, *reason) {
 	if len(v.written) > 0 {
 		return v.everywhere()
 	}
-	if len(v.sharded) == 0 && len(v.copied) > 0 {
+	if len(v.sharded) == 0 && len(v.copied) > 0 && v.split == nil {
 		return v.readCopies()
 	}
-	if len(v.sharded) == 0 {
+	if len(v.sharded) == 0 && v.split == nil {
 		home := v.home
 		if home < 0 && v.foreign != "" && v.real == 0 && len(c.backends) > 1 {
 			home = c.owner(v.st.schema, v.foreignSchema)
@@ -99,12 +101,27 @@ func (v *resolver) placed() (*shape, *reason) {
 		}
 		return v.shape(v.st.r, home), nil
 	}
-	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c}
-	if why := v.drive(sh); why != nil {
-		return nil, why
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c, scratch: v.scratch()}
+	for _, r := range v.sharded {
+		r.pick = r.pick.complete(len(r.table.columns))
 	}
-	if i := v.pipes(); i >= 0 {
-		return nil, unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
+	why := v.split
+	if why == nil {
+		why = v.drive(sh)
+	}
+	if i := v.pipes(); i >= 0 && len(v.sharded) > 0 {
+		if why == nil {
+			why = unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
+		}
+		for _, r := range v.sharded { // what limits the rows is not certain either
+			r.pick, r.with = nil, nil
+		}
+	}
+	switch {
+	case sh.scratch != nil:
+		sh.scratch.only = why
+	case why != nil:
+		return nil, why
 	}
 	sh.merge, sh.stream, sh.whole = v.merging()
 	sh.everywhere()
@@ -113,9 +130,6 @@ func (v *resolver) placed() (*shape, *reason) {
 
 // drive finds the tables that choose the shards.
 func (v *resolver) drive(sh *shape) *reason {
-	for _, r := range v.sharded {
-		r.pick = r.pick.complete(len(r.table.columns))
-	}
 	for _, r := range v.sharded {
 		r.spread()
 		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) && !r.besideCopies() {

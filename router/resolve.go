@@ -30,16 +30,20 @@ type resolver struct {
 	drivers       []*ref // in it: each of them pins all other tables
 	why           *reason
 	sharded       []*ref
-	copied        []*ref // broadcast tables
-	written       []*ref // those of them that the statement changes
-	real          int    // tables named, system and sharded ones included
-	system        bool   // a system table is named
-	changes       bool   // INSERT, UPDATE or DELETE
-	derived       bool   // there is a derived table or common table expression
-	subquery      bool   // there is a subquery
-	aggregate     bool   // an aggregate or window function is called
-	unordered     bool   // an INSERT into a broadcast table takes its rows from a query
-	foreign       string // a function that is not built in
+	copied        []*ref   // broadcast tables
+	written       []*ref   // those of them that the statement changes
+	reads         bool     // a query, which may run on scratch tables
+	sources       []source // of it, in the order of the tree
+	ctes          []cte    // of it
+	split         *reason  // why its unsharded tables cannot be read on one backend
+	real          int      // tables named, system and sharded ones included
+	system        bool     // a system table is named
+	changes       bool     // INSERT, UPDATE or DELETE
+	derived       bool     // there is a derived table or common table expression
+	subquery      bool     // there is a subquery
+	aggregate     bool     // an aggregate or window function is called
+	unordered     bool     // an INSERT into a broadcast table takes its rows from a query
+	foreign       string   // a function that is not built in
 	foreignSchema string
 	about         []int // slots of literals that a column with the name of a schema is compared with
 }
@@ -54,8 +58,11 @@ type ref struct {
 	beside []*ref // tables whose rows are in the result of an outer join also where this one has none
 	pick   *pick
 	pinned bool
-	with   []*ref       // tables that are pinned when this one is
-	equal  map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
+	all    bool // * or NATURAL may mean any of its columns
+	// optional: an outer join has rows without it.
+	optional bool
+	with     []*ref       // tables that are pinned when this one is
+	equal    map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
 }
 
 // scope is where names of tables are looked up.
@@ -103,17 +110,20 @@ func (v *resolver) with(w *sqlparser.With, sc *scope) {
 	if w == nil {
 		return
 	}
-	for _, cte := range w.Ctes {
+	for _, one := range w.Ctes {
 		v.derived = true
-		name := strings.ToLower(cte.As.String())
+		name := strings.ToLower(one.As.String())
 		if w.Recursive {
 			sc.ctes = append(sc.ctes, name)
 		}
-		if q, ok := cte.Expr.(*sqlparser.Subquery); ok {
+		at, first := len(v.ctes), len(v.sources)
+		v.ctes = append(v.ctes, cte{name: name})
+		if q, ok := one.Expr.(*sqlparser.Subquery); ok {
 			v.query(q.Select, sc)
 		} else {
-			v.visit(cte.Expr, sc)
+			v.visit(one.Expr, sc)
 		}
+		v.ctes[at].sources = v.sources[first:len(v.sources):len(v.sources)]
 		if !w.Recursive {
 			sc.ctes = append(sc.ctes, name)
 		}
@@ -125,10 +135,30 @@ func (v *resolver) block(s *sqlparser.Select, outer *scope) {
 	named := &scope{outer: outer}
 	v.with(s.With, named)
 	sc := v.from(s.From, named, s.Where)
+	sc.stars(s.SelectExprs)
 	for _, part := range []any{&s.QueryOpts, s.SelectExprs, s.GroupBy, s.Having, s.Window, s.OrderBy, s.Limit} {
 		v.visit(part, sc)
 	}
 	v.top = sc // those inside are done by now
+}
+
+// stars notes the tables that * and alias.* mean.
+func (sc *scope) stars(columns sqlparser.SelectExprs) {
+	for _, c := range columns {
+		star, ok := c.(*sqlparser.StarExpr)
+		if !ok {
+			continue
+		}
+		of := star.TableName.Name.String()
+		for in := sc; in != nil; in = in.outer {
+			for _, r := range in.refs {
+				r.all = r.all || of == "" || strings.EqualFold(of, r.alias)
+			}
+			if of == "" {
+				break
+			}
+		}
+	}
 }
 
 // from resolves the tables of a FROM clause, with the conditions on them, and pins them.
@@ -213,10 +243,17 @@ func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scop
 		of = slices.Concat(left, right)
 	case sqlparser.LeftJoinStr:
 		of = right
+		lonely(right)
 	case sqlparser.RightJoinStr:
 		of = left
+		lonely(left)
 	case sqlparser.NaturalJoinStr, sqlparser.NaturalLeftJoinStr, sqlparser.NaturalRightJoinStr:
 		sc.coalesced = true
+		lonely(left)
+		lonely(right)
+		for _, r := range slices.Concat(left, right) {
+			r.all = true
+		}
 		return
 	default:
 		v.refuse(unsupported(v.st.find(strings.Fields(t.Join)[0]), "", "%s is not supported", t.Join))
@@ -235,6 +272,13 @@ func (v *resolver) join(t *sqlparser.JoinTableExpr, left, right []*ref, sc *scop
 	for _, c := range t.Condition.Using {
 		l, r := left[0], right[0]
 		link(l, r, l.keyed(c.Lowered()), r.keyed(c.Lowered()), of)
+	}
+}
+
+// lonely notes that a join may have rows without these tables.
+func lonely(of []*ref) {
+	for _, r := range of {
+		r.optional = true
 	}
 }
 
@@ -303,6 +347,7 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		return
 	case in == "" && sc.cte(strings.ToLower(name)):
 		sc.refs = append(sc.refs, r)
+		v.sources = append(v.sources, source{ref: r, cte: strings.ToLower(name)})
 		return
 	case in == "" && strings.EqualFold(name, "dual"):
 		return
@@ -312,6 +357,7 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 		r.schema = schema
 	}
 	sc.refs = append(sc.refs, r)
+	v.sources = append(v.sources, source{ref: r, schema: schema, place: p})
 	if p.table != nil {
 		r.table, r.pinned = p.table, false
 		v.sharded = append(v.sharded, r)
@@ -336,7 +382,10 @@ func (v *resolver) table(in, name string) (place, string) {
 	case p.system:
 		v.system = true
 	case p.table == nil && p.copied == nil:
-		if why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at); why != nil {
+		why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at)
+		if why != nil && v.reads {
+			v.split = why
+		} else if why != nil {
 			v.refuse(why)
 		}
 	}

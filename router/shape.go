@@ -24,6 +24,7 @@ type shape struct {
 	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
 	catalog  *catalog // of about and lacks
 	hints    *hints   // what must be true of the plan, nil: nothing
+	scratch  *scratch // how it runs if it runs in no other way, nil: it does not
 	filtered bool     // it has a WHERE
 	harmless bool     // it need not have one
 	stream   *stream  // of MergeStream
@@ -74,6 +75,9 @@ func (sh *shape) size() int {
 	}
 	if sh.stream != nil { // with the statement's tree
 		n += 1024 + 512*len(sh.stream.block.st.toks)
+	}
+	if sh.scratch != nil {
+		n += sh.scratch.size()
 	}
 	if sh.refused != nil {
 		n += 96 + len(sh.refused.text) + len(sh.refused.do)
@@ -143,7 +147,7 @@ func (sh *shape) choose(s *scan, value func(int) Value) (*Plan, *reason, int) {
 			return nil, why, -1
 		}
 	}
-	if why == nil && sh.lacks != nil {
+	if why == nil && sh.lacks != nil && p.Merge != MergeScratch {
 		for _, part := range p.Parts {
 			if t := sh.lacks[part.Backend]; t != nil {
 				return nil, unsupported(-1, "give it a copy there", "the statement goes to backend %s, where the broadcast table %s is not", sh.catalog.backends[part.Backend], t.name), -1
@@ -164,6 +168,9 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 		return sh.all, nil, -1
 	}
 	pl := placing{s: s, value: value, at: -1}
+	if sh.scratch != nil && sh.scratch.only != nil {
+		return sh.scratch.plan(sh.set, &pl, s), nil, -1
+	}
 	if len(sh.roots) == 1 {
 		r := &sh.roots[0]
 		if keys := r.pick.single(len(r.table.columns)); keys != nil {
@@ -254,6 +261,8 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
 		return sh.set.on(home), nil, -1
+	case sh.scratch != nil && (home >= 0 || !sh.driven || merge == MergeNone):
+		return sh.scratch.plan(sh.set, pl, pl.s), nil, -1
 	case pl.why != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return nil, pl.why, pl.at
 	case home >= 0:

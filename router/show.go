@@ -240,6 +240,10 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 		sh.plan = &p
 		return sh, nil
 	}
+	if sh.scratch != nil && sh.scratch.only != nil {
+		return nil, sh.scratch.only
+	}
+	sh.scratch = nil
 	base := sh.set.base
 	base.Write = base.Write && run
 	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))

@@ -175,7 +175,7 @@ func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*read
 }
 
 // Any is a plan that is good enough to have a server describe the statement: one of the backends that its rows may be on, or
-// AnyBackend, and the client's text. All else in it is true of every execution, except that Merge and further parts are missing.
+// AnyBackend, and the client's text; or all tables' backends, with Scratch, if no backend has all tables. All else in it is true of every execution, except that Merge and further parts are missing.
 func (st *Statement) Any() *Plan { return st.any }
 
 // Plan plans one execution; value tells what is bound to a parameter and is called for Keys only. The Plan is as that of
@@ -234,6 +234,9 @@ func (x *reading) keys() (all []int) {
 	for _, root := range x.shape.roots {
 		root.pick.literals(func(slot int) { note(x.lits[slot]) })
 	}
+	if sc := x.shape.scratch; sc != nil {
+		sc.literals(func(slot int) { note(x.lits[slot]) })
+	}
 	for _, slot := range x.shape.about {
 		note(x.lits[slot])
 	}
@@ -276,6 +279,11 @@ func (x *reading) any() *Plan {
 		return x.plan
 	case sh.insert != nil:
 		return sh.set.on(sh.insert.table.first())
+	case sh.scratch != nil:
+		if b := sh.scratch.common(); b >= 0 {
+			return sh.set.on(b)
+		}
+		return sh.scratch.plan(sh.set, nil, &x.scan)
 	case sh.fixed < 0 && len(sh.roots) > 0:
 		return sh.set.on(sh.roots[0].table.first())
 	default:

@@ -278,6 +278,9 @@ func (pl *placing) count(slot int) (uint64, bool) {
 		return uint64(v.Int), true
 	case v.Kind == ValueUint:
 		return v.Uint, true
+	case v.Kind == ValueBytes:
+		n, err := strconv.ParseUint(string(v.Bytes), 10, 64)
+		return n, err == nil
 	}
 	return 0, false
 }

@@ -17,6 +17,7 @@ const (
 	CodeUnknownDatabase
 	CodeServerShutdown
 	CodeParse
+	CodeTooBigSelect
 	CodeNoTable
 	CodePacketTooLarge
 	CodePacketOrder
@@ -71,6 +72,7 @@ var errnos = [...]errnoEntry{
 	CodeUnknownDatabase:    {"ER_BAD_DB_ERROR", 1049, "42000", false},
 	CodeServerShutdown:     {"ER_SERVER_SHUTDOWN", 1053, "08S01", true},
 	CodeParse:              {"ER_PARSE_ERROR", 1064, "42000", false},
+	CodeTooBigSelect:       {"ER_TOO_BIG_SELECT", 1104, "42000", false},
 	CodeNoTable:            {"ER_NO_SUCH_TABLE", 1146, "42S02", false},
 	CodePacketTooLarge:     {"ER_NET_PACKET_TOO_LARGE", 1153, "08S01", false},
 	CodePacketOrder:        {"ER_NET_PACKETS_OUT_OF_ORDER", 1156, "08S01", false},

@@ -11,10 +11,10 @@ func TestExplain(t *testing.T) {
 		code            int
 	}{
 		{"SELECT * FROM audit", "one backend: shop-2\n  SELECT * FROM audit\n", 0},
-		{"SELECT * FROM audit, nowhere", `refused: 1235 (42000)
-  table shop.audit is on backend shop-2 and table shop.nowhere is on backend shop-1: joins across backends are not supported yet (at position 22); run one statement for each backend
-  SELECT * FROM audit, nowhere
-                       ^
+		{"DELETE FROM audit USING audit, nowhere", `refused: 1235 (42000)
+  table shop.audit is on backend shop-2 and table shop.nowhere is on backend shop-1: joins across backends are not supported yet (at position 32); run one statement for each backend
+  DELETE FROM audit USING audit, nowhere
+                                 ^
 `, 1},
 	} {
 		var out bytes.Buffer

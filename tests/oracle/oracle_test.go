@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -200,6 +201,7 @@ func judge(d, x answer, ordered bool) outcome {
 			if c.Flags &^= planned; c.Table == "" {
 				c.OrgName = ""
 			}
+			c.OrgTable = strings.TrimSuffix(c.OrgTable, "#2") // MySQL lets nobody name a temporary table twice
 		}
 	}
 	if !slices.EqualFunc(d.columns, x.columns, func(a, b wire.Column) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }) {

@@ -1,0 +1,457 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// Scratch says how a SELECT runs whose tables are not all on one backend and whose answers cannot be put together: the rows of
+// its tables are brought to one server, and the client's text runs there.
+type Scratch struct {
+	Tables []ScratchTable
+	// Names are the identifiers of the statement in lower case, sorted: no other columns can be meant, unless a table says All. nil: any.
+	Names []string
+}
+
+// ScratchTable is a table of the statement, once whatever the number of times that it is named.
+type ScratchTable struct {
+	Schema, Name string // as the statement has them
+	Backends     []int  // where the rows are that may count, sorted
+	Whole        bool   // all rows of the table are on its only backend
+	Temporary    bool   // it is one of the session's temporary tables
+	All          bool   // all of its columns may count
+	Alias        string // what Filters qualify its columns with
+	Filters      []ScratchFilter
+	// Limit, unless it is 0, is how many rows of each backend are enough, the first ones in the order of Order ("": any), if all Filters can be
+	// asked and OrderNames are columns of the table.
+	Limit      uint64
+	Order      []byte
+	OrderNames []string
+	Lock       string         // the locking clause of the statement, as far as it is about this table
+	References int            // how often the statement names it
+	Reused     string         // a common table expression that reads it and is itself named more than once
+	Places     []ScratchPlace // where; none if that is not certain, because a common table expression has its name
+}
+
+// ScratchFilter is a condition on the rows of one table, to be asked of its backends if Names are columns of the table.
+type ScratchFilter struct {
+	SQL    []byte
+	Params []int    // the client's parameters that it takes
+	Names  []string // what it names without a qualifier, in lower case
+}
+
+// ScratchPlace is where the client's text names a table: sql[Start:End].
+type ScratchPlace struct {
+	Start, End int
+	// Alias is what columns are qualified with, to be written behind another name; "" if the statement has one there.
+	Alias string
+}
+
+// scratch is what is known of a Scratch before the literals are.
+type scratch struct {
+	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
+	names  []string
+	tables []scratchTable
+}
+
+type scratchTable struct {
+	ScratchTable
+	home    int    // backend of an unsharded table, or the first one of a broadcast table
+	copies  []int  // backends of a broadcast table
+	refs    []*ref // of a sharded table
+	places  []span
+	filters []spanFilter
+	wait    int // slot of the literal at the end of Lock, -1: none
+	order   span
+	limits  []keyRef // the literals of LIMIT, whose sum is enough; nil: all rows are needed
+}
+
+// span is a part of the shape: from the start of one token to the end of another one.
+type span struct {
+	start, last, width, slot int
+}
+
+type spanFilter struct {
+	span
+	names []string
+}
+
+func (sc *scratch) size() int {
+	n := 64
+	for _, name := range sc.names {
+		n += 16 + len(name)
+	}
+	for _, t := range sc.tables {
+		n += 256 + 64*len(t.refs) + 96*(len(t.places)+len(t.filters))
+		for _, r := range t.refs {
+			r.pick.literals(func(int) { n += 32 })
+		}
+	}
+	return n
+}
+
+// span is the part of the shape from token i to token j.
+func (st *stmt) span(i, j int) span {
+	s := span{start: st.toks[i].start, last: st.toks[j].start, width: st.toks[j].end - st.toks[j].start, slot: -1}
+	if st.toks[j].kind.literal() {
+		s.slot = st.toks[j].slot
+	}
+	return s
+}
+
+// of is the part of the client's text; s has traced it.
+func (p span) of(s *scan) (from, to int) {
+	if p.slot >= 0 {
+		return s.source(p.start), s.lits[p.slot].end
+	}
+	return s.source(p.start), s.source(p.last) + p.width
+}
+
+// source is a table that a query reads.
+type source struct {
+	*ref
+	schema string // lower case
+	place  place
+	cte    string // its name, if it is a common table expression and no table
+}
+
+// cte is a common table expression, with what its query reads.
+type cte struct {
+	name    string
+	sources []source
+}
+
+// reused are the tables that a server opens more than once although they are named once, because they are read by a common table expression
+// that is.
+func (v *resolver) reused() map[*ref]string {
+	uses := map[string]int{}
+	for _, s := range v.sources {
+		uses[s.cte]++
+	}
+	all := map[*ref]string{}
+	for range v.ctes { // as far as they are nested
+		for _, c := range v.ctes {
+			n := uses[c.name]
+			for _, s := range c.sources {
+				if s.cte == c.name {
+					n-- // recursion
+				}
+			}
+			for _, s := range c.sources {
+				if n > 1 && s.cte == "" {
+					all[s.ref] = c.name
+				} else if n > 1 && s.cte != c.name {
+					uses[s.cte] += 2
+				}
+			}
+		}
+	}
+	return all
+}
+
+// scratch is how the statement can run on scratch tables, nil if it cannot.
+func (v *resolver) scratch() *scratch {
+	st := v.st
+	if !v.reads || v.foreign != "" || v.previous || v.system || v.leaves != PinNone && v.leaves != PinFoundRows || st.has("INTO", "PROCEDURE") >= 0 {
+		return nil
+	}
+	sc := &scratch{names: st.identifiers()}
+	at, reused := map[string]int{}, v.reused()
+	for _, src := range v.sources {
+		if src.cte != "" {
+			continue
+		}
+		key := src.schema + "." + strings.ToLower(src.name)
+		i, known := at[key]
+		if !known {
+			i = len(sc.tables)
+			at[key] = i
+			t := scratchTable{home: src.place.backend, wait: -1}
+			if c := src.place.copied; c != nil {
+				t.home, t.copies = c.copies[0], c.copies
+			}
+			t.Schema, t.Name, t.Temporary, t.Whole = src.schema, src.name, src.place.temporary, src.place.table == nil
+			if strings.EqualFold(t.Schema, st.schema) {
+				t.Schema = st.schema
+			}
+			sc.tables = append(sc.tables, t)
+		}
+		t := &sc.tables[i]
+		t.References++
+		if name := reused[src.ref]; name != "" {
+			t.Reused = name
+		}
+		t.refs = append(t.refs, src.ref)
+		t.All = t.All || src.all
+	}
+	factors := st.factors()
+	count := map[string]int{}
+	for _, f := range factors {
+		count[f.key(st)]++
+	}
+	for _, f := range factors {
+		i, ok := at[f.key(st)]
+		switch {
+		case !ok:
+		case count[f.key(st)] == len(sc.tables[i].refs):
+			sc.tables[i].named(v, &f)
+		case len(f.block.locks) > 0: // a common table expression has the same name, so it is not certain what is to be locked
+			return nil
+		}
+	}
+	return sc
+}
+
+// key is the table in lower case.
+func (f *factor) key(st *stmt) string {
+	in := f.schema
+	if in == "" {
+		in = st.schema
+	}
+	return strings.ToLower(in) + "." + strings.ToLower(f.name)
+}
+
+// named notes a place in the statement that names the table.
+func (t *scratchTable) named(v *resolver, f *factor) {
+	st := v.st
+	t.Schema, t.Name = f.schema, f.name
+	if f.schema == "" {
+		t.Schema = st.schema
+	}
+	place := ScratchPlace{}
+	if f.alias == "" {
+		place.Alias = st.text[st.toks[f.last].start:st.toks[f.last].end]
+	}
+	t.Places = append(t.Places, place)
+	t.places = append(t.places, st.span(f.first, f.last))
+	t.Alias = f.called()
+	for _, l := range f.block.locks {
+		if l.of == nil || slices.Contains(l.of, strings.ToLower(f.called())) {
+			t.Lock, t.wait = l.text, l.wait
+		}
+	}
+	if len(t.refs) > 1 || t.refs[0].optional || v.pipes() >= 0 {
+		return
+	}
+	whole := true
+	for _, c := range st.conjuncts(f.block.where[0], f.block.where[1]) {
+		if c[0] == c[1] {
+			continue
+		}
+		names, ok := st.plain(f, c[0], c[1])
+		if ok {
+			t.filters = append(t.filters, spanFilter{st.span(c[0], c[1]-1), names})
+		}
+		whole = whole && ok
+	}
+	if whole {
+		t.first(v, f)
+	}
+}
+
+// first notes how many rows are enough, if the statement has but this table and sorts and counts its rows as they are.
+func (t *scratchTable) first(v *resolver, f *factor) {
+	st, b := v.st, f.block
+	tree, plain := v.tree.(*sqlparser.Select)
+	if !plain || len(v.sources) > 1 || v.derived || v.subquery || v.aggregate || v.leaves != PinNone || len(b.locks) > 0 || b.limit[0] == 0 ||
+		st.has("DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "UNION", "EXCEPT", "INTERSECT", "FETCH") >= 0 {
+		return
+	}
+	if b.order[0] < b.order[1] {
+		names, ok := st.plain(f, b.order[0], b.order[1])
+		if !ok || slices.ContainsFunc(st.toks[b.order[0]:b.order[1]], func(t tok) bool { return t.kind.literal() }) {
+			return
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return name == "asc" || name == "desc" })
+		for _, e := range tree.SelectExprs {
+			if a, ok := e.(*sqlparser.AliasedExpr); ok && slices.Contains(names, a.As.Lowered()) {
+				return // it is not the column that is sorted by
+			}
+		}
+		t.order, t.OrderNames = st.span(b.order[0], b.order[1]-1), names
+	}
+	for i := b.limit[0]; i < b.limit[1]; i += 2 {
+		if k := st.toks[i]; k.kind == kInt || k.kind == kParam {
+			t.limits = append(t.limits, keyRef{slot: k.slot})
+		} else {
+			t.limits = nil
+			return
+		}
+	}
+}
+
+// enough is the sum of LIMIT's numbers, 0 if it is not known.
+func (t *scratchTable) enough(pl *placing) (sum uint64) {
+	for _, ref := range t.limits {
+		lit := pl.s.lits[ref.slot]
+		n, err := uint64(0), error(nil)
+		if lit.kind != kParam {
+			n, err = strconv.ParseUint(string(pl.s.sql[lit.start:lit.end]), 10, 64)
+		} else if v := pl.value(int(lit.param)); v.Kind == ValueUint {
+			n = v.Uint
+		} else if n = uint64(v.Int); v.Kind != ValueInt || v.Int < 0 {
+			return 0
+		}
+		if sum += n; err != nil || sum < n {
+			return 0
+		}
+	}
+	return sum
+}
+
+// identifiers are the names in the statement, in lower case, sorted; nil if some are not ASCII, whose case is not folded here.
+func (st *stmt) identifiers() []string {
+	names := []string{}
+	for _, t := range st.toks {
+		if strings.ContainsFunc(t.name, func(r rune) bool { return r >= 0x80 }) {
+			return nil
+		}
+		if t.name != "" {
+			names = append(names, strings.ToLower(t.name))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// common is a backend that has all of the statement's tables, -1 if there is none.
+func (sc *scratch) common() int {
+	for _, b := range sc.tables[0].has() {
+		if !slices.ContainsFunc(sc.tables, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
+			return b
+		}
+	}
+	return -1
+}
+
+// has is the backends that have the table.
+func (t *scratchTable) has() []int {
+	switch {
+	case t.copies != nil:
+		return t.copies
+	case t.Whole:
+		return []int{t.home}
+	}
+	return t.refs[0].table.sharding.backends
+}
+
+// backends are those that the shards are on, sorted.
+func (m *sharding) on(shards *shardSet) (on []int) {
+	for n, b := range m.backends {
+		if shards.has(n) && !slices.Contains(on, b) {
+			on = append(on, b)
+		}
+	}
+	slices.Sort(on)
+	return on
+}
+
+// literals calls f with the slots of all literals that choose the shards.
+func (sc *scratch) literals(f func(slot int)) {
+	for _, t := range sc.tables {
+		for _, r := range t.refs {
+			r.pick.literals(f)
+		}
+		for _, k := range t.limits {
+			f(k.slot)
+		}
+	}
+}
+
+// picked is the shards of each reference to a sharded table. Rows that are joined by the shard key are on the same shards.
+func (sc *scratch) picked(pl *placing) map[*ref]*shardSet {
+	picked := map[*ref]*shardSet{}
+	for _, t := range sc.tables {
+		for _, r := range t.refs {
+			if r.table != nil {
+				picked[r] = &shardSet{}
+				pl.shards(r.table, r.pick, picked[r])
+			}
+		}
+	}
+	for range picked { // as far as chains of joins go
+		for r, shards := range picked {
+			for _, w := range r.with {
+				picked[w].intersect(shards)
+			}
+		}
+	}
+	return picked
+}
+
+// plan is the plan of the statement read into pl.s; base is all of it but what is about the tables. pl is nil for a description only.
+func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
+	p := set.base
+	p.Merge, p.Scratch = MergeScratch, &Scratch{Names: sc.names}
+	traced := &scan{trace: true}
+	traced.read(s.sql, "", s.mode, s.skip)
+	var picked map[*ref]*shardSet
+	if pl != nil {
+		picked = sc.picked(pl)
+	}
+	for _, from := range sc.tables {
+		t := from.ScratchTable
+		switch {
+		case t.Whole:
+			t.Backends = []int{from.home}
+		case pl == nil:
+			t.Backends = from.refs[0].table.sharding.on(&from.refs[0].table.sharding.all)
+		default:
+			var shards shardSet
+			for _, r := range from.refs {
+				shards.unite(picked[r])
+			}
+			t.Backends = from.refs[0].table.sharding.on(&shards)
+		}
+		if len(t.Backends) == 0 { // there are no such rows: any shard knows that
+			t.Backends = from.has()[:1]
+		}
+		t.Places = slices.Clone(t.Places)
+		for i := range t.Places {
+			t.Places[i].Start, t.Places[i].End = from.places[i].of(traced)
+		}
+		if from.wait >= 0 {
+			t.Lock = fmt.Sprintf("%s %s", t.Lock, s.sql[s.lits[from.wait].start:s.lits[from.wait].end])
+		}
+		if !s.exec && pl != nil {
+			if t.Limit = from.enough(pl); t.Limit > 0 && from.order.width > 0 {
+				start, end := from.order.of(traced)
+				t.Order = slices.Clone(s.sql[start:end])
+				if len(s.paramsIn(start, end)) > 0 { // nobody binds them there
+					t.Limit, t.Order = 0, nil
+				}
+			}
+		}
+		if !s.exec {
+			for _, f := range from.filters {
+				start, end := f.of(traced)
+				t.Filters = append(t.Filters, ScratchFilter{slices.Clone(s.sql[start:end]), s.paramsIn(start, end), f.names})
+			}
+		}
+		p.Scratch.Tables = append(p.Scratch.Tables, t)
+		for _, b := range t.Backends {
+			if !slices.ContainsFunc(p.Parts, func(part Part) bool { return part.Backend == b }) {
+				p.Parts = append(p.Parts, Part{Backend: b})
+			}
+		}
+	}
+	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
+	if b := p.Parts[0].Backend; len(p.Parts) == 1 {
+		return set.on(b)
+	}
+	return &p
+}
+
+// paramsIn are the parameters between two places of the text.
+func (s *scan) paramsIn(from, to int) (all []int) {
+	for _, l := range s.lits {
+		if l.kind == kParam && l.start >= from && l.end <= to {
+			all = append(all, int(l.param))
+		}
+	}
+	return all
+}

@@ -1,0 +1,155 @@
+package temptable
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// Loading is the sql_mode in which a Batch is understood, and any value that a table holds is taken.
+const Loading = "NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES,ALLOW_INVALID_DATES"
+
+// limits of one Batch
+const (
+	batchRows  = 1000
+	batchBytes = 1 << 20
+)
+
+// Batch is an INSERT that grows row by row. Times are those of time zone +00:00.
+type Batch struct {
+	Rows int
+
+	columns []Column
+	head    []byte
+	sql     []byte
+}
+
+// NewBatch returns a batch for the table with the quoted name.
+func NewBatch(name string, columns []Column) *Batch {
+	b := &Batch{columns: columns, head: fmt.Appendf(nil, "INSERT INTO %s (", name)}
+	for i, c := range columns {
+		if i > 0 {
+			b.head = append(b.head, ',')
+		}
+		b.head = append(b.head, Quote(c.Name)...)
+	}
+	b.head = append(b.head, ") VALUES "...)
+	b.Reset()
+	return b
+}
+
+// Reset empties the batch.
+func (b *Batch) Reset() {
+	if cap(b.sql) > 2*batchBytes { // a large value
+		b.sql = nil
+	}
+	b.sql, b.Rows = append(b.sql[:0], b.head...), 0
+}
+
+// Full tells whether the batch is to be sent.
+func (b *Batch) Full() bool { return b.Rows >= batchRows || len(b.sql) >= batchBytes }
+
+// SQL is the statement, valid until the next change.
+func (b *Batch) SQL() []byte { return b.sql }
+
+// Add adds a row that came in answer to Fetch, in the text protocol or in the binary one, in which all values are texts, too.
+//
+// Source: MySQL page_protocol_com_query_response_text_resultset_row, page_protocol_binary_resultset.
+func (b *Batch) Add(row []byte, inBinary bool) error {
+	var nulls []byte
+	if inBinary {
+		n := 1 + (len(b.columns)+7+2)/8
+		if len(row) < n {
+			return errRow
+		}
+		nulls, row = row[1:n], row[n:]
+	}
+	if b.Rows > 0 {
+		b.sql = append(b.sql, ',')
+	}
+	b.Rows++
+	for i := range b.columns {
+		if i == 0 {
+			b.sql = append(b.sql, '(')
+		} else {
+			b.sql = append(b.sql, ',')
+		}
+		bit := i + 2
+		if inBinary && nulls[bit/8]&(1<<(bit%8)) != 0 {
+			b.sql = append(b.sql, "NULL"...)
+			continue
+		}
+		if !inBinary && len(row) > 0 && row[0] == nullValue {
+			b.sql = append(b.sql, "NULL"...)
+			row = row[1:]
+			continue
+		}
+		length, n := wire.ReadInt(row)
+		if n == 0 || length > uint64(len(row)-n) {
+			return errRow
+		}
+		value := row[n : n+int(length)]
+		row = row[n+int(length):]
+		var err error
+		if b.sql, err = b.columns[i].form.append(b.sql, value); err != nil {
+			return fmt.Errorf("column %s: %w", b.columns[i].Name, err)
+		}
+	}
+	if len(row) > 0 {
+		return errRow
+	}
+	b.sql = append(b.sql, ')')
+	return nil
+}
+
+const nullValue = 0xfb
+
+var errRow = errors.New("malformed row")
+
+// append writes a value as a literal.
+func (f form) append(sql, value []byte) ([]byte, error) {
+	switch f {
+	case formNumber, formIndex:
+		if len(value) == 0 || bytes.ContainsFunc(value, func(r rune) bool { return (r < '0' || r > '9') && r != '-' && r != '.' }) {
+			return nil, fmt.Errorf("%q is not a number", value)
+		}
+		return append(sql, value...), nil
+	case formTimestamp:
+		return appendMoment(sql, value)
+	case formBytes, formRaw:
+		sql = append(sql, "_binary"...)
+	case formJSON:
+		sql = append(sql, "_utf8mb4"...)
+	}
+	sql = append(sql, '\'')
+	for {
+		i := bytes.IndexByte(value, '\'')
+		if i < 0 {
+			break
+		}
+		sql = append(append(sql, value[:i+1]...), '\'')
+		value = value[i+1:]
+	}
+	return append(append(sql, value...), '\''), nil
+}
+
+// appendMoment writes the moment that is so many seconds after 1970, as servers write it; 0 is their zero.
+func appendMoment(sql, seconds []byte) ([]byte, error) {
+	whole, fraction, _ := bytes.Cut(seconds, []byte("."))
+	n, err := strconv.ParseInt(string(whole), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a moment", seconds)
+	}
+	if n == 0 && len(bytes.Trim(fraction, "0")) == 0 {
+		return append(sql, "'0000-00-00 00:00:00'"...), nil
+	}
+	sql = time.Unix(n, 0).UTC().AppendFormat(append(sql, '\''), time.DateTime)
+	if len(fraction) > 0 {
+		sql = append(append(sql, '.'), fraction...)
+	}
+	return append(sql, '\''), nil
+}
