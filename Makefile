@@ -25,7 +25,7 @@ test: setup unit real ## everything: set-up, unit tests with the race detector, 
 
 unit: ## without any server
 	$(GO) test -race $(UNIT)
-	$(GO) test ./decision
+	$(GO) test ./decision ./proxy ./router
 	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
