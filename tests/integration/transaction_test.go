@@ -66,7 +66,8 @@ func TestTransactionOverTwoBackends(t *testing.T) {
 func (s *stack) nothingPrepared() {
 	s.t.Helper()
 	waitFor(s.t, "no transaction is in flight", func() bool { return s.coordinator.Running() == 0 })
-	for _, server := range s.servers {
+	for i, server := range s.servers {
+		waitFor(s.t, "recovery has finished what was lost", func() bool { return len(s.coordinator.Orphans(s.backends[i].Name())) == 0 })
 		waitFor(s.t, "nothing is prepared", func() bool {
 			prepared, err := server.Prepared(context.Background())
 			if err != nil {
