@@ -43,7 +43,7 @@ func (s *loadStack) nothingLoaded() {
 func TestLoadVanishedClient(t *testing.T) {
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		for _, in := range []string{"SELECT 1", "BEGIN"} {
-			for _, sent := range []string{"", "1,one\n2,two", strings.Repeat("3,three\n4,four\n", 10_000)} {
+			for _, sent := range []string{"", "1,one\n2,two", strings.Repeat("3,three\n4,four\n", 10_000) + "5,five"} {
 				l := s.loader(t)
 				query(t, l.Conn, in)
 				l.begin(intoLines)
