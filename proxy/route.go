@@ -63,17 +63,17 @@ func (s *session) route(p *router.Plan, r *request) error {
 	case p.Merge == router.MergeOne:
 		return s.copies(p, r)
 	case s.tx != nil && p.Merge == router.MergeRows:
-		return s.rowsInTx(p, r)
+		return s.spreadInTx(p, r, s.rowsInTx)
 	case s.tx != nil && p.Merge == router.MergeStream:
-		return s.streamInTx(p, r)
+		return s.spreadInTx(p, r, s.streamInTx)
 	case s.tx != nil:
 		return s.writesInTx(p, r)
 	case len(p.Parts) == 1:
 		return s.single(p, r)
 	case p.Merge == router.MergeRows:
-		return s.rows(p, r)
+		return s.spread(p, r, s.rows)
 	case p.Merge == router.MergeStream:
-		return s.stream(p, r)
+		return s.spread(p, r, s.stream)
 	default:
 		return s.atomic(p, r)
 	}
@@ -293,29 +293,51 @@ func (s *session) borrow(p *router.Plan) (conns []*backend.Conn, release func(),
 	return conns, release, nil
 }
 
-// rows concatenates the rows of several backends outside of a transaction.
-func (s *session) rows(p *router.Plan, r *request) error {
+// spread sends each part of a plan to its backend outside of a transaction, and answers with what answer makes of what comes back.
+func (s *session) spread(p *router.Plan, r *request, answer func(*router.Plan, *request, []*backend.Conn) error) error {
 	conns, release, err := s.borrow(p)
 	defer release()
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	if s.nextTx != (characteristics{}) {
-		return s.once(conns, func(lead string) error { return s.rowsOn(conns, p, r, lead) })
+	run := func(lead ...string) error {
+		errs := make([]error, len(conns))
+		parallel(len(conns), func(i int) { errs[i] = r.share(p.Parts[i]).send(conns[i], &s.state, lead...) })
+		for _, err := range errs {
+			if err != nil {
+				breakAll(conns)
+				return s.fail(clientError(err, false))
+			}
+		}
+		return answer(p, r, conns)
 	}
-	return s.rowsOn(conns, p, r)
+	if s.nextTx != (characteristics{}) {
+		return s.once(conns, func(lead string) error { return run(lead) })
+	}
+	return run()
 }
 
-// rowsOn is rows on these connections, on each after lead.
-func (s *session) rowsOn(conns []*backend.Conn, p *router.Plan, r *request, lead ...string) error {
-	errs := make([]error, len(conns))
-	parallel(len(conns), func(i int) { errs[i] = r.share(p.Parts[i]).send(conns[i], &s.state, lead...) })
-	for _, err := range errs {
-		if err != nil {
-			breakAll(conns)
-			return s.fail(clientError(err, false))
+// spreadInTx is spread on the branches of the transaction.
+func (s *session) spreadInTx(p *router.Plan, r *request, answer func(*router.Plan, *request, []*txBranch) error) error {
+	branches, err := s.branches(p)
+	defer s.leave(branches)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	s.tx.last = branches[len(branches)-1]
+	errs := make([]error, len(branches))
+	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), p.Write) })
+	for i, err := range errs {
+		if err != nil { // the others' answers are unread
+			s.breakBranches(branches)
+			return s.fail(s.lose(branches[i], err))
 		}
 	}
+	return answer(p, r, branches)
+}
+
+// rows concatenates the rows that several connections answer.
+func (s *session) rows(_ *router.Plan, _ *request, conns []*backend.Conn) error {
 	s.relayStatus()
 	for i, conn := range conns {
 		result, err := s.relay.Concat(s.conn, conn.Conn, i == 0, i == len(conns)-1)
@@ -341,21 +363,7 @@ func breakAll(conns []*backend.Conn) {
 
 // rowsInTx concatenates the rows of several branches. If one fails, the answers of those behind it are unread, so the
 // transaction is rolled back.
-func (s *session) rowsInTx(p *router.Plan, r *request) error {
-	branches, err := s.branches(p)
-	defer s.leave(branches)
-	if err != nil {
-		return s.fail(clientError(err, false))
-	}
-	s.tx.last = branches[len(branches)-1]
-	errs := make([]error, len(branches))
-	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), p.Write) })
-	for i, err := range errs {
-		if err != nil { // the others' answers are unread
-			s.breakBranches(branches)
-			return s.fail(s.lose(branches[i], err))
-		}
-	}
+func (s *session) rowsInTx(_ *router.Plan, _ *request, branches []*txBranch) error {
 	s.relayStatus()
 	for i, br := range branches {
 		last := i == len(branches)-1

@@ -394,12 +394,11 @@ func (c *scratch) spliced() string {
 
 // source is a backend that rows are fetched from.
 type source struct {
-	backend int
-	tables  []*scratchTable
-	conn    *backend.Conn
-	branch  *txBranch    // in a transaction
-	rows    *wire.Reader // that come, or have come last
-	err     error        // what went wrong there
+	tables []*scratchTable
+	conn   *backend.Conn
+	branch *txBranch    // in a transaction
+	rows   *wire.Reader // that come, or have come last
+	err    error        // what went wrong there
 }
 
 // load brings the rows. Backends are read in parallel, the tables of each one after the other. After an error the transaction may be
@@ -436,7 +435,7 @@ func (c *scratch) load(r *request) *wire.Error {
 func (c *scratch) sources() (sources []*source, err error) {
 	s := c.s
 	for _, part := range c.plan.Parts {
-		from := &source{backend: part.Backend}
+		from := &source{}
 		for _, t := range c.tables {
 			if slices.Contains(t.Backends, part.Backend) {
 				from.tables = append(from.tables, t)

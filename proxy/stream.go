@@ -35,29 +35,8 @@ const maxReplans = 64
 // small is how much of an answer that nobody wants is read, in bytes, rather than closing the connection.
 const small = 256 << 10
 
-// stream merges the rows of several backends outside of a transaction.
-func (s *session) stream(p *router.Plan, r *request) error {
-	conns, release, err := s.borrow(p)
-	defer release()
-	if err != nil {
-		return s.fail(clientError(err, false))
-	}
-	if s.nextTx != (characteristics{}) {
-		return s.once(conns, func(lead string) error { return s.streamOn(conns, p, r, lead) })
-	}
-	return s.streamOn(conns, p, r)
-}
-
-// streamOn is stream on these connections, on each after lead.
-func (s *session) streamOn(conns []*backend.Conn, p *router.Plan, r *request, lead ...string) error {
-	errs := make([]error, len(conns))
-	parallel(len(conns), func(i int) { errs[i] = r.share(p.Parts[i]).send(conns[i], &s.state, lead...) })
-	for _, err := range errs {
-		if err != nil {
-			breakAll(conns)
-			return s.fail(clientError(err, false))
-		}
-	}
+// stream merges the rows that several connections answer.
+func (s *session) stream(p *router.Plan, r *request, conns []*backend.Conn) error {
 	var a gather.Answer
 	e, err := s.merge(&a, p, r, conns)
 	for i, c := range conns {
@@ -76,22 +55,10 @@ func (s *session) streamOn(conns []*backend.Conn, p *router.Plan, r *request, le
 
 // streamInTx merges the rows of several branches. Whatever the client does not get of them is read to its end, so that the transaction
 // can go on.
-func (s *session) streamInTx(p *router.Plan, r *request) error {
-	branches, err := s.branches(p)
-	defer s.leave(branches)
-	if err != nil {
-		return s.fail(clientError(err, false))
-	}
-	s.tx.last = branches[len(branches)-1]
-	errs := make([]error, len(branches))
-	parallel(len(branches), func(i int) { errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), p.Write) })
+func (s *session) streamInTx(p *router.Plan, r *request, branches []*txBranch) error {
 	conns := make([]*backend.Conn, len(branches))
-	for i, err := range errs {
-		if err != nil { // the others' answers are unread
-			s.breakBranches(branches)
-			return s.fail(s.lose(branches[i], err))
-		}
-		conns[i] = branches[i].Conn()
+	for i, br := range branches {
+		conns[i] = br.Conn()
 	}
 	var a gather.Answer
 	e, err := s.merge(&a, p, r, conns)
