@@ -8,8 +8,7 @@ type Reader struct {
 	Definitions [][]byte
 	End         OK // the OK, or what ended the rows
 
-	own      []byte // the connection's own read buffer, while one of streamBuffers stands in for it
-	borrowed *[streamBuffer]byte
+	wide wideRead
 }
 
 // ReadColumns reads an answer up to its first row. An ERR comes back as an *Error, and the connection stays usable. A LOCAL
@@ -64,16 +63,16 @@ func (r *Reader) Next() ([]byte, error) {
 	if row := c.plainRow(); row != nil {
 		return row, nil
 	}
-	r.borrow()
+	r.wide.borrow(c)
 	p, err := c.resultPacket()
 	if err != nil {
-		r.giveBack()
+		r.wide.giveBack(c)
 		return nil, err
 	}
 	if endsRows(p[0], len(p), c.caps) {
 		end, err := c.readOK(p)
 		r.End = end.OK
-		r.giveBack()
+		r.wide.giveBack(c)
 		return nil, err
 	}
 	return p, nil
@@ -92,23 +91,6 @@ func (c *Conn) plainRow() []byte {
 	c.seq++
 	c.r += end
 	return b[headerSize:end:end]
-}
-
-// borrow gives the connection a larger read buffer when rows fill its own.
-func (r *Reader) borrow() {
-	if c := r.conn; c.full && len(c.rbuf) == maxReadBuffer && r.borrowed == nil {
-		r.borrowed = streamBuffers.Get().(*[streamBuffer]byte)
-		r.own = c.swap(r.borrowed[:])
-	}
-}
-
-// giveBack undoes borrow, unless too many bytes are unread: the buffer then stays with the connection.
-func (r *Reader) giveBack() {
-	if r.borrowed != nil && r.conn.w-r.conn.r <= len(r.own) {
-		r.conn.swap(r.own)
-		streamBuffers.Put(r.borrowed)
-		r.borrowed = nil
-	}
 }
 
 // RowWriter writes rows to a client: a large buffer at a time, which it takes from a pool.

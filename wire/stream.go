@@ -36,8 +36,7 @@ type stream struct {
 	keep      bool // the current packet is for the client
 	outParams bool // the result holds OUT parameters; then the EOF in the middle alone says that another result follows
 
-	own      []byte // the server's own read buffer, while one of streamBuffers stands in for it
-	borrowed *[streamBuffer]byte
+	wide wideRead // of the server
 
 	result Result
 }
@@ -48,6 +47,29 @@ const streamBuffer = 256 << 10
 
 // streamBuffers holds *[streamBuffer]byte.
 var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
+
+// wideRead is a larger read buffer of a connection, while many rows stream.
+type wideRead struct {
+	own      []byte // the connection's own, while one of streamBuffers stands in for it
+	borrowed *[streamBuffer]byte
+}
+
+// borrow gives the connection a larger read buffer when rows fill its own.
+func (w *wideRead) borrow(c *Conn) {
+	if c.full && len(c.rbuf) == maxReadBuffer && w.borrowed == nil {
+		w.borrowed = streamBuffers.Get().(*[streamBuffer]byte)
+		w.own = c.swap(w.borrowed[:])
+	}
+}
+
+// giveBack undoes borrow. After an error too many bytes may be unread; the buffer then stays with the connection.
+func (w *wideRead) giveBack(c *Conn) {
+	if w.borrowed != nil && c.w-c.r <= len(w.own) {
+		c.swap(w.own)
+		streamBuffers.Put(w.borrowed)
+		w.borrowed = nil
+	}
+}
 
 // step is what has to happen after a scan.
 type step byte
@@ -64,7 +86,7 @@ func (s *stream) run() (Result, error) {
 	if c := s.client.caps ^ s.backend.caps; c.Has(DeprecateEOF) {
 		panic("relay: client and server differ in DeprecateEOF")
 	}
-	defer s.giveBack()
+	defer s.wide.giveBack(s.backend)
 	for {
 		b := s.backend
 		n, next, err := s.scan(b.rbuf[b.r:b.w])
@@ -76,7 +98,7 @@ func (s *stream) run() (Result, error) {
 		}
 		switch next {
 		case stepRead:
-			s.borrow()
+			s.wide.borrow(b)
 			if err := b.fill(); err != nil {
 				return s.result, s.backendError(fmt.Errorf("read packet: %w", unexpected(err)))
 			}
@@ -407,24 +429,6 @@ func (s *stream) pass(n int) error {
 		return nil
 	}
 	return s.client.passOn(p)
-}
-
-// borrow gives the server's connection a larger read buffer when rows fill its own.
-func (s *stream) borrow() {
-	b := s.backend
-	if !b.full || len(b.rbuf) != maxReadBuffer || s.borrowed != nil {
-		return
-	}
-	s.borrowed = streamBuffers.Get().(*[streamBuffer]byte)
-	s.own = b.swap(s.borrowed[:])
-}
-
-// giveBack undoes borrow. After an error too many bytes may be unread; the buffer then stays with the connection.
-func (s *stream) giveBack() {
-	if s.borrowed != nil && s.backend.w-s.backend.r <= len(s.own) {
-		s.backend.swap(s.own)
-		streamBuffers.Put(s.borrowed)
-	}
 }
 
 func (s *stream) clientError(err error) error { return &SideError{Torn: true, Err: err} }
