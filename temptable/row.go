@@ -26,12 +26,16 @@ type Batch struct {
 	columns []Column
 	head    []byte
 	sql     []byte
+	texts   []wire.Column // what Fetch's columns are in a binary row: all have a length in front
+	cut     []wire.Value  // the row that Add adds
 }
 
 // NewBatch returns a batch for the table with the quoted name.
 func NewBatch(name string, columns []Column) *Batch {
-	b := &Batch{columns: columns, head: fmt.Appendf(nil, "INSERT INTO %s (", name)}
+	b := &Batch{columns: columns, texts: make([]wire.Column, len(columns)), cut: make([]wire.Value, len(columns))}
+	b.head = fmt.Appendf(nil, "INSERT INTO %s (", name)
 	for i, c := range columns {
+		b.texts[i].Type = wire.TypeVarString
 		if i > 0 {
 			b.head = append(b.head, ',')
 		}
@@ -57,58 +61,37 @@ func (b *Batch) Full() bool { return b.Rows >= batchRows || len(b.sql) >= batchB
 func (b *Batch) SQL() []byte { return b.sql }
 
 // Add adds a row that came in answer to Fetch, in the text protocol or in the binary one, in which all values are texts, too.
-//
-// Source: MySQL page_protocol_com_query_response_text_resultset_row, page_protocol_binary_resultset.
 func (b *Batch) Add(row []byte, inBinary bool) error {
-	var nulls []byte
-	if inBinary {
-		n := 1 + (len(b.columns)+7+2)/8
-		if len(row) < n {
-			return errRow
-		}
-		nulls, row = row[1:n], row[n:]
+	end, err := wire.CutRow(row, inBinary, b.texts, len(b.texts), b.cut)
+	if err != nil {
+		return err
+	}
+	if end != len(row) {
+		return errRow
 	}
 	if b.Rows > 0 {
 		b.sql = append(b.sql, ',')
 	}
 	b.Rows++
-	for i := range b.columns {
+	for i, v := range b.cut {
 		if i == 0 {
 			b.sql = append(b.sql, '(')
 		} else {
 			b.sql = append(b.sql, ',')
 		}
-		bit := i + 2
-		if inBinary && nulls[bit/8]&(1<<(bit%8)) != 0 {
+		if v.Null {
 			b.sql = append(b.sql, "NULL"...)
 			continue
 		}
-		if !inBinary && len(row) > 0 && row[0] == nullValue {
-			b.sql = append(b.sql, "NULL"...)
-			row = row[1:]
-			continue
-		}
-		length, n := wire.ReadInt(row)
-		if n == 0 || length > uint64(len(row)-n) {
-			return errRow
-		}
-		value := row[n : n+int(length)]
-		row = row[n+int(length):]
-		var err error
-		if b.sql, err = b.columns[i].form.append(b.sql, value); err != nil {
+		if b.sql, err = b.columns[i].form.append(b.sql, row[v.From:v.To]); err != nil {
 			return fmt.Errorf("column %s: %w", b.columns[i].Name, err)
 		}
-	}
-	if len(row) > 0 {
-		return errRow
 	}
 	b.sql = append(b.sql, ')')
 	return nil
 }
 
-const nullValue = 0xfb
-
-var errRow = errors.New("malformed row")
+var errRow = errors.New("a row has more values than columns")
 
 // append writes a value as a literal.
 func (f form) append(sql, value []byte) ([]byte, error) {
