@@ -3,7 +3,6 @@ package router
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -287,16 +286,8 @@ func (t *scratchTable) first(v *resolver, f *factor) {
 // enough is the sum of LIMIT's numbers, 0 if it is not known.
 func (t *scratchTable) enough(pl *placing) (sum uint64) {
 	for _, ref := range t.limits {
-		lit := pl.s.lits[ref.slot]
-		n, err := uint64(0), error(nil)
-		if lit.kind != kParam {
-			n, err = strconv.ParseUint(string(pl.s.sql[lit.start:lit.end]), 10, 64)
-		} else if v := pl.value(int(lit.param)); v.Kind == ValueUint {
-			n = v.Uint
-		} else if n = uint64(v.Int); v.Kind != ValueInt || v.Int < 0 {
-			return 0
-		}
-		if sum += n; err != nil || sum < n {
+		n, ok := pl.count(ref.slot)
+		if sum += n; !ok || sum < n {
 			return 0
 		}
 	}
