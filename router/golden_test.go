@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,10 +55,7 @@ func TestGolden(t *testing.T) {
 				var schema string
 				d.MaybeScanArgs(t, "schema", &schema)
 				var b strings.Builder
-				for i, sql := range strings.Split(d.Input, "\n---\n") {
-					if i > 0 {
-						b.WriteString("---\n")
-					}
+				for sql := range inputs(d, &b) {
 					got := planned(r, sql, schema, mode)
 					again := planned(r, sql, schema, mode)
 					uncached := planned(slow, sql, schema, mode)
@@ -72,10 +70,7 @@ func TestGolden(t *testing.T) {
 				d.MaybeScanArgs(t, "schema", &schema)
 				var b strings.Builder
 				now, nowSlow := r, slow
-				for i, sql := range strings.Split(d.Input, "\n---\n") {
-					if i > 0 {
-						b.WriteString("---\n")
-					}
+				for sql := range inputs(d, &b) {
 					p, err := now.Plan([]byte(sql), schema, mode)
 					got := describe(r.catalog, sql)(p, err)
 					if uncached := describe(r.catalog, sql)(nowSlow.Plan([]byte(sql), schema, mode)); got != uncached {
@@ -92,10 +87,7 @@ func TestGolden(t *testing.T) {
 				var schema string
 				d.MaybeScanArgs(t, "schema", &schema)
 				var b strings.Builder
-				for i, text := range strings.Split(d.Input, "\n---\n") {
-					if i > 0 {
-						b.WriteString("---\n")
-					}
+				for text := range inputs(d, &b) {
 					got := prepared(t, r, text, schema, mode)
 					if again := prepared(t, slow, text, schema, mode); got != again {
 						d.Fatalf(t, "prepared twice:\n%s%s", got, again)
@@ -113,10 +105,7 @@ func TestGolden(t *testing.T) {
 				var schema string
 				d.MaybeScanArgs(t, "schema", &schema)
 				var b strings.Builder
-				for i, sql := range strings.Split(d.Input, "\n---\n") {
-					if i > 0 {
-						b.WriteString("---\n")
-					}
+				for sql := range inputs(d, &b) {
 					lines, planned := r.Explain([]byte(sql), schema, mode)
 					if _, err := r.Plan([]byte(sql), schema, mode); planned != (err == nil) {
 						d.Fatalf(t, "%q is planned: %v, %v", sql, planned, err)
@@ -140,6 +129,20 @@ func TestGolden(t *testing.T) {
 }
 
 // planned plans a statement, with numbers from 1001 on if it needs any.
+// inputs are the statements of a command; a line between their answers goes to b.
+func inputs(d *datadriven.TestData, b *strings.Builder) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i, input := range strings.Split(d.Input, "\n---\n") {
+			if i > 0 {
+				b.WriteString("---\n")
+			}
+			if !yield(input) {
+				return
+			}
+		}
+	}
+}
+
 func planned(r *Router, sql, schema string, mode Mode) string {
 	p, err := r.Plan([]byte(sql), schema, mode)
 	got := describe(r.catalog, sql)(p, err)
