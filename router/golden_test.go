@@ -128,7 +128,6 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// planned plans a statement, with numbers from 1001 on if it needs any.
 // inputs are the statements of a command; a line between their answers goes to b.
 func inputs(d *datadriven.TestData, b *strings.Builder) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -143,6 +142,7 @@ func inputs(d *datadriven.TestData, b *strings.Builder) iter.Seq[string] {
 	}
 }
 
+// planned plans a statement, with numbers from 1001 on if it needs any.
 func planned(r *Router, sql, schema string, mode Mode) string {
 	p, err := r.Plan([]byte(sql), schema, mode)
 	got := describe(r.catalog, sql)(p, err)
