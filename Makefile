@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -59,6 +59,10 @@ ORACLE ?= -random 10000
 test-oracle: ## SQL over three shards beside one server with all the data: a difference is a failure (ORACLE="-random 1000 -seed 5")
 	tests/setup.sh demo
 	$(GO) test -count=1 -v -timeout 60m ./tests/oracle $(ORACLE)
+
+model: ## the commit protocol as a model, checked by spin: every way of it, and that planted bugs are found (2 min)
+	tests/setup.sh model
+	docs/model/check.sh
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME

@@ -6,6 +6,7 @@
 #   tests/setup.sh demo    the servers of the demo: MariaDB, and MySQL where it can be had
 #   tests/setup.sh bench   the same, with haproxy and sysbench
 #   tests/setup.sh tools   gofumpt and staticcheck
+#   tests/setup.sh model   spin, which checks docs/model, and the C compiler that it needs
 #
 # MySQL is unpacked into a cache folder, beside whatever is installed: XAPROXY_CACHE, or xaproxy in the user's cache folder.
 # shellcheck disable=SC2086,SC2016 # lists of package names are split on purpose; $(...) in single quotes is for apt
@@ -24,13 +25,14 @@ fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
 mode=${1:-all}
-want_servers=false want_postgres=false want_bench=false want_tools=false
+want_servers=false want_postgres=false want_bench=false want_tools=false want_model=false
 case $mode in
 	all) want_servers=true want_postgres=true want_bench=true want_tools=true ;;
 	demo) want_servers=true ;;
 	bench) want_servers=true want_bench=true ;;
 	tools) want_tools=true ;;
-	*) fail "unknown mode '$mode': give none, demo, bench or tools" ;;
+	model) want_model=true ;;
+	*) fail "unknown mode '$mode': give none, demo, bench, tools or model" ;;
 esac
 
 # What has to be undone whatever happens: the guards around package installation, half-made folders.
@@ -62,6 +64,10 @@ missing_packages() {
 	if $want_bench; then
 		have haproxy || echo haproxy
 		have sysbench || echo sysbench
+	fi
+	if $want_model; then
+		have spin || echo spin
+		have cc || echo gcc libc6-dev
 	fi
 }
 
@@ -223,6 +229,7 @@ report() {
 		row haproxy "$(command -v haproxy)" -v
 		row sysbench "$(command -v sysbench)" --version
 	fi
+	if $want_model; then row spin "$(command -v spin)" -V; fi
 	if $want_tools; then
 		local tool
 		for tool in "gofumpt $gofumpt_version" "staticcheck $staticcheck_version"; do
