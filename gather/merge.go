@@ -130,12 +130,21 @@ func (m *Merge) at(column int) int {
 	return column
 }
 
+// disguised tells whether the column may be one of type BIT that MariaDB sends as a number, and without its table's name, because DISTINCT
+// rows are sorted by it.
+func disguised(c *wire.Column) bool {
+	return (c.Type == wire.TypeLong || c.Type == wire.TypeLongLong) && c.Flags&wire.FlagUnsigned != 0 && c.Table != "" && c.OrgTable == ""
+}
+
 // key makes the i-th key.
 func (m *Merge) key(k router.SortKey, i int, columns [][]wire.Column) (key, error) {
 	one := key{i: i, of: m.at(k.Column), column: m.at(k.Column), invert: k.Desc}
 	for _, c := range columns {
 		if need := form(&c[one.of], m.inBinary); need != k.Form && c[one.of].Type != wire.TypeNull {
 			return one, &Unfit{i, need}
+		}
+		if k.Added && disguised(&c[one.of]) {
+			return one, &Unfit{i, router.Impossible}
 		}
 	}
 	if k.Form != router.Plain {

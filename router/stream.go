@@ -34,6 +34,7 @@ type Stream struct {
 type SortKey struct {
 	Column int
 	Desc   bool
+	Added  bool // the client did not ask for this order
 	// Form is what the backends were asked for to compare the values of the column by: another column, At.
 	Form Form
 	At   int

@@ -181,7 +181,7 @@ func (sm *stream) columns(w *weave, pl *placing, forms []Form, out *Stream) (*re
 		}
 	}
 	for i, k := range sm.keys {
-		one, r := SortKey{Desc: k.desc}, k.tokens
+		one, r := SortKey{Desc: k.desc, Added: slices.Contains(sm.own, i)}, k.tokens
 		switch {
 		case k.slot >= 0:
 			n, ok := pl.count(k.slot)
