@@ -15,6 +15,7 @@ import (
 type statement struct {
 	sql     string
 	ordered bool // the order of its rows is certain
+	equals  bool // it folds strings that are equal in their collation, any of which may stand for them
 	note    func(kind servers.Kind, o outcome)
 }
 
