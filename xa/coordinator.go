@@ -2,6 +2,7 @@ package xa
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,18 @@ type BranchConn interface {
 	Rollback(deadline time.Time) error
 	// Release gives the connection back. It is closed unless the branch has come to a proven end.
 	Release()
+}
+
+// Decider is a branch that is a plain transaction and takes the decision along in its commit: the participant store. Its one-phase
+// commit is a plain COMMIT.
+type Decider interface {
+	BranchConn
+	// Decide inserts the record of d and commits. A *ServerError says that the record was not inserted and the transaction is still
+	// open; after any other error it may be committed, or may be later.
+	Decide(d Decision, deadline time.Time) error
+	// Fence asks on a connection of its own which record of g there is, and inserts one that it is rolled back if there is none. From
+	// then on that cannot change.
+	Fence(g GTRID, deadline time.Time) (committed bool, err error)
 }
 
 // Options of a Coordinator. All fields are required.
@@ -77,7 +90,7 @@ type Tx struct {
 	txn      Txn
 	conns    []BranchConn
 	replies  chan reply
-	waiting  int       // branch actions whose reply is outstanding
+	waiting  int       // actions on branches whose reply is outstanding
 	commitBy time.Time // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
 	cause    error // the first thing that went wrong
@@ -110,10 +123,11 @@ func (c *Coordinator) Begin() *Tx {
 func (tx *Tx) GTRID() GTRID { return tx.gtrid }
 
 // Add registers a branch, before its XA START is sent, and returns its index. recordOnePhase says that its server may
-// forget an acknowledged one-phase commit.
+// forget an acknowledged one-phase commit. At most one branch may be a Decider.
 func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
 	tx.conns = append(tx.conns, b)
-	tx.txn.Branches = append(tx.txn.Branches, Branch{})
+	_, decides := b.(Decider)
+	tx.txn.Branches = append(tx.txn.Branches, Branch{Decides: decides})
 	tx.txn.RecordOnePhase = tx.txn.RecordOnePhase || recordOnePhase
 	return len(tx.conns) - 1
 }
@@ -171,7 +185,7 @@ func (tx *Tx) next() reply {
 // step applies one event, and those that its actions bring about at once.
 func (tx *Tx) step(r reply) {
 	for more := true; more; {
-		if r.Kind == EventReply {
+		if r.Kind == EventReply || r.Kind == EventFenced {
 			tx.waiting--
 		}
 		if tx.cause == nil {
@@ -180,6 +194,9 @@ func (tx *Tx) step(r reply) {
 		before := tx.txn.State
 		next, actions := tx.txn.Step(r.Event)
 		tx.txn = next
+		if next.State == Committing && before != Committing {
+			tx.cause = nil // what was in doubt no longer is
+		}
 		if e := tx.c.o.Logger.Debug(); e.Enabled() {
 			e.Str("gtrid", tx.gtrid.String()).Stringer("event", r.Kind).Int("branch", r.Branch).
 				Stringer("result", r.Result).Stringer("from", before).Stringer("to", next.State).
@@ -195,7 +212,7 @@ func (tx *Tx) step(r reply) {
 func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 	replies := tx.waiting
 	for _, a := range actions {
-		if a.Kind == ActionAppend || verb(a.Kind) != nil {
+		if !a.silent() {
 			replies++
 		}
 	}
@@ -232,36 +249,61 @@ func (tx *Tx) start(a Action, deadline time.Time) {
 	go func() { tx.replies <- tx.do(a, deadline) }()
 }
 
-// do performs a branch action.
+// silent reports whether nothing will reply to the action.
+func (a Action) silent() bool {
+	return a.Kind == ActionAnswer || a.Kind == ActionForget || a.Kind == ActionHalt
+}
+
+// do performs an action on a branch or its backend.
 func (tx *Tx) do(a Action, deadline time.Time) reply {
-	err := verb(a.Kind)(tx.conns[a.Branch], deadline)
+	conn := tx.conns[a.Branch]
+	var err error
+	switch a.Kind {
+	case ActionEnd, ActionRollback:
+		err = conn.Rollback(deadline)
+	case ActionPrepare:
+		err = conn.Prepare(deadline)
+	case ActionOnePhase:
+		err = conn.CommitOnePhase(deadline)
+	case ActionCommit:
+		err = conn.Commit(deadline)
+	case ActionDecide:
+		err = conn.(Decider).Decide(tx.decision(), deadline)
+	case ActionFence:
+		return tx.fence(conn.(Decider), deadline)
+	default:
+		panic(fmt.Sprintf("xa: %v is not a branch's", a.Kind))
+	}
 	return reply{Event{Kind: EventReply, Branch: a.Branch, Result: result(err)}, err}
 }
 
-// verb returns the method of a branch that performs an action, or nil for the actions that are not a branch's.
-func verb(k ActionKind) func(BranchConn, time.Time) error {
-	switch k {
-	case ActionEnd, ActionRollback:
-		return BranchConn.Rollback
-	case ActionPrepare:
-		return BranchConn.Prepare
-	case ActionOnePhase:
-		return BranchConn.CommitOnePhase
-	case ActionCommit:
-		return BranchConn.Commit
+// fence asks the decider's backend what the decision is.
+func (tx *Tx) fence(d Decider, deadline time.Time) reply {
+	committed, err := d.Fence(tx.gtrid, deadline)
+	r := reply{Event{Kind: EventFenced, Result: Refused}, err}
+	switch {
+	case err != nil:
+		r.Result = Lost
+	case committed:
+		r.Result = OK
 	}
-	return nil
+	return r
+}
+
+// decision is the record of the transaction.
+func (tx *Tx) decision() Decision {
+	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Time: time.Now()}
+	for i, b := range tx.txn.Branches {
+		if b.Wrote && !b.Decides {
+			d.Branches = append(d.Branches, tx.conns[i].Ref())
+		}
+	}
+	return d
 }
 
 // append makes the decision durable.
 func (tx *Tx) append() reply {
-	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Time: time.Now()}
-	for i, b := range tx.txn.Branches {
-		if b.Wrote {
-			d.Branches = append(d.Branches, tx.conns[i].Ref())
-		}
-	}
-	err := tx.c.o.Log.Append(d)
+	err := tx.c.o.Log.Append(tx.decision())
 	r := reply{Event{Kind: EventLogged, Result: OK}, err}
 	switch {
 	case errors.Is(err, ErrNotWritten):

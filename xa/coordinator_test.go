@@ -487,3 +487,77 @@ func TestNamesNeverRepeat(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestDecider runs transactions whose first branch decides, through each of its answers.
+func TestDecider(t *testing.T) {
+	refused := xatest.Refuse(xa.ErrnoRBDeadlock)
+	for _, test := range []struct {
+		name           string
+		decide, fence  xatest.Reply
+		outcome        xa.Outcome
+		decider, other []xatest.Verb
+	}{
+		{
+			"commits", nil, nil, xa.Committed,
+			[]xatest.Verb{xatest.Decide, xatest.Release},
+			[]xatest.Verb{xatest.Prepare, xatest.Commit, xatest.Release},
+		},
+		{
+			"refuses", refused, nil, xa.RolledBack,
+			[]xatest.Verb{xatest.Decide, xatest.Rollback, xatest.Release},
+			[]xatest.Verb{xatest.Prepare, xatest.Rollback, xatest.Release},
+		},
+		{
+			"commits and is not heard", xatest.Lose, nil, xa.Committed,
+			[]xatest.Verb{xatest.Decide, xatest.Fence, xatest.Release},
+			[]xatest.Verb{xatest.Prepare, xatest.Commit, xatest.Release},
+		},
+		{
+			"commits and is not heard, nor is the fence", xatest.Lose, xatest.Lose, xa.InDoubt,
+			[]xatest.Verb{xatest.Decide, xatest.Fence, xatest.Release},
+			[]xatest.Verb{xatest.Prepare, xatest.Release},
+		},
+		{
+			"has been fenced", nil, nil, xa.RolledBack,
+			[]xatest.Verb{xatest.Decide, xatest.Rollback, xatest.Release},
+			[]xatest.Verb{xatest.Prepare, xatest.Rollback, xatest.Release},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newBench(&xatest.Log{})
+				tx := c.Begin()
+				decider, other := xatest.NewDecider("a"), xatest.NewBranch("b")
+				for _, b := range []xa.BranchConn{decider, other} {
+					tx.Wrote(tx.Add(b, true))
+				}
+				if test.name == "has been fenced" {
+					if committed, err := decider.Fence(tx.GTRID(), time.Now().Add(time.Second)); committed || err != nil {
+						t.Fatal(committed, err)
+					}
+					decider.Reset()
+				}
+				decider.On(xatest.Decide, test.decide)
+				decider.On(xatest.Fence, test.fence)
+				answer := tx.Commit()
+				c.Close()
+				if answer.Outcome != test.outcome {
+					t.Errorf("answer %v, want %v", answer.Outcome, test.outcome)
+				}
+				if (answer.Cause != nil) != (test.outcome != xa.Committed) {
+					t.Errorf("cause %v of %v", answer.Cause, answer.Outcome)
+				}
+				wantCalls(t, decider.Branch, test.decider...)
+				wantCalls(t, other, test.other...)
+				if len(c.log.Decisions()) > 0 {
+					t.Error("the log has a record, too")
+				}
+				for _, d := range decider.Committed() {
+					if d.GTRID != tx.GTRID() || len(d.Branches) != 1 || d.Branches[0].Backend != "b" || d.OnePhase {
+						t.Errorf("record %+v, want one that names b alone", d)
+					}
+				}
+			})
+		})
+	}
+}

@@ -16,11 +16,23 @@ var allowed = map[int]bounds{
 	4: {faults: 2, crashes: 1, backendCrashes: 1, passes: 1},
 }
 
-func newModel(branches, writers int, recordOnePhase bool, b bounds) *model {
+func newModel(branches, writers, decider int, recordOnePhase bool, b bounds) *model {
 	return &model{
-		branches: branches, writers: writers, recordOnePhase: recordOnePhase, forgetful: recordOnePhase, bounds: b, watch: x1 | x2 | x3 | x4 | x5 | x6 | x7,
+		branches: branches, writers: writers, decider: decider, recordOnePhase: recordOnePhase, forgetful: recordOnePhase, bounds: b, watch: x1 | x2 | x3 | x4 | x5 | x6 | x7,
 		met: make(map[metKey]int), verdicts: make(map[facts]verdict),
 	}
+}
+
+// deciders are the branches that can decide: none, because a log does; one that writes; one that only reads.
+func deciders(branches, writers int) []int {
+	all := []int{-1}
+	if writers > 0 {
+		all = append(all, 0)
+	}
+	if writers < branches {
+		all = append(all, branches-1)
+	}
+	return all
 }
 
 // TestEveryInterleaving walks every world that can be reached with one to four branches, of which any may write, on
@@ -32,11 +44,14 @@ func newModel(branches, writers int, recordOnePhase bool, b bounds) *model {
 //     on the way, or is executed long after everybody has gone;
 //   - the client commits, rolls back, or stops waiting; a connection breaks under a statement;
 //   - the log appends; says that it certainly did not; or fails without knowing;
+//   - in place of the log a branch decides, that writes or only reads: its commit with the record is executed, refused or lost
+//     like the others, and so is the fence that asks what became of it;
 //   - the process crashes and starts again, reading the log;
 //   - a server crashes: unprepared branches vanish, prepared ones stay, and ended ones may come back prepared, as the
 //     servers in docs/protocol.md do;
 //   - recovery lists a branch, looks in the in-flight table, looks in the decision table, and acts, each a move of its
-//     own, with package recovery's own Judge; its request may be refused, lost, or arrive after a crash.
+//     own, with package recovery's own Judge; its request may be refused, lost, or arrive after a crash. Where a branch decides,
+//     it fences instead of the last two looks, and does so while the owner lives, as any other proxy may.
 //
 // What bounds it: the numbers in allowed. What it does not show: that the Coordinator performs the actions as the model
 // does (coordinator_test.go), that servers behave as the model's (tests on real servers), and that a pass of recovery
@@ -48,14 +63,16 @@ func TestEveryInterleaving(t *testing.T) {
 		worlds := 0
 		for writers := 0; writers <= n; writers++ {
 			for _, recordOnePhase := range []bool{false, true} {
-				m := newModel(n, writers, recordOnePhase, allowed[n])
-				found, counter := m.explore()
-				worlds += found
-				if counter != nil {
-					t.Errorf("%d branches, %d of them write, record one-phase commits: %v\n%s", n, writers, recordOnePhase, counter)
-				}
-				for k, v := range m.met {
-					met[k] += v
+				for _, decider := range deciders(n, writers) {
+					m := newModel(n, writers, decider, recordOnePhase, allowed[n])
+					found, counter := m.explore()
+					worlds += found
+					if counter != nil {
+						t.Errorf("%d branches, %d of them write, b%d decides, record one-phase commits: %v\n%s", n, writers, decider+1, recordOnePhase, counter)
+					}
+					for k, v := range m.met {
+						met[k] += v
+					}
 				}
 			}
 		}
@@ -76,8 +93,14 @@ func TestEveryInterleaving(t *testing.T) {
 		{xa.Deciding, xa.EventLogged, xa.Refused},
 		{xa.Deciding, xa.EventLogged, xa.Lost},
 		{xa.Deciding, xa.EventReply, xa.OK},
+		{xa.Deciding, xa.EventReply, xa.Refused},
 		{xa.Deciding, xa.EventReply, xa.Lost},
 		{xa.Halted, xa.EventReply, xa.OK},
+		{xa.Fencing, xa.EventFenced, xa.OK},
+		{xa.Fencing, xa.EventFenced, xa.Refused},
+		{xa.Fencing, xa.EventFenced, xa.Lost},
+		{xa.Fencing, xa.EventReply, xa.OK},
+		{xa.Unknown, xa.EventReply, xa.OK},
 		{xa.Committing, xa.EventReply, xa.OK},
 		{xa.Committing, xa.EventReply, xa.Refused},
 		{xa.Committing, xa.EventReply, xa.Lost},

@@ -98,6 +98,7 @@ func (b branch) key() uint64 {
 	}
 	flag(b.exists)
 	flag(b.writes)
+	flag(b.decides)
 	put(uint8(b.co.State), 4)
 	flag(b.co.Wrote)
 	flag(b.co.Refused)
@@ -126,12 +127,16 @@ func (w world) describe() string {
 	if w.inFlight {
 		s.WriteString(", in flight")
 	}
-	fmt.Fprintf(&s, "; log %s; client heard %v", [...]string{"empty", "handed", "written", "visible", "refused", "unknown"}[w.log], w.answer)
+	fmt.Fprintf(&s, "; log %s; row %s; client heard %v", [...]string{"empty", "handed", "written", "visible", "refused", "unknown"}[w.log],
+		[...]string{"none", "commit", "abort"}[w.row], w.answer)
 	for i, b := range w.b {
 		if b.exists {
 			kind := "reader"
 			if b.writes {
 				kind = "writer"
+			}
+			if b.decides {
+				kind += ", decides"
 			}
 			fmt.Fprintf(&s, "; b%d (%s) %s", i+1, kind, [...]string{"working", "prepared", "committed", "committed in one phase", "rolled back"}[b.server])
 			if b.asked {

@@ -50,7 +50,7 @@ func (m *model) check(w *world) violations {
 	}
 	for _, b := range w.b {
 		// A record of a one-phase commit does not promise that its server agrees.
-		if b.writer() && b.server == gone && w.durable && writers > 1 {
+		if b.writer() && b.server == gone && w.durable && (writers > 1 || w.row == rowCommit) {
 			bad |= x2
 		}
 	}

@@ -10,6 +10,7 @@ import (
 type model struct {
 	branches       int
 	writers        int
+	decider        int  // the branch that decides, -1: a log does
 	recordOnePhase bool // what Step is told
 	forgetful      bool // what is true: the servers may forget an acknowledged one-phase commit
 	bounds         bounds
@@ -39,7 +40,9 @@ type bug struct {
 	stepWith func(xa.Txn, xa.Event) (xa.Txn, []xa.Action) // nil: the real Step
 	order    []look                                       // nil: list, in-flight table, decision table
 	judge    func(inFlight, decided bool) verdict         // nil: recovery's
-	forget   func(w *world) bool                          // whether the log drops its record in this world
+	forget   func(w *world) bool                          // whether the record is dropped in this world
+
+	overwrites bool // the decider's record replaces that of a fence
 }
 
 func (g bug) step(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
@@ -56,9 +59,14 @@ const (
 	lookList look = iota
 	lookInFlight
 	lookDecision
+	lookFence // in place of the last two: insert that it is rolled back, or see what is there
+	lookRow   // see what is there
 )
 
-var rightOrder = []look{lookList, lookInFlight, lookDecision}
+var (
+	rightOrder = []look{lookList, lookInFlight, lookDecision}
+	fenceOrder = []look{lookList, lookFence}
+)
 
 // initial returns the world before the transaction begins.
 func (m *model) initial() world {
@@ -66,7 +74,8 @@ func (m *model) initial() world {
 		alive: true, faults: m.bounds.faults, crashes: m.bounds.crashes, backendCrashes: m.bounds.backendCrashes,
 	}
 	for i := range m.branches {
-		w.b[i] = branch{exists: true, writes: i < m.writers, co: xa.Branch{Wrote: i < m.writers}}
+		writes, decides := i < m.writers, i == m.decider
+		w.b[i] = branch{exists: true, writes: writes, decides: decides, co: xa.Branch{Wrote: writes, Decides: decides}}
 	}
 	return w
 }
@@ -93,6 +102,9 @@ func (m *model) successors(w world, yield func(move, world)) {
 	} else if w.alive {
 		m.client(w, yield)
 		m.appendMoves(w, yield)
+		if w.fencing {
+			m.fenceMoves(w, yield)
+		}
 	}
 	if w.began && (w.crashes > 0 || w.state == xa.Halted) {
 		m.crash(w, yield)
@@ -175,6 +187,39 @@ func (m *model) appendMoves(w world, yield func(move, world)) {
 	}
 }
 
+// fence is one INSERT with a commit of its own.
+func (w *world) fence() {
+	if w.row == rowNone {
+		w.row = rowAbort
+	}
+}
+
+// fenceMoves: the decider's backend is asked on a connection of its own.
+func (m *model) fenceMoves(w world, yield func(move, world)) {
+	n := w
+	n.fencing = false
+	n.fence()
+	result := xa.Refused
+	if n.row == rowCommit {
+		result = xa.OK
+	}
+	m.step(&n, xa.Event{Kind: xa.EventFenced, Result: result})
+	yield(move{"fence answers", -1}, n)
+	if w.faults > 0 {
+		n = w
+		n.fencing = false
+		n.faults--
+		m.step(&n, xa.Event{Kind: xa.EventFenced, Result: xa.Lost})
+		yield(move{"fence never arrives", -1}, n)
+		n = w
+		n.fencing = false
+		n.faults--
+		n.fence()
+		m.step(&n, xa.Event{Kind: xa.EventFenced, Result: xa.Lost})
+		yield(move{"no reply to the fence", -1}, n)
+	}
+}
+
 // crash: the process dies and starts again. A halted one need not be killed by chance.
 func (m *model) crash(w world, yield func(move, world)) {
 	n := w
@@ -186,6 +231,12 @@ func (m *model) crash(w world, yield func(move, world)) {
 		found.restart(true)
 		yield(move{"proxy crashes and restarts; the record is there", -1}, found)
 	}
+	if w.fencing {
+		sent := n
+		sent.fence()
+		sent.restart(false)
+		yield(move{"proxy crashes; its fence arrives", -1}, sent)
+	}
 	n.restart(false)
 	yield(move{"proxy crashes and restarts", -1}, n)
 }
@@ -196,7 +247,7 @@ func (m *model) requestMoves(w world, i int, yield func(move, world)) {
 	name := b.req.String()
 	if b.conn == abandoned {
 		n := w
-		m.execute(&n.b[i])
+		m.execute(&n, &n.b[i])
 		n.b[i].reply = replyNone
 		n.b[i].abandon()
 		yield(move{name + " executed with nobody attached", i}, n)
@@ -209,7 +260,7 @@ func (m *model) requestMoves(w world, i int, yield func(move, world)) {
 	switch b.reply {
 	case noReply:
 		n := w
-		n.b[i].reply = m.execute(&n.b[i])
+		n.b[i].reply = m.execute(&n, &n.b[i])
 		if b.req == xa.ActionEnd { // nobody else can see a reader end
 			m.deliver(&n, i, xa.OK)
 		}
@@ -218,11 +269,11 @@ func (m *model) requestMoves(w world, i int, yield func(move, world)) {
 			n = w
 			n.faults--
 			n.b[i].reply = replyNo
-			if m.forgetful && b.req == xa.ActionOnePhase {
+			if m.forgetful && b.req == xa.ActionOnePhase && !b.decides {
 				n.b[i].returns = true // it was prepared inside the server
 			}
 			yield(move{name + " refused", i}, n)
-			if b.req == xa.ActionPrepare || b.req == xa.ActionOnePhase {
+			if b.req == xa.ActionPrepare || b.req == xa.ActionOnePhase || b.req == xa.ActionDecide {
 				n.b[i].server = gone
 				yield(move{name + " refused, branch rolled back by the server", i}, n)
 			}
@@ -252,8 +303,11 @@ func (m *model) deliver(w *world, i int, r xa.Result) {
 	b := &w.b[i]
 	b.asked, b.req, b.reply = false, 0, noReply
 	m.step(w, xa.Event{Kind: xa.EventReply, Branch: i, Result: r})
-	if m.bug.forget != nil && m.bug.forget(w) && w.log == logVisible {
-		w.log = logEmpty
+	if m.bug.forget != nil && m.bug.forget(w) {
+		if w.log == logVisible {
+			w.log = logEmpty
+		}
+		w.row = rowNone
 	}
 }
 
@@ -277,7 +331,7 @@ func (m *model) backendCrash(w world, i int, yield func(move, world)) {
 		b.server = gone
 	}
 	yield(move{"server crashes and restarts", i}, n)
-	comesBack := b.server == gone && b.returns || b.server == committed || b.server == committedOne && m.forgetful
+	comesBack := !b.decides && (b.server == gone && b.returns || b.server == committed || b.server == committedOne && m.forgetful)
 	if comesBack {
 		b.server, b.returns = prepared, true
 		yield(move{"server crashes and restarts; the branch is prepared again", i}, n)
@@ -305,7 +359,11 @@ func (m *model) recoveryMoves(w world, i int, yield func(move, world)) {
 		return
 	}
 	order := m.bug.order
-	if order == nil {
+	switch {
+	case order != nil:
+	case m.decider >= 0:
+		order = fenceOrder
+	default:
 		order = rightOrder
 	}
 	what, ok := m.look(&n, i, order[p.looks])
@@ -331,20 +389,26 @@ func (m *model) look(w *world, i int, l look) (what string, goesOn bool) {
 		b.pass.inFlight = w.inFlight
 		return "recovery looks in the in-flight table",
 			m.judge(w.inFlight, true, b.named) != leave || m.judge(w.inFlight, false, b.named) != leave
+	case lookFence, lookRow:
+		if l == lookFence {
+			w.fence()
+		}
+		b.pass.decided = w.row == rowCommit
+		return "recovery asks the decider's backend", true
 	default:
 		b.pass.decided = w.log == logVisible
 		return "recovery looks in the decision table", w.log != logUnknown // a broken log does not answer
 	}
 }
 
-// recover runs recovery to its end, with nothing in its way.
+// recover runs recovery to its end, with nothing in its way. What a decider decides, recovery decides also while the owner lives.
 func (m *model) recover(w *world) {
 	for i := range m.branches {
 		b := &w.b[i]
 		if b.server != prepared {
 			continue
 		}
-		switch m.judge(w.inFlight, w.log == logVisible, b.named) {
+		switch m.judge(w.inFlight && m.decider < 0, w.log == logVisible || w.row == rowCommit, b.named) {
 		case commit:
 			b.server = committed
 		case rollback:

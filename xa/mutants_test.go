@@ -7,17 +7,27 @@ import (
 	"github.com/xaproxy/xaproxy/xa"
 )
 
+type mutant struct {
+	name                string
+	writers, readers    int
+	decides             bool // the first branch
+	forgetful, unrecord bool // servers that forget one-phase commits; and Step is not told
+	bug                 bug
+	violates            violations // the invariant that must be seen broken
+}
+
+func (m mutant) decider() int {
+	if m.decides {
+		return 0
+	}
+	return -1
+}
+
 type stepFunc = func(xa.Txn, xa.Event) (xa.Txn, []xa.Action)
 
 // mutants are protocols with one bug each. The bugs are planted around the real Step, or in the model of recovery and
 // log; the code that runs in production has no switches for them.
-var mutants = []struct {
-	name                string
-	writers, readers    int
-	forgetful, unrecord bool // servers that forget one-phase commits; and Step is not told
-	bug                 bug
-	violates            violations // the invariant that must be seen broken
-}{
+var mutants = []mutant{
 	{
 		name: "phase two before the log sync", writers: 2, violates: x1,
 		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
@@ -260,6 +270,95 @@ var mutants = []struct {
 		name: "the decision is forgotten at the last acknowledgement", writers: 2, violates: x3,
 		bug: bug{forget: func(w *world) bool { return w.answer == xa.Committed }},
 	},
+	{
+		name: "the others are committed before the decider", writers: 2, decides: true, violates: x1,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if t.State == xa.Deciding && t.Branches[e.Branch].State == xa.BranchCommitting {
+				t = clone(t)
+				t.Branches[0].State, t.Branches[1].State = xa.BranchDeciding, xa.BranchCommitted
+				return t, []xa.Action{{Kind: xa.ActionDecide}}
+			}
+			next, actions := t.Step(e)
+			if has(actions, xa.ActionDecide) {
+				next.Branches[0].State, next.Branches[1].State = xa.BranchActive, xa.BranchCommitting
+				actions = []xa.Action{{Kind: xa.ActionCommit, Branch: 1}}
+			}
+			return next, actions
+		}},
+	},
+	{
+		name: "the decider is asked before the votes are there", writers: 2, decides: true, violates: x2,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if t.State != xa.Preparing && t.State != xa.Aborting && t.Branches[e.Branch].State == xa.BranchPreparing {
+				t = clone(t)
+				t.Branches[1].State = xa.BranchPrepared
+				return t, nil
+			}
+			next, actions := t.Step(e)
+			if e.Kind == xa.EventCommit {
+				next.State, next.Branches[0].State = xa.Deciding, xa.BranchDeciding
+				actions = append(actions, xa.Action{Kind: xa.ActionDecide})
+			}
+			return next, actions
+		}},
+	},
+	{
+		name: "a lost reply of the decider is taken for a refusal", writers: 2, decides: true, violates: x2,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if t.State == xa.Deciding && e.Kind == xa.EventReply && e.Result == xa.Lost && t.Branches[e.Branch].Decides {
+				e.Result = xa.Refused
+			}
+			return t.Step(e)
+		}},
+	},
+	{
+		name: "a lost reply of the decider is taken for a commit", writers: 2, decides: true, violates: x1,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if t.State == xa.Deciding && e.Kind == xa.EventReply && t.Branches[e.Branch].Decides {
+				e.Result = xa.OK
+			}
+			return t.Step(e)
+		}},
+	},
+	{
+		name: "a fence without an answer is answered as rolled back", writers: 2, decides: true, violates: x6,
+		bug: bug{stepWith: answerInstead(xa.InDoubt, xa.RolledBack)},
+	},
+	{
+		name: "a fence without an answer is taken for one that is there first", writers: 2, decides: true, violates: x2,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if e.Kind == xa.EventFenced && e.Result == xa.Lost {
+				e.Result = xa.Refused
+			}
+			return t.Step(e)
+		}},
+	},
+	{
+		name: "a decider that only read is ended without the record", writers: 1, readers: 1, forgetful: true, unrecord: true, decides: true, violates: x5,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			if e.Kind == xa.EventCommit { // the first branch decides, and the second one writes
+				t = clone(t)
+				t.Branches[0].Wrote, t.Branches[1].Wrote = false, true
+			}
+			return t.Step(e)
+		}},
+	},
+	{
+		name: "recovery reads the record and does not fence", writers: 2, decides: true, violates: x2,
+		bug: bug{order: []look{lookList, lookRow}},
+	},
+	{
+		name: "recovery commits what has no record on the decider", writers: 2, decides: true, violates: x1,
+		bug: bug{judge: func(bool, bool) verdict { return commit }},
+	},
+	{
+		name: "a late decider writes over the record of a fence", writers: 2, decides: true, violates: x2,
+		bug: bug{overwrites: true},
+	},
+	{
+		name: "the record on the decider is deleted at the last acknowledgement", writers: 2, decides: true, violates: x3,
+		bug: bug{forget: func(w *world) bool { return w.answer == xa.Committed }},
+	},
 }
 
 // TestPlantedBugsAreCaught shows that the explorer can fail: each mutant must lead to a world in which the invariant
@@ -268,7 +367,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	for _, mutant := range mutants {
 		t.Run(mutant.name, func(t *testing.T) {
 			b := bounds{faults: 2, crashes: 1, backendCrashes: 1, passes: 1}
-			m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.forgetful && !mutant.unrecord, b)
+			m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.decider(), mutant.forgetful && !mutant.unrecord, b)
 			m.forgetful, m.bug, m.watch = mutant.forgetful, mutant.bug, mutant.violates
 			worlds, counter := m.explore()
 			switch {
@@ -286,7 +385,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 func TestMutantsDifferOnlyInTheirBug(t *testing.T) {
 	for _, mutant := range mutants {
 		b := bounds{faults: 2, crashes: 1, backendCrashes: 1, passes: 1}
-		m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.forgetful, b)
+		m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.decider(), mutant.forgetful, b)
 		if _, counter := m.explore(); counter != nil {
 			t.Errorf("%s: without the bug\n%s", mutant.name, counter)
 		}

@@ -23,6 +23,8 @@ func reply(branch int, r xa.Result) xa.Event {
 	return xa.Event{Kind: xa.EventReply, Branch: branch - 1, Result: r}
 }
 
+func fenced(r xa.Result) xa.Event { return xa.Event{Kind: xa.EventFenced, Result: r} }
+
 func logged(r xa.Result) xa.Event { return xa.Event{Kind: xa.EventLogged, Result: r} }
 
 func lost(branch int) xa.Event { return xa.Event{Kind: xa.EventBranchLost, Branch: branch - 1} }
@@ -33,6 +35,12 @@ func txn(branches string) xa.Txn {
 	for _, c := range branches {
 		t.Branches = append(t.Branches, xa.Branch{Wrote: c == 'w'})
 	}
+	return t
+}
+
+// deciding is t with a branch that decides.
+func deciding(t xa.Txn, branch int) xa.Txn {
+	t.Branches[branch-1].Decides = true
 	return t
 }
 
@@ -85,6 +93,8 @@ func showEvent(e xa.Event) string {
 		return fmt.Sprintf("reply b%d %v", e.Branch+1, e.Result)
 	case xa.EventLogged:
 		return fmt.Sprintf("logged %v", e.Result)
+	case xa.EventFenced:
+		return fmt.Sprintf("fenced %v", e.Result)
 	case xa.EventBranchLost:
 		return fmt.Sprintf("branch lost b%d", e.Branch+1)
 	}
@@ -119,6 +129,17 @@ func TestRowC2(t *testing.T) {
 func TestRowC3(t *testing.T) {
 	transition(t, txn("ww"), commitAsked, "preparing: preparing, preparing", "prepare b1; prepare b2")
 	transition(t, recording(txn("wrw")), commitAsked, "preparing: preparing, ending, preparing", "end b2; prepare b1; prepare b3")
+}
+
+func TestRowC4(t *testing.T) {
+	transition(t, deciding(txn("wrw"), 1), commitAsked, "preparing: active, ending, preparing", "end b2; prepare b3")
+	transition(t, deciding(txn("wwr"), 3), commitAsked, "preparing: preparing, preparing, active", "prepare b1; prepare b2")
+	transition(t, deciding(recording(txn("rw")), 1), commitAsked, "preparing: active, preparing", "prepare b2")
+
+	// One writer whose server forgets nothing needs no record, and a decider's server forgets nothing: C2.
+	transition(t, deciding(txn("rw"), 1), commitAsked, "one-phase: ending, committing", "end b1; one-phase b2")
+	transition(t, deciding(recording(txn("wr")), 1), commitAsked, "one-phase: committing, ending", "end b2; one-phase b1")
+	transition(t, deciding(txn("rr"), 1), commitAsked, "committing: ending, ending", "end b1; end b2")
 }
 
 func TestRowA0(t *testing.T) {
@@ -221,6 +242,45 @@ func TestRowL3(t *testing.T) {
 	}
 }
 
+// decide is a transaction whose second branch has voted and whose first one decides.
+func decide() xa.Txn { return after(deciding(txn("ww"), 1), commitAsked, reply(2, xa.OK)) }
+
+func TestRowD0(t *testing.T) {
+	transition(t, after(deciding(txn("ww"), 1), commitAsked), reply(2, xa.OK), "deciding: deciding, prepared", "decide b1")
+	transition(t, decide(), reply(1, xa.Refused), "aborting: rolling back, rolling back", "rollback b1; rollback b2")
+}
+
+func TestRowD1(t *testing.T) {
+	transition(t, decide(), reply(1, xa.Lost), "fencing: lost, prepared", "fence b1")
+}
+
+func TestRowD2(t *testing.T) {
+	got := transition(t, decide(), reply(1, xa.OK), "committing: committed, committing", "commit b2")
+	if !got.Recorded {
+		t.Error("not marked as recorded")
+	}
+	transition(t, got, reply(2, xa.OK), "done: committed, committed", "answer committed; forget committed")
+	transition(t, got, reply(2, xa.Lost), "done: committed, lost", "answer committed late; forget committed late")
+	reader := after(deciding(txn("rww"), 1), commitAsked, reply(2, xa.OK), reply(3, xa.OK))
+	transition(t, reader, reply(1, xa.OK), "committing: committed, committing, committing", "commit b2; commit b3")
+}
+
+func TestRowF0(t *testing.T) {
+	transition(t, after(decide(), reply(1, xa.Lost)), fenced(xa.OK), "committing: committed, committing", "commit b2")
+}
+
+func TestRowF1(t *testing.T) {
+	aborting := transition(t, after(decide(), reply(1, xa.Lost)), fenced(xa.Refused), "aborting: lost, rolling back", "rollback b2")
+	transition(t, aborting, reply(2, xa.OK), "done: lost, rolled back", "answer rolled back; forget rolled back")
+}
+
+func TestRowF2(t *testing.T) {
+	transition(t, after(decide(), reply(1, xa.Lost)), fenced(xa.Lost), "done: lost, lost", "answer in doubt; forget in doubt")
+	reader := after(deciding(txn("wwr"), 1), commitAsked, reply(2, xa.OK), reply(1, xa.Lost))
+	waiting := transition(t, reader, fenced(xa.Lost), "unknown: lost, lost, ending", "")
+	transition(t, waiting, reply(3, xa.OK), "done: lost, lost, rolled back", "answer in doubt; forget in doubt")
+}
+
 func TestRowT0(t *testing.T) {
 	committing := after(txn("ww"), commitAsked, reply(1, xa.OK), reply(2, xa.OK), logged(xa.OK))
 	answered := transition(t, committing, late, "committing: committing, committing", "answer committed late")
@@ -240,10 +300,12 @@ func TestImpossibleEvents(t *testing.T) {
 		xa.Committing: after(txn("ww"), append(slices.Clone(two), logged(xa.OK))...),
 		xa.OnePhase:   after(txn("wr"), commitAsked, reply(2, xa.OK)),
 		xa.Aborting:   after(txn("ww"), rollbackAsked),
+		xa.Fencing:    after(decide(), reply(1, xa.Lost)),
+		xa.Unknown:    after(deciding(txn("wwr"), 1), commitAsked, reply(2, xa.OK), reply(1, xa.Lost), fenced(xa.Lost)),
 		xa.Halted:     after(txn("ww"), append(slices.Clone(two), logged(xa.Lost))...),
 		xa.Done:       after(txn("ww"), append(slices.Clone(two), logged(xa.OK), reply(1, xa.OK), reply(2, xa.OK))...),
 	}
-	events := []xa.Event{commitAsked, rollbackAsked, lost(1), reply(1, xa.OK), reply(2, xa.OK), logged(xa.OK), late, {Kind: 99}}
+	events := []xa.Event{commitAsked, rollbackAsked, lost(1), reply(1, xa.OK), reply(2, xa.OK), reply(3, xa.OK), logged(xa.OK), fenced(xa.OK), late, {Kind: 99}}
 	possible := map[xa.State][]xa.Event{
 		xa.Active:     {commitAsked, rollbackAsked, lost(1)},
 		xa.Preparing:  {reply(1, xa.OK), reply(2, xa.OK)},
@@ -251,6 +313,8 @@ func TestImpossibleEvents(t *testing.T) {
 		xa.Committing: {reply(1, xa.OK), reply(2, xa.OK), late},
 		xa.OnePhase:   {reply(1, xa.OK)},
 		xa.Aborting:   {reply(1, xa.OK), reply(2, xa.OK)},
+		xa.Fencing:    {fenced(xa.OK)},
+		xa.Unknown:    {reply(3, xa.OK)},
 	}
 	for state, from := range states {
 		if from.State != state {

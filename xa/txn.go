@@ -10,7 +10,7 @@ const (
 	Active State = iota
 	// Preparing: votes are being collected. No decision; a crash means rollback.
 	Preparing
-	// Deciding: the COMMIT record was handed to the log. A crash means what the log says then.
+	// Deciding: the COMMIT record was handed to the log, or to the decider. A crash means what is there then.
 	Deciding
 	// Committing: the record is durable. From here only commit.
 	Committing
@@ -18,6 +18,10 @@ const (
 	OnePhase
 	// Aborting: only rollback from here.
 	Aborting
+	// Fencing: the decider gave no answer. Its backend is asked what the decision is, so that it cannot change any more.
+	Fencing
+	// Unknown: the decider's backend does not say what the decision is. Recovery will find out; readers may still have to end.
+	Unknown
 	// Halted: the log failed and nobody here can know the decision. The process must stop and recover.
 	Halted
 	// Done: nothing is left for the coordinator to do.
@@ -33,6 +37,7 @@ const (
 	BranchEnding                         // told to end without a vote, because it only read
 	BranchPreparing                      // asked for its vote
 	BranchPrepared                       // voted yes
+	BranchDeciding                       // told to commit together with the record
 	BranchCommitting                     // told to commit
 	BranchRollingBack                    // told to roll back
 	BranchCommitted                      // acknowledged its commit
@@ -46,6 +51,9 @@ type Branch struct {
 	Wrote bool // some statement other than a plain SELECT ran here
 	// Refused says that the server answered a one-phase commit with an error, so it has not committed.
 	Refused bool
+	// Decides says that the branch is a plain transaction, whose commit can take the COMMIT record along: the participant store.
+	// At most one branch of a Txn decides; without one a log has the record.
+	Decides bool
 }
 
 // Txn is one global transaction. Step copies it, so every value ever returned stays valid.
@@ -70,6 +78,7 @@ const (
 	EventBranchLost                  // the connection of an active branch broke
 	EventReply                       // a branch answered its outstanding action
 	EventLogged                      // the log answered
+	EventFenced                      // the decider's backend answered: OK, it is committed; Refused, it never will be
 	EventLate                        // the client has waited long enough for phase two
 )
 
@@ -86,7 +95,7 @@ const (
 type Event struct {
 	Kind   EventKind
 	Branch int    // EventBranchLost, EventReply
-	Result Result // EventReply, EventLogged
+	Result Result // EventReply, EventLogged, EventFenced
 }
 
 // ActionKind says what is due.
@@ -97,6 +106,8 @@ const (
 	ActionPrepare                    // branch: XA END; XA PREPARE
 	ActionOnePhase                   // branch: XA END; XA COMMIT ... ONE PHASE
 	ActionAppend                     // log: make the COMMIT record durable
+	ActionDecide                     // decider: insert the COMMIT record; COMMIT
+	ActionFence                      // backend of the decider: which record is there; if none, insert one that it is rolled back
 	ActionCommit                     // branch: XA COMMIT
 	ActionRollback                   // branch: XA END (result ignored); XA ROLLBACK
 	ActionAnswer                     // client: Outcome
@@ -145,6 +156,9 @@ func (t Txn) Step(e Event) (Txn, []Action) {
 	case EventLogged:
 		t.require(e, Deciding)
 		return t.logged(e)
+	case EventFenced:
+		t.require(e, Fencing)
+		return t.fenced(e)
 	case EventLate:
 		t.require(e, Committing)
 		return t.late()
@@ -152,13 +166,23 @@ func (t Txn) Step(e Event) (Txn, []Action) {
 	panic(fmt.Sprintf("xa: unknown event %d", e.Kind))
 }
 
-// commit: rows C0 to C3.
+// commit: rows C0 to C4.
 func (t Txn) commit() (Txn, []Action) {
 	var actions []Action
-	writers, last := 0, 0
-	for i := range t.Branches {
-		if t.Branches[i].Wrote {
+	writers, last, decider := 0, 0, -1
+	for i, b := range t.Branches {
+		if b.Wrote {
 			writers, last = writers+1, i
+		}
+		if b.Decides {
+			decider = i
+		}
+	}
+	// Whoever decides need not have written anything itself. A record for one branch is no use where that is the decider: its server
+	// does not forget a plain COMMIT.
+	record := writers > 1 || writers == 1 && t.RecordOnePhase && last != decider
+	for i, b := range t.Branches {
+		if b.Wrote || record && i == decider {
 			continue
 		}
 		t.Branches[i].State = BranchEnding
@@ -169,17 +193,17 @@ func (t Txn) commit() (Txn, []Action) {
 		t.State = Committing
 		more := t.settle(Committed)
 		return t, append(actions, more...)
-	case writers == 1 && t.RecordOnePhase: // C1: the server may forget the commit, so the record goes first
+	case record && decider < 0 && writers == 1: // C1: the server may forget the commit, so the record goes first
 		t.State = Deciding
 		return t, append(actions, Action{Kind: ActionAppend})
-	case writers == 1: // C2: the server of the only writer decides
+	case !record: // C2: the server of the only writer decides
 		t.State = OnePhase
 		t.Branches[last].State = BranchCommitting
 		return t, append(actions, Action{Kind: ActionOnePhase, Branch: last})
-	default: // C3: phase one
+	default: // C3: phase one. C4: the same without the decider, whose commit is the decision
 		t.State = Preparing
-		for i := range t.Branches {
-			if t.Branches[i].Wrote {
+		for i, b := range t.Branches {
+			if b.Wrote && !b.Decides {
 				t.Branches[i].State = BranchPreparing
 				actions = append(actions, Action{Kind: ActionPrepare, Branch: i})
 			}
@@ -202,7 +226,7 @@ func (t Txn) abort() (Txn, []Action) {
 	return t, append(actions, more...)
 }
 
-// reply: rows R0 to R6, chosen by what was outstanding on the branch.
+// reply: rows R0 to R6 and D0 to D2, chosen by what was outstanding on the branch.
 func (t Txn) reply(e Event) (Txn, []Action) {
 	b := &t.Branches[e.Branch]
 	switch b.State {
@@ -226,6 +250,9 @@ func (t Txn) reply(e Event) (Txn, []Action) {
 			b.State = BranchLost
 		}
 		return t.settled()
+
+	case BranchDeciding: // D0 to D2
+		return t.decided(e)
 
 	case BranchRollingBack: // R6: a rollback that was refused or lost is repeated by recovery (presumed abort)
 		t.require(e, Aborting, OnePhase)
@@ -253,13 +280,73 @@ func (t Txn) voted(e Event) (Txn, []Action) {
 	if t.State == Aborting || e.Result != OK {
 		return t.abort()
 	}
-	for _, b := range t.Branches {
-		if b.Wrote && b.State != BranchPrepared {
+	decider := -1
+	for i, b := range t.Branches {
+		switch {
+		case b.Decides:
+			decider = i
+		case b.Wrote && b.State != BranchPrepared:
 			return t, nil
 		}
 	}
 	t.State = Deciding
-	return t, []Action{{Kind: ActionAppend}}
+	if decider < 0 {
+		return t, []Action{{Kind: ActionAppend}}
+	}
+	t.Branches[decider].State = BranchDeciding
+	return t, []Action{{Kind: ActionDecide, Branch: decider}}
+}
+
+// decided: rows D0 to D2.
+func (t Txn) decided(e Event) (Txn, []Action) {
+	t.require(e, Deciding)
+	b := &t.Branches[e.Branch]
+	switch e.Result {
+	case Refused: // D0: the record was not inserted, so the transaction is still open, and can still be rolled back
+		b.State = BranchActive
+		return t.abort()
+	case Lost: // D1: it may have committed, or may do so later
+		b.State = BranchLost
+		t.State = Fencing
+		return t, []Action{{Kind: ActionFence, Branch: e.Branch}}
+	}
+	b.State = BranchCommitted // D2: the commit point was passed
+	return t.phaseTwo()
+}
+
+// fenced: rows F0 to F2.
+func (t Txn) fenced(e Event) (Txn, []Action) {
+	switch e.Result {
+	case OK: // F0: the record is there
+		for i, b := range t.Branches {
+			if b.Decides {
+				t.Branches[i].State = BranchCommitted
+			}
+		}
+		return t.phaseTwo()
+	case Refused: // F1: the decider can never commit any more
+		return t.abort()
+	}
+	for i, b := range t.Branches { // F2: nobody here can know; recovery will
+		if b.State == BranchPrepared {
+			t.Branches[i].State = BranchLost
+		}
+	}
+	t.State = Unknown
+	return t.settled()
+}
+
+// phaseTwo commits every prepared branch: the record is durable.
+func (t Txn) phaseTwo() (Txn, []Action) {
+	t.State, t.Recorded = Committing, true
+	var actions []Action
+	for i, b := range t.Branches {
+		if b.State == BranchPrepared {
+			t.Branches[i].State = BranchCommitting
+			actions = append(actions, Action{Kind: ActionCommit, Branch: i})
+		}
+	}
+	return t, actions
 }
 
 // logged: rows L0 to L3.
@@ -271,21 +358,12 @@ func (t Txn) logged(e Event) (Txn, []Action) {
 		t.State = Halted
 		return t, []Action{{Kind: ActionAnswer, Outcome: InDoubt}, {Kind: ActionHalt}}
 	}
-	t.Recorded = true
 	if w := t.unprepared(); w >= 0 { // L2: row C1 goes on
-		t.State = OnePhase
+		t.State, t.Recorded = OnePhase, true
 		t.Branches[w].State = BranchCommitting
 		return t, []Action{{Kind: ActionOnePhase, Branch: w}}
 	}
-	t.State = Committing // L3: the commit point was passed
-	var actions []Action
-	for i, b := range t.Branches {
-		if b.State == BranchPrepared {
-			t.Branches[i].State = BranchCommitting
-			actions = append(actions, Action{Kind: ActionCommit, Branch: i})
-		}
-	}
-	return t, actions
+	return t.phaseTwo() // L3: the commit point was passed
 }
 
 // decidedByServer: rows R3 and R4.
@@ -327,6 +405,9 @@ func (t Txn) settled() (Txn, []Action) {
 		}
 		actions := t.settle(Committed)
 		return t, actions
+	case Unknown:
+		actions := t.settle(InDoubt)
+		return t, actions
 	case OnePhase:
 		outcome := Committed
 		for _, b := range t.Branches {
@@ -351,7 +432,7 @@ func (t Txn) settled() (Txn, []Action) {
 func (t *Txn) settle(o Outcome) []Action {
 	for _, b := range t.Branches {
 		switch b.State {
-		case BranchEnding, BranchPreparing, BranchCommitting, BranchRollingBack:
+		case BranchEnding, BranchPreparing, BranchDeciding, BranchCommitting, BranchRollingBack:
 			return nil
 		}
 	}

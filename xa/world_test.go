@@ -22,8 +22,10 @@ type world struct {
 	recorded bool
 	answered bool
 
-	log     logState
-	durable bool // the record was on disk at some time
+	log     logState // with a log
+	row     rowState // with a decider
+	durable bool     // the record was on disk at some time
+	fencing bool     // the coordinator has asked the decider's backend
 
 	answer xa.Outcome // what the client heard
 	bad    violations // broken by an action, not visible in the rest of the world
@@ -34,14 +36,15 @@ type world struct {
 
 // branch is one branch as the coordinator, the connection, the server and recovery have it.
 type branch struct {
-	exists bool
-	writes bool // in truth; what Step believes is co.Wrote
-	co     xa.Branch
-	conn   connState
-	req    xa.ActionKind // with asked
-	asked  bool          // a request was sent: it is at the server, or its reply is on the way
-	reply  replyState
-	server serverState
+	exists  bool
+	writes  bool // in truth; what Step believes is co.Wrote
+	decides bool
+	co      xa.Branch
+	conn    connState
+	req     xa.ActionKind // with asked
+	asked   bool          // a request was sent: it is at the server, or its reply is on the way
+	reply   replyState
+	server  serverState
 	// returns says that the server may bring the branch back as prepared after it was rolled back, because it was
 	// prepared once and the rollback is not flushed (MariaDB).
 	returns bool
@@ -87,6 +90,15 @@ const (
 	logUnknown          // Append has returned another error: the next start will see whether it is there
 )
 
+// rowState is the record on the decider's backend.
+type rowState uint8
+
+const (
+	rowNone   rowState = iota
+	rowCommit          // inserted by the decider's own transaction
+	rowAbort           // inserted by a fence
+)
+
 // pass is how far recovery has come with one branch of one backend. Each look is a step of its own, so that the
 // transaction can move between any two.
 type pass struct {
@@ -110,7 +122,9 @@ func (b branch) writer() bool { return b.exists && b.writes }
 func (b branch) hasCommitted() bool { return b.server == committed || b.server == committedOne }
 
 // onDisk reports whether a process that started now would read a COMMIT record.
-func (w *world) onDisk() bool { return w.log == logWritten || w.log == logVisible }
+func (w *world) onDisk() bool {
+	return w.log == logWritten || w.log == logVisible || w.row == rowCommit
+}
 
 // willCommit reports whether b is or will be committed, as things are on disk.
 func (w *world) willCommit(b branch) bool {
@@ -148,11 +162,11 @@ func (m *model) step(w *world, e xa.Event) {
 
 // endTxn removes the transaction from the process.
 func (w *world) endTxn() {
-	w.alive, w.inFlight = false, false
+	w.alive, w.inFlight, w.fencing = false, false, false
 	w.state, w.recorded, w.answered = 0, false, false
 	for i := range w.b {
 		w.b[i].abandon()
-		w.b[i].co = xa.Branch{}
+		w.b[i].co = xa.Branch{Decides: w.b[i].decides}
 	}
 }
 
@@ -163,6 +177,8 @@ func (m *model) perform(w *world, a xa.Action) {
 		for i := range w.b {
 			w.b[i].named = w.b[i].co.Wrote
 		}
+	case xa.ActionFence:
+		w.fencing = true
 	case xa.ActionAnswer:
 		if w.answer != xa.NoOutcome {
 			w.bad |= x7
@@ -183,8 +199,14 @@ func (m *model) perform(w *world, a xa.Action) {
 		}
 	default:
 		b := &w.b[a.Branch]
-		if a.Kind == xa.ActionRollback && b.writes && !b.co.Refused && w.log != logEmpty && w.log != logRefused {
+		handed := w.log != logEmpty && w.log != logRefused || w.row == rowCommit
+		if a.Kind == xa.ActionRollback && b.writes && !b.co.Refused && handed {
 			w.bad |= x2
+		}
+		if a.Kind == xa.ActionDecide {
+			for i := range w.b {
+				w.b[i].named = w.b[i].co.Wrote && !w.b[i].decides
+			}
 		}
 		b.req, b.asked, b.reply = a.Kind, true, noReply
 		if b.conn != open {
@@ -213,7 +235,7 @@ func (b *branch) abandon() {
 }
 
 // execute lets the server do what it was asked for and returns its reply.
-func (m *model) execute(b *branch) replyState {
+func (m *model) execute(w *world, b *branch) replyState {
 	switch b.req {
 	case xa.ActionEnd, xa.ActionRollback:
 		if b.server == working || b.server == prepared {
@@ -230,6 +252,11 @@ func (m *model) execute(b *branch) replyState {
 			b.server = committedOne
 			return replyOK
 		}
+	case xa.ActionDecide:
+		if b.server == working && (w.row == rowNone || m.bug.overwrites) {
+			b.server, w.row, w.durable = committed, rowCommit, true
+			return replyOK
+		}
 	case xa.ActionCommit:
 		if b.server == prepared {
 			b.server = committed
@@ -241,7 +268,7 @@ func (m *model) execute(b *branch) replyState {
 
 // outstanding reports whether the coordinator or a server still works on something, so that the world is not at rest.
 func (w *world) outstanding() bool {
-	if w.log == logHanded || w.log == logWritten {
+	if w.log == logHanded || w.log == logWritten || w.fencing {
 		return true
 	}
 	for _, b := range w.b {

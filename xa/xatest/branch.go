@@ -17,6 +17,8 @@ const (
 	Commit   Verb = "commit"
 	OnePhase Verb = "one-phase"
 	Rollback Verb = "rollback"
+	Decide   Verb = "decide"  // of a Decider
+	Fence    Verb = "fence"   // of a Decider; not on the branch's connection
 	Release  Verb = "release" // has no reply
 )
 
@@ -110,6 +112,55 @@ func (b *Branch) CommitOnePhase(deadline time.Time) error { return b.do(OnePhase
 
 // Rollback implements xa.BranchConn.
 func (b *Branch) Rollback(deadline time.Time) error { return b.do(Rollback, deadline) }
+
+// Decider is a fake xa.Decider, with the record of the last transaction that decided or was fenced.
+type Decider struct {
+	*Branch
+
+	mu        sync.Mutex // protects following fields
+	fenced    bool
+	committed []xa.Decision
+}
+
+var _ xa.Decider = (*Decider)(nil)
+
+// NewDecider returns a branch on a backend that decides, and whose verbs succeed.
+func NewDecider(backend string) *Decider { return &Decider{Branch: NewBranch(backend)} }
+
+// Decide implements xa.Decider. The record is inserted, unless the reply is a refusal or a fence was there before.
+func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
+	err := d.do(Decide, deadline)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case xa.IsErrno(err, xa.ErrnoRBDeadlock):
+	case d.fenced:
+		return Refuse(errnoDuplicate)(deadline)
+	default:
+		d.committed = append(d.committed, r)
+	}
+	return err
+}
+
+const errnoDuplicate = 1062
+
+// Fence implements xa.Decider.
+func (d *Decider) Fence(_ xa.GTRID, deadline time.Time) (bool, error) {
+	if err := d.do(Fence, deadline); err != nil {
+		return false, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fenced = len(d.committed) == 0
+	return !d.fenced, nil
+}
+
+// Committed returns the records that were inserted.
+func (d *Decider) Committed() []xa.Decision {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.committed)
+}
 
 // Release implements xa.BranchConn.
 func (b *Branch) Release() {
