@@ -273,6 +273,8 @@ func (st *stmt) calls() bool {
 // notCalled are words that have brackets behind them and are no functions.
 var notCalled = map[string]bool{
 	"IN": true, "AND": true, "OR": true, "NOT": true, "OF": true, "AS": true, "FROM": true, "WHERE": true, "ON": true, "USING": true, "EXISTS": true, "OVER": true,
+	"DECIMAL": true, "NUMERIC": true, "VARCHAR": true, "BINARY": true, "VARBINARY": true, "FLOAT": true, "DOUBLE": true, "MATCH": true, "GROUP": true, "WHEN": true,
+	"THEN": true, "ELSE": true, "CASE": true, "LIKE": true, "BETWEEN": true, "DIV": true, "REGEXP": true, "RLIKE": true, "DISTINCT": true, "IS": true, "ROW": true, "HAVING": true,
 	"BY": true, "JOIN": true, "VALUES": true, "SELECT": true, "UNION": true, "ALL": true, "ANY": true, "SOME": true, "XOR": true, "INDEX": true, "KEY": true,
 }
 

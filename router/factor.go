@@ -10,6 +10,7 @@ type factor struct {
 	object
 	first, last int    // the tokens of its name
 	alias       string // as written, "" without one
+	whole       bool   // it is of TABLE t, where nothing may be called by another name
 	block       *selectTokens
 }
 
@@ -40,8 +41,13 @@ type lock struct {
 // factors finds the tables of all FROM clauses.
 func (st *stmt) factors() (all []factor) {
 	for i := range st.toks {
-		if st.word(i) == "SELECT" {
+		switch st.word(i) {
+		case "SELECT":
 			all = append(all, st.block(i+1)...)
+		case "TABLE":
+			if o, next, ok := st.object(i + 1); ok && !st.op(next, "(") {
+				all = append(all, factor{object: o, first: i + 1, last: next - 1, block: &selectTokens{tables: 1}, whole: true})
+			}
 		}
 	}
 	return all

@@ -29,7 +29,7 @@ var builtin = set(`
 	multipolygon name_const natural_sort_key now nth_value ntile nullif nvl nvl2 oct octet_length old_password ord
 	password percent_rank percentile_cont percentile_disc period_add period_diff pi point polygon position pow power
 	ps_current_thread_id ps_thread_id quarter quote radians rand random_bytes rank regexp_instr regexp_like regexp_replace
-	regexp_substr release_all_locks release_lock repeat replace reverse right roles_graphml round row_count row_number rpad rtrim schema sec_to_time
+	regexp_substr release_all_locks release_lock repeat replace reverse right roles_graphml round row_count row_number rollup rpad rtrim schema sec_to_time
 	second session_user sformat sha sha1 sha2 sign sin sleep soundex source_pos_wait space sqrt st_area st_asbinary
 	st_asgeojson st_astext st_aswkb st_aswkt st_boundary st_buffer st_buffer_strategy st_centroid st_collect st_contains
 	st_convexhull st_crosses st_difference st_dimension st_disjoint st_distance st_distance_sphere st_endpoint st_envelope

@@ -20,8 +20,30 @@ const (
 // marker is a number that stands for a literal in the text for the parser: marker + slot. All are of one length.
 const marker = 9_000_000_000
 
-// parse gives the statement to the SQL parser. On an error it returns the token at which the parser stopped.
+// parse gives the statement to the SQL parser, without expressions of a query that the parser does not know. On an error it returns the
+// token at which the parser stopped.
 func (st *stmt) parse() (tree sqlparser.Statement, at int, err error) {
+	tree, at, err = st.parseOnce()
+	first, why := at, err
+	for err != nil && st.blanked(at) {
+		if tree, at, err = st.parseOnce(); err == nil && !isQuery(tree) {
+			break
+		}
+	}
+	if len(st.blanks) > 0 && !isQuery(tree) {
+		st.blanks = nil
+		return nil, first, why
+	}
+	return tree, at, err
+}
+
+// isQuery tells whether the statement only reads.
+func isQuery(tree sqlparser.Statement) bool {
+	_, ok := tree.(sqlparser.SelectStatement)
+	return ok
+}
+
+func (st *stmt) parseOnce() (tree sqlparser.Statement, at int, err error) {
 	text, starts, err := st.forParser()
 	if err != nil {
 		return nil, 0, err
@@ -70,8 +92,21 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 	}
 	var b strings.Builder
 	starts = make([]int, len(st.toks))
+	around := st.recast()
 	for i := 0; i < len(st.toks); {
-		if n := st.omitted(i); n > 0 {
+		if s := st.blankAt(i); s != nil {
+			starts[i] = b.Len() + 1
+			b.WriteString(" NULL ")
+			for i++; i < s[1]; i++ {
+				starts[i] = -1
+			}
+			continue
+		}
+		n := st.omitted(i)
+		if around[i].omit {
+			n = 1
+		}
+		if n > 0 {
 			for ; n > 0; n-- {
 				starts[i] = -1
 				i++
@@ -83,8 +118,11 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		if t.space {
 			b.WriteByte(' ')
 		}
+		b.WriteString(around[i].before)
 		starts[i] = b.Len()
-		switch {
+		switch instead := max(around[i].instead, st.instead(i)); {
+		case instead != "":
+			b.WriteString(instead)
 		case t.kind == kUserVar:
 			b.WriteString(" (NULL) ") // not to be taken for a NULL of the text
 		case t.kind == kInt, t.kind == kParam:
@@ -104,6 +142,7 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		default:
 			b.WriteString(st.text[t.start:t.end])
 		}
+		b.WriteString(around[i].behind)
 		i++
 	}
 	return b.String(), starts, nil
@@ -135,119 +174,6 @@ func (st *stmt) simple() error {
 		}
 	}
 	return nil
-}
-
-// afterVerb are words behind the first one of a statement that only advise the server.
-var afterVerb = map[string]bool{
-	"HIGH_PRIORITY": true, "LOW_PRIORITY": true, "DELAYED": true, "QUICK": true,
-	"SQL_SMALL_RESULT": true, "SQL_BIG_RESULT": true, "SQL_BUFFER_RESULT": true,
-}
-
-// beforeAssigned are words behind which an expression begins. What is assigned in a := b AND c is all of b AND c, so that
-// a := may only be left out where nothing of the expression is on its left.
-var beforeAssigned = map[string]bool{
-	"SELECT": true, "DISTINCT": true, "ALL": true, "DO": true, "WHERE": true, "ON": true, "HAVING": true, "BY": true, "WHEN": true, "THEN": true, "ELSE": true,
-}
-
-// omitted is the number of tokens from i on that the parser is not shown: assignments to user variables, locking clauses,
-// index hints, WITH ROLLUP, the quantifier of a comparison, and advice to the server.
-func (st *stmt) omitted(i int) int {
-	if st.toks[i].kind == kUserVar && st.op(i+1, ":=") && (st.op(i-1, "(") || st.op(i-1, ",") || beforeAssigned[st.word(i-1)]) {
-		return 2
-	}
-	switch st.word(i) {
-	case "INTO":
-		if names, next := st.variableList(i + 1); names != nil {
-			return next - i
-		}
-	case "FOR":
-		if w := st.word(i + 1); w == "UPDATE" || w == "SHARE" {
-			return st.locking(i+2) - i
-		}
-	case "LOCK":
-		if st.words(i, "LOCK", "IN", "SHARE", "MODE") {
-			return st.locking(i+4) - i
-		}
-	case "USE", "FORCE", "IGNORE":
-		if w := st.word(i + 1); i > 0 && (w == "INDEX" || w == "KEY") {
-			return st.hint(i+2) - i
-		}
-		if w := st.word(i - 1); st.word(i) == "IGNORE" && (w == "DELETE" || st.word(0) == "DELETE" && afterVerb[w]) {
-			return 1
-		}
-	case "WITH":
-		if st.word(i+1) == "ROLLUP" {
-			return 2
-		}
-	case "ANY", "SOME", "ALL": // of a comparison with a subquery
-		if st.op(i+1, "(") && (st.op(i-1, "=") || st.op(i-1, "<") || st.op(i-1, ">")) {
-			return 1
-		}
-	case "SOUNDS":
-		if st.word(i+1) == "LIKE" {
-			return 1
-		}
-	default:
-		if afterVerb[st.word(i)] {
-			switch w := st.word(i - 1); w {
-			case "SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE":
-				return 1
-			default:
-				if afterVerb[w] {
-					return 1
-				}
-			}
-		}
-	}
-	return 0
-}
-
-// locking is the place behind [OF t, ...] [NOWAIT | SKIP LOCKED | WAIT n].
-func (st *stmt) locking(i int) int {
-	if st.word(i) == "OF" {
-		for {
-			_, next, ok := st.object(i + 1)
-			if !ok {
-				break
-			}
-			i = next
-			if !st.op(i, ",") {
-				break
-			}
-		}
-	}
-	switch {
-	case st.word(i) == "NOWAIT":
-		i++
-	case st.words(i, "SKIP", "LOCKED"):
-		i += 2
-	case st.word(i) == "WAIT" && i+1 < len(st.toks) && st.toks[i+1].kind == kInt:
-		i += 2
-	}
-	return i
-}
-
-// hint is the place behind [FOR JOIN | FOR ORDER BY | FOR GROUP BY] (index, ...).
-func (st *stmt) hint(i int) int {
-	start := i - 2
-	if st.word(i) == "FOR" {
-		i += 2
-		if st.word(i) == "BY" {
-			i++
-		}
-	}
-	if !st.op(i, "(") {
-		return start
-	}
-	for i++; i < len(st.toks); i++ {
-		if st.op(i, ")") {
-			return i + 1
-		}
-		if st.toks[i].name == "" && !st.op(i, ",") {
-			break
-		}
-	}
-	return start
 }
 
 // literal finds the literal that an expression of the tree is: a marker, perhaps with signs and brackets.

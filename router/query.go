@@ -11,6 +11,7 @@ import (
 
 // query plans SELECT, INSERT, REPLACE, UPDATE, DELETE, DO and their relatives.
 func (st *stmt) query(f finding) (*shape, *reason) {
+	st.unwrap()
 	tree, at, err := st.parse()
 	if err != nil {
 		f.write = true
@@ -22,6 +23,7 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 	case *sqlparser.Select, *sqlparser.SetOp, *sqlparser.ParenSelect:
 		v.reads = true
 		v.query(tree.(sqlparser.SelectStatement), nil)
+		v.blanks()
 		v.reads = !v.write // what a sequence or a function changes is not on scratch tables
 		v.write = v.write || st.locks()
 	case *sqlparser.Insert:
@@ -44,6 +46,18 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 		return sh, why
 	}
 	return v.unaimed(in)
+}
+
+// unwrap takes off brackets that are around the whole query.
+func (st *stmt) unwrap() {
+	for st.op(0, "(") && st.derives(0) {
+		end := st.closing(0)
+		if end >= len(st.toks) || end+1 < len(st.toks) && st.toks[end+1].kind != kSemi {
+			return
+		}
+		st.toks = st.toks[1:end]
+		st.wraps++
+	}
 }
 
 // unaimed is the shape of a resolved statement.

@@ -222,7 +222,7 @@ func (t *scratchTable) named(v *resolver, f *factor) {
 		t.Schema = st.schema
 	}
 	place := ScratchPlace{}
-	if f.alias == "" {
+	if f.alias == "" && !f.whole {
 		place.Alias = st.text[st.toks[f.last].start:st.toks[f.last].end]
 	}
 	t.Places = append(t.Places, place)
@@ -256,7 +256,7 @@ func (t *scratchTable) named(v *resolver, f *factor) {
 func (t *scratchTable) first(v *resolver, f *factor) {
 	st, b := v.st, f.block
 	tree, plain := v.tree.(*sqlparser.Select)
-	if !plain || len(v.sources) > 1 || v.derived || v.subquery || v.aggregate || v.leaves != PinNone || len(b.locks) > 0 || b.limit[0] == 0 ||
+	if !plain || len(st.blanks) > 0 || len(v.sources) > 1 || v.derived || v.subquery || v.aggregate || v.leaves != PinNone || len(b.locks) > 0 || b.limit[0] == 0 ||
 		st.has("DISTINCT", "DISTINCTROW", "GROUP", "HAVING", "UNION", "EXCEPT", "INTERSECT", "FETCH") >= 0 {
 		return
 	}

@@ -24,6 +24,9 @@ type stmt struct {
 	text   string
 	toks   []tok
 	hints  *hints // nil: none
+	// blanks are expressions that the parser was not shown, as tokens.
+	blanks [][2]int
+	wraps  int // brackets before toks
 }
 
 func (r *Router) newStmt(text, schema string, mode Mode) *stmt {

@@ -135,6 +135,8 @@ func (v *resolver) streaming() (Merge, *stream, string) {
 	st := v.st
 	tree, ok := v.tree.(*sqlparser.Select)
 	switch {
+	case len(st.blanks) > 0:
+		return MergeNone, nil, "it is not understood near " + st.near(st.blanks[0][0])
 	case !ok:
 		return MergeNone, nil, "only plain SELECT, UPDATE and DELETE are supported across backends yet"
 	case v.derived:

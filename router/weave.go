@@ -17,14 +17,15 @@ type weave struct {
 	hidden int
 }
 
-// cut finds the tokens of the client's text, which are those of the shape one by one.
-func (w *weave) cut(mode Mode) {
+// cut finds the tokens of the client's text, which are those of the shape one by one, without the brackets around all of it.
+func (w *weave) cut(mode Mode, wraps int) {
 	l := lexer{src: w.sql, mode: mode}
 	for t := l.next(); t.kind != kEnd; t = l.next() {
 		if !t.kind.blank() {
 			w.tokens = append(w.tokens, t)
 		}
 	}
+	w.tokens = w.tokens[wraps:]
 }
 
 // copy appends sql[from:to] and notes the parameters in it.
@@ -115,7 +116,7 @@ func (sm *stream) plan(p *Plan, pl *placing) (*reason, int) {
 		forms = *known
 	}
 	w := weave{sql: s.sql, lits: s.lits, out: make([]byte, 0, len(s.sql)+128)}
-	w.cut(s.mode)
+	w.cut(s.mode, b.st.wraps)
 	list := w.tokens[b.list-1].end
 	w.copy(0, list)
 	if why, at := sm.columns(&w, pl, forms, out); why != nil {
