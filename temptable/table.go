@@ -21,6 +21,9 @@ type Table struct {
 // Column is a column of a Table.
 type Column struct {
 	Name string
+	// Generated tells that the server computes its values.
+	Generated bool
+
 	form form
 	def  []string // words of its definition behind the name
 	null bool
@@ -185,10 +188,14 @@ func (t *Table) column(w []string) {
 			return ""
 		}
 		switch {
-		case w[i] == "GENERATED", w[i] == "ALWAYS", w[i] == "VIRTUAL", w[i] == "STORED", w[i] == "PERSISTENT", strings.Contains(w[i], "COLUMN_FORMAT"), strings.Contains(w[i], "STORAGE"):
+		case w[i] == "GENERATED":
+			c.Generated = true
+		case w[i] == "ALWAYS", w[i] == "VIRTUAL", w[i] == "STORED", w[i] == "PERSISTENT", strings.Contains(w[i], "COLUMN_FORMAT"), strings.Contains(w[i], "STORAGE"):
 		case w[i] == "AS" && next(1) == "ROW": // START or END
+			c.Generated = true
 			i += 2
 		case w[i] == "AS", w[i] == "COMMENT":
+			c.Generated = c.Generated || w[i] == "AS"
 			i++
 		case w[i] == "CHECK" && !strings.HasPrefix(next(1), "(json_valid("): // which tells MariaDB that it is JSON
 			i++
@@ -200,6 +207,9 @@ func (t *Table) column(w []string) {
 		default:
 			if w[i] == "NOT" && next(1) == "NULL" {
 				c.null = false
+			}
+			if w[i] == "CHECK" && slices.Contains(c.def, "utf8mb4") {
+				c.form = formJSON
 			}
 			c.def = append(c.def, w[i])
 		}
