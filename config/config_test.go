@@ -134,6 +134,7 @@ columns = ["id", "day"]
 shard_map = "m"
 auto_increment = "id"
 sequence = "few"
+key_changes = "move"
 [[sequences]]
 name = "few"
 backend = "two"
@@ -184,7 +185,7 @@ node = 9
 		Tables: []Table{
 			{Schema: "shop", Name: "audit", Backend: "one"},
 			{Schema: "crm", Name: "t", Column: "id", Function: "modulo", Backends: []string{"two", "one"}},
-			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m", AutoIncrement: "id", Sequence: "few"},
+			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m", AutoIncrement: "id", Sequence: "few", KeyChanges: "move"},
 		},
 		Sequences: []Sequence{
 			{Name: "few", Kind: Blocks, Backend: "two", Table: "numbers", Block: 5},

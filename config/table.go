@@ -42,7 +42,16 @@ type Table struct {
 	AutoIncrement string `toml:"auto_increment"`
 	// Sequence is the name of the [[sequences]] entry that says where these values come from. Default "": blocks, as by default there.
 	Sequence string `toml:"sequence"`
+	// KeyChanges is what becomes of an UPDATE that changes the shard key of rows: "deny" refuses it, "move" brings the rows to their
+	// new shard within the transaction. Of sharded tables only. Default "deny".
+	KeyChanges string `toml:"key_changes"`
 }
+
+// What Table.KeyChanges may be; "" is Deny.
+const (
+	KeyChangesDeny = "deny"
+	KeyChangesMove = "move"
+)
 
 // Sharded reports whether the table's rows are spread over several backends.
 func (t *Table) Sharded() bool { return !t.Broadcast && (len(t.Backends) > 0 || t.ShardMap != "") }
@@ -107,6 +116,11 @@ func (t *Table) validate(at section, c *Config) {
 		t.validateKey(at)
 		t.validateSharding(at, c)
 		t.validateNumbering(at, c)
+		if at.has("key_changes") {
+			at.oneOf("key_changes", t.KeyChanges, KeyChangesDeny, KeyChangesMove)
+		}
+	case at.has("key_changes"):
+		at.wrong("key_changes", "is for sharded tables; an UPDATE of any other one moves no rows")
 	case at.has("auto_increment"):
 		at.wrong("auto_increment", "is for sharded tables; the backend numbers the rows of a table that is on it alone")
 	case at.has("backend"):
@@ -117,7 +131,7 @@ func (t *Table) validate(at section, c *Config) {
 }
 
 func (t *Table) validateBroadcast(at section, c *Config) {
-	for _, key := range []string{"backend", "shard_map", "column", "columns", "function"} {
+	for _, key := range []string{"backend", "shard_map", "column", "columns", "function", "key_changes"} {
 		if at.has(key) {
 			at.wrong(key, "a broadcast table is whole on each of its backends; take it out, or broadcast")
 		}

@@ -16,6 +16,7 @@ import (
 type columns struct {
 	backend       *backend.Backend
 	schema, table string
+	definition    definition
 
 	mu    sync.Mutex // protects following fields
 	names []string   // nil: nobody has asked yet, or they may have changed
@@ -62,6 +63,7 @@ func (s *Server) forgetColumns() {
 		c.mu.Lock()
 		c.names = nil
 		c.mu.Unlock()
+		c.definition.forget()
 	}
 }
 

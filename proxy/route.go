@@ -56,6 +56,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 	switch {
 	case p.Merge == router.MergeScratch:
 		return s.scratch(p, r)
+	case p.Merge == router.MergeChange:
+		return s.change(p, r)
 	case s.tx != nil && len(p.Parts) == 1 && p.Parts[0].Backend == router.AnyBackend && (s.tx.last == nil || s.first(p)):
 		return s.single(p, r) // it touches no table, so it need not open a branch
 	case s.tx != nil && len(p.Parts) == 1:

@@ -25,11 +25,14 @@ type schema struct {
 
 // table is a table with an entry of its own.
 type table struct {
-	name     string    // schema.table
+	name     string // schema.table
+	schema   string // as the configuration has it, and so base
+	base     string
 	backend  int       // of a table that is on one backend, else -1
 	copies   []int     // of a broadcast table: the backends that have it whole, in order, at least two
 	columns  []string  // the shard key, lower case
 	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
+	moves    bool      // an UPDATE may change the shard key
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 }
 
@@ -84,7 +87,7 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 		if s.tables[name] != nil {
 			return nil, fmt.Errorf("table %s.%s is configured twice", in, name)
 		}
-		t := &table{name: in + "." + name, backend: -1}
+		t := &table{name: in + "." + name, schema: cfg.Tables[i].Schema, base: cfg.Tables[i].Name, backend: -1}
 		if err := t.fill(cfg, &cfg.Tables[i], maps, backend); err != nil {
 			return nil, fmt.Errorf("table %s: %w", t.name, err)
 		}
@@ -122,7 +125,7 @@ func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sh
 			return err
 		}
 	}
-	t.sharding, t.auto = maps[id], strings.ToLower(from.AutoIncrement)
+	t.sharding, t.auto, t.moves = maps[id], strings.ToLower(from.AutoIncrement), from.KeyChanges == config.KeyChangesMove
 	for _, c := range from.Key() {
 		t.columns = append(t.columns, strings.ToLower(c))
 	}

@@ -146,16 +146,26 @@ func (v *resolver) update(n *sqlparser.Update) {
 	for _, part := range []any{n.Exprs, n.OrderBy, n.Limit, n.Returning} {
 		v.visit(part, sc)
 	}
+	if v.rekeyed {
+		v.change = v.rekeying(n, sc.refs[0])
+	}
 }
 
-// assign refuses to change a shard key.
+// assign refuses to change a shard key, unless rows of the table may move.
 func (v *resolver) assign(c *sqlparser.ColName, sc *scope) {
 	for _, r := range sc.refs {
 		if r.keyed(c.Name.Lowered()) < 0 {
 			continue
 		}
-		if q := strings.ToLower(c.Qualifier.Name.String()); q == "" || q == r.alias {
-			v.refuse(unsupported(v.st.find(c.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", c.Name.Lowered(), r.table.name))
+		q := strings.ToLower(c.Qualifier.Name.String())
+		switch at := v.st.find(c.Name.String()); {
+		case q != "" && q != r.alias:
+		case r.table.moves && len(sc.refs) == 1:
+			v.rekeyed = true
+		case r.table.moves:
+			v.refuse(unsupported(at, "name no other table in the UPDATE", "changing %s, the shard key of %s, by an UPDATE of several tables is not supported", c.Name.Lowered(), r.table.name))
+		default:
+			v.refuse(unsupported(at, `delete the row and insert it anew, or set key_changes = "move" for the table`, "changing %s, the shard key of %s, is not supported", c.Name.Lowered(), r.table.name))
 		}
 	}
 }

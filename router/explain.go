@@ -185,6 +185,9 @@ func (x *explanation) table(t *table, set *shardSet, what string) {
 
 // parts says what each backend gets.
 func (x *explanation) parts() {
+	if c := x.plan.Change; c != nil {
+		x.top.add("before the change, on each backend").quote(c.Read[0].SQL)
+	}
 	for i, part := range x.plan.Parts {
 		n := x.top
 		if len(x.plan.Parts) > 1 {
@@ -203,6 +206,7 @@ func (x *explanation) parts() {
 
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
+	MergeChange:  "the counts of all backends are added up; rows whose shard is another one then move there",
 	MergeOK:      "the counts of all backends are added up",
 	MergeRows:    "the rows of one backend behind those of another, in no order",
 	MergeOne:     "the first backend's answer, before the others have their turn; they must do the same",
@@ -226,6 +230,8 @@ func (x *explanation) commit() {
 	case p.ImplicitCommit:
 		x.top.add("commit: by itself, and what is open before it")
 	case p.Verb != Route || !p.Write:
+	case p.Change != nil:
+		x.top.add("commit: in two phases (XA) if rows move, or several backends have some of them")
 	case len(p.Parts) > 1:
 		var on []int
 		for _, part := range p.Parts {
@@ -246,9 +252,9 @@ func (x *explanation) remarks() {
 	if p.Pin != PinNone && !p.Unpin {
 		x.top.add("leaves on its connection: %s", p.Pin)
 	}
-	if p.Merge == MergeOK && p.Scatter == ScatterAll && !p.MayScatter {
+	if p.sums() && p.Scatter == ScatterAll && !p.MayScatter {
 		x.top.add("refused with 1175 unless scatter_writes of the user is allow")
-	} else if p.Merge == MergeOK && p.Scatter != ScatterNone {
+	} else if p.sums() && p.Scatter != ScatterNone {
 		x.top.add("refused with 1175 if scatter_writes of the user is deny")
 	}
 	if p.Timeout > 0 {

@@ -19,6 +19,7 @@ import (
 //	                        or "table SCHEMA.NAME on [BACKEND ...]" for a broadcast one,
 //	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
 //	                        "auto SCHEMA.NAME COLUMN": that table has a sequence
+//	                        "moves SCHEMA.NAME": an UPDATE may change its shard key
 //	plan [schema=S] [ansi] [noescape] [zero]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
 //	session [schema=S]      the same as plan, each one carried out: temporary tables of one are there for the next
@@ -235,11 +236,15 @@ func parseConfig(t testing.TB, text string) *config.Config {
 				table.Backend = f[2]
 			}
 			cfg.Tables = append(cfg.Tables, table)
-		case "auto":
+		case "auto", "moves":
 			schema, name, _ := strings.Cut(f[1], ".")
 			for i := range cfg.Tables {
-				if cfg.Tables[i].Schema == schema && cfg.Tables[i].Name == name {
-					cfg.Tables[i].AutoIncrement = f[2]
+				switch t := &cfg.Tables[i]; {
+				case t.Schema != schema || t.Name != name:
+				case f[0] == "auto":
+					t.AutoIncrement = f[2]
+				default:
+					t.KeyChanges = config.KeyChangesMove
 				}
 			}
 		case "map":
@@ -386,6 +391,14 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			fmt.Fprintf(&b, "\n  -> %s", name)
 			if part.SQL != nil {
 				fmt.Fprintf(&b, ": %s", part.SQL)
+			}
+		}
+		if p.Change != nil {
+			for _, part := range p.Change.Read {
+				fmt.Fprintf(&b, "\n  read on %s: %s", c.backends[part.Backend], part.SQL)
+				if part.Params != nil {
+					fmt.Fprintf(&b, " %v", part.Params)
+				}
 			}
 		}
 		if sc := p.Scratch; sc != nil {

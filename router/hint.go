@@ -176,6 +176,9 @@ func (v *resolver) aimed(in *insert) (*shape, *reason) {
 		return nil, nil
 	}
 	h.aimed = true
+	if v.change != nil {
+		return nil, unsupported(-1, "leave it out", "the hint %s does not say where rows go whose shard key changes", h.text)
+	}
 	free := !v.changes || h.shard != "" && in == nil && len(v.written) == 0
 	if !free {
 		sh, why := v.unaimed(in)

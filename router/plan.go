@@ -59,10 +59,11 @@ const (
 	MergeRows                 // concatenate the rows; the parts' columns are identical
 	MergeOne                  // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
 	MergeStream               // merge the rows as Stream says
+	MergeChange               // read the rows first, as Change says, and add up the counts of the OK packets
 	MergeScratch              // run the text where the rows of its tables are put together: Scratch
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "scratch"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -155,6 +156,8 @@ type Plan struct {
 	// Unordered is true for a statement with MergeOne that inserts rows in no certain order: ids that one backend gives them may be
 	// those of other rows on another.
 	Unordered bool
+	// Change is of MergeChange.
+	Change *Change
 	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
 	Scratch *Scratch
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.

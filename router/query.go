@@ -138,7 +138,9 @@ func (v *resolver) placed() (*shape, *reason) {
 		return nil, why
 	}
 	sh.merge, sh.stream, sh.whole = v.merging()
-	sh.everywhere()
+	if sh.change = v.change; sh.change == nil {
+		sh.everywhere()
+	}
 	return sh, nil
 }
 

@@ -42,6 +42,8 @@ type resolver struct {
 	derived       bool     // there is a derived table or common table expression
 	subquery      bool     // there is a subquery
 	aggregate     bool     // an aggregate or window function is called
+	rekeyed       bool     // UPDATE assigns a shard key
+	change        *change  // what it does to the rows
 	unordered     bool     // an INSERT into a broadcast table takes its rows from a query
 	foreign       string   // a function that is not built in
 	foreignSchema string

@@ -28,6 +28,7 @@ type shape struct {
 	filtered bool     // it has a WHERE
 	harmless bool     // it need not have one
 	stream   *stream  // of MergeStream
+	change   *change  // of an UPDATE that assigns the shard key, else nil
 	all      *Plan    // of a statement that runs on all backends of its tables, whatever its literals are; else nil
 	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
 	whole    string   // with MergeNone, why the statement cannot run on several backends
@@ -78,6 +79,9 @@ func (sh *shape) size() int {
 	}
 	if sh.scratch != nil {
 		n += sh.scratch.size()
+	}
+	if sh.change != nil {
+		n += sh.change.size()
 	}
 	if sh.refused != nil {
 		n += 96 + len(sh.refused.text) + len(sh.refused.do)
@@ -168,6 +172,9 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 		return sh.all, nil, -1
 	}
 	pl := placing{s: s, value: value, at: -1}
+	if sh.change != nil {
+		return sh.changing(&pl)
+	}
 	if sh.scratch != nil && sh.scratch.only != nil {
 		return sh.scratch.plan(sh.set, &pl, s), nil, -1
 	}

@@ -234,6 +234,11 @@ func (x *reading) keys() (all []int) {
 	for _, root := range x.shape.roots {
 		root.pick.literals(func(slot int) { note(x.lits[slot]) })
 	}
+	if c := x.shape.change; c != nil {
+		for _, k := range c.keys {
+			note(x.lits[k.slot])
+		}
+	}
 	if sc := x.shape.scratch; sc != nil {
 		sc.literals(func(slot int) { note(x.lits[slot]) })
 	}

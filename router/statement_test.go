@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"slices"
@@ -157,19 +158,38 @@ func twins(t *testing.T, r *Router, st *Statement, sql, schema string, mode Mode
 		return true
 	}
 	mine := *got
-	mine.Parts = nil
-	for _, part := range got.Parts {
-		if part.SQL != nil {
-			part.SQL = []byte(written(string(part.SQL), mode, values, part.Params))
-		}
-		part.Params = nil
-		mine.Parts = append(mine.Parts, part)
-	}
+	mine.Parts = writtenParts(got.Parts, mode, values)
+	mine.Change = got.Change.written(mode, values)
 	mine.Scratch, want = mine.Scratch.written(mode, values), withoutPlaces(want)
 	if !reflect.DeepEqual(&mine, want) {
 		t.Errorf("%s\n  bound   %+v\n  written %+v", text, &mine, want)
 	}
 	return true
+}
+
+// written is the Change with the values in place, and without blanks: there may be one more before a value.
+func (c *Change) written(mode Mode, values []Value) *Change {
+	if c == nil {
+		return nil
+	}
+	mine := *c
+	mine.Read = writtenParts(c.Read, mode, values)
+	for i, part := range mine.Read {
+		mine.Read[i].SQL = bytes.ReplaceAll(part.SQL, []byte(" "), nil)
+	}
+	return &mine
+}
+
+// writtenParts is the parts with the values in place.
+func writtenParts(parts []Part, mode Mode, values []Value) (all []Part) {
+	for _, part := range parts {
+		if part.SQL != nil {
+			part.SQL = []byte(written(string(part.SQL), mode, values, part.Params))
+		}
+		part.Params = nil
+		all = append(all, part)
+	}
+	return all
 }
 
 // written is the Scratch with the values in place, and without the places of tables, which differ.
@@ -195,7 +215,7 @@ func (sc *Scratch) written(mode Mode, values []Value) *Scratch {
 
 func withoutPlaces(p *Plan) *Plan {
 	mine := *p
-	mine.Scratch = p.Scratch.written(0, nil)
+	mine.Scratch, mine.Change = p.Scratch.written(0, nil), p.Change.written(0, nil)
 	return &mine
 }
 

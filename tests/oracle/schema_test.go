@@ -32,6 +32,7 @@ type table struct {
 	ddl     string
 	shardBy string // the shard key's column, "" for tables on one backend
 	shards  string // the shard map
+	moves   bool   // UPDATE may change the shard key
 	backend string // of a table on one backend
 	rows    func(i int) string
 	count   int
@@ -40,7 +41,7 @@ type table struct {
 // tables hold all kinds of columns, spread in all ways.
 var tables = []table{
 	{
-		name: "customers", shardBy: "id", shards: "customers", key: []string{"id"}, count: 40,
+		name: "customers", shardBy: "id", shards: "customers", moves: true, key: []string{"id"}, count: 40,
 		columns: []column{{"id", number}, {"name", text}, {"country", text}, {"credit", number}, {"since", date}},
 		ddl: `id INT NOT NULL PRIMARY KEY, name VARCHAR(40) COLLATE utf8mb4_general_ci NOT NULL, country CHAR(2) COLLATE utf8mb4_bin,
 			credit DECIMAL(10,2), since DATE, KEY (country)`,
@@ -50,7 +51,7 @@ var tables = []table{
 		},
 	},
 	{
-		name: "orders", shardBy: "customer", shards: "customers", key: []string{"customer", "id"}, count: 120,
+		name: "orders", shardBy: "customer", shards: "customers", moves: true, key: []string{"customer", "id"}, count: 120,
 		columns: []column{{"customer", number}, {"id", number}, {"placed", date}, {"amount", number}, {"state", text}, {"weight", inexact}, {"note", text}},
 		ddl: `customer INT NOT NULL, id INT UNSIGNED NOT NULL, placed DATETIME(3) NOT NULL, amount DECIMAL(12,3) NOT NULL,
 			state ENUM('new','paid','sent') NOT NULL, weight DOUBLE, note VARCHAR(60) COLLATE utf8mb4_unicode_ci, PRIMARY KEY (customer, id), KEY (placed)`,
@@ -70,7 +71,7 @@ var tables = []table{
 		},
 	},
 	{
-		name: "products", shardBy: "id", shards: "products", key: []string{"id"}, count: 35,
+		name: "products", shardBy: "id", shards: "products", moves: true, key: []string{"id"}, count: 35,
 		columns: []column{
 			{"id", number},
 			{"name", text},
@@ -165,6 +166,9 @@ shards = [{ name = "x", backend = "b0", holds = ["..8", "20..24"] }, { name = "y
 		c := config.Table{Schema: schema, Name: t.name, Backend: t.backend}
 		if t.shardBy != "" {
 			c.Column, c.ShardMap = t.shardBy, t.shards
+		}
+		if t.moves {
+			c.KeyChanges = config.KeyChangesMove
 		}
 		configured = append(configured, c)
 	}

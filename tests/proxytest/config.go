@@ -111,6 +111,9 @@ func (o Options) toml(port int) (string, error) {
 			if t.AutoIncrement != "" {
 				lines = append(lines, fmt.Sprintf("auto_increment = %q", t.AutoIncrement))
 			}
+			if t.KeyChanges != "" {
+				lines = append(lines, fmt.Sprintf("key_changes = %q", t.KeyChanges))
+			}
 			if t.Sequence != "" {
 				lines = append(lines, fmt.Sprintf("sequence = %q", t.Sequence))
 			}
