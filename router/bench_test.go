@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -74,4 +75,31 @@ func BenchmarkPlan(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkShards is the cost of a plan on one shard of 2, 16 and 256 logical ones: it must be the same.
+func BenchmarkShards(b *testing.B) {
+	statements := map[string][]byte{
+		"select":    []byte("SELECT a, b FROM t WHERE k = 123456 AND a = 5"),
+		"in":        []byte("SELECT a, b FROM t WHERE k IN (7, 7, 7) AND a = 5"),
+		"update":    []byte("UPDATE t SET a = a + 1 WHERE k = 123456"),
+		"insert_20": []byte("INSERT INTO t (k, a) VALUES (123456, 1)" + strings.Repeat(", (123456, 1)", 19)),
+	}
+	for _, shards := range []int{2, 16, 256} {
+		c := testConfig + "\nmap m hash 256"
+		for i := range shards {
+			c += fmt.Sprintf(" s%d=%c", i, "abc"[i%3])
+		}
+		r := newRouter(b, parseConfig(b, c+"\ntable shop.t by k map m"))
+		for name, sql := range statements {
+			b.Run(fmt.Sprintf("%s/%d", name, shards), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if p, err := r.Plan(sql, "shop", 0); err != nil || len(p.Parts) != 1 {
+						b.Fatal(p, err)
+					}
+				}
+			})
+		}
+	}
 }

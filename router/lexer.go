@@ -1,5 +1,7 @@
 package router
 
+import "strings"
+
 // Mode holds the bits of sql_mode that change how text is cut into tokens, or where rows belong.
 type Mode uint8
 
@@ -81,6 +83,7 @@ const (
 	cSpace
 	cHex
 	cCntrl
+	cAlone // an operator whatever is around it
 )
 
 var class = func() (t [256]uint8) {
@@ -99,6 +102,8 @@ var class = func() (t [256]uint8) {
 			t[c] = cSpace | cCntrl
 		case b < ' ', b == 0x7f:
 			t[c] = cCntrl
+		case strings.IndexByte("!%&()+,<=>[]^{}~", b) >= 0:
+			t[c] = cAlone
 		}
 	}
 	return t
@@ -122,7 +127,17 @@ func (l *lexer) next() token {
 		}
 		return token{kEnd, start, start}
 	}
-	k := l.scan()
+	var k kind
+	switch f := class[l.src[start]]; {
+	case f == cAlone:
+		l.pos++
+		l.dot = false
+		k = kOp
+	case f&(cIdent|cDigit) == cIdent && l.at(1) != '\'':
+		k = l.word()
+	default:
+		k = l.scan()
+	}
 	l.prev = k
 	if k != kOp {
 		l.dot = false
@@ -130,14 +145,22 @@ func (l *lexer) next() token {
 	return token{k, start, l.pos}
 }
 
+// blank reads a space, if there is one: the token that most others are behind.
+func (l *lexer) blank() bool {
+	if l.at(0) != ' ' {
+		return false
+	}
+	l.pos++
+	l.prev, l.dot = kSpace, false
+	return true
+}
+
 // scan moves pos behind the token at pos and says what it is.
 func (l *lexer) scan() kind {
 	c := l.src[l.pos]
 	switch f := class[c]; {
 	case f&cSpace != 0:
-		for l.pos < len(l.src) && class[l.src[l.pos]]&cSpace != 0 {
-			l.pos++
-		}
+		l.span(cSpace)
 		return kSpace
 	case f&cDigit != 0:
 		if l.dot {
@@ -237,24 +260,27 @@ func (l *lexer) scan() kind {
 
 // word reads an unquoted identifier or keyword.
 func (l *lexer) word() kind {
-	k := kWord
-	for l.pos < len(l.src) {
-		c := l.src[l.pos]
+	k, src, pos := kWord, l.src, l.pos
+	for ; pos < len(src); pos++ {
+		c := src[pos]
 		if class[c]&cIdent == 0 {
 			break
 		}
 		if c == 0xa0 { // white space in latin1, a letter's last byte in utf8: quoted it is certain
 			k = kBad
 		}
-		l.pos++
 	}
+	l.pos = pos
 	return k
 }
 
-func (l *lexer) digits(of uint8) {
-	for l.pos < len(l.src) && class[l.src[l.pos]]&of != 0 {
-		l.pos++
+// span reads bytes of a class.
+func (l *lexer) span(of uint8) {
+	src, pos := l.src, l.pos
+	for pos < len(src) && class[src[pos]]&of != 0 {
+		pos++
 	}
+	l.pos = pos
 }
 
 // number reads what begins with a digit: a number, or an identifier such as 1a. sql_lex.cc: MY_LEX_NUMBER_IDENT.
@@ -264,7 +290,7 @@ func (l *lexer) number() kind {
 		hex := l.at(1) == 'x'
 		l.pos += 2
 		if hex {
-			l.digits(cHex)
+			l.span(cHex)
 		} else {
 			for l.at(0) == '0' || l.at(0) == '1' {
 				l.pos++
@@ -275,7 +301,7 @@ func (l *lexer) number() kind {
 		}
 		return l.word()
 	}
-	l.digits(cDigit)
+	l.span(cDigit)
 	switch c := l.at(0); {
 	case c == 'e' || c == 'E':
 		if l.exponent() {
@@ -300,14 +326,14 @@ func (l *lexer) exponent() bool {
 		return false
 	}
 	l.pos += n
-	l.digits(cDigit)
+	l.span(cDigit)
 	return true
 }
 
 // fraction reads a number from its point on. sql_lex.cc: MY_LEX_REAL.
 func (l *lexer) fraction() kind {
 	l.pos++
-	l.digits(cDigit)
+	l.span(cDigit)
 	if c := l.at(0); c == 'e' || c == 'E' {
 		if !l.exponent() {
 			l.pos++
@@ -349,16 +375,16 @@ func (l *lexer) bits(digit uint8, multiple int) kind {
 
 // quoted reads up to the closing quote; a doubled quote stands for itself, as does an escaped one.
 func (l *lexer) quoted(quote byte, escapes bool) kind {
-	for l.pos++; l.pos < len(l.src); l.pos++ {
-		switch c := l.src[l.pos]; {
+	src := l.src
+	for pos := l.pos + 1; pos < len(src); pos++ {
+		switch c := src[pos]; {
 		case c == quote:
-			if l.at(1) != quote {
-				l.pos++
+			if pos++; pos == len(src) || src[pos] != quote {
+				l.pos = pos
 				return kString
 			}
-			l.pos++
 		case c == '\\' && escapes:
-			l.pos++
+			pos++
 		}
 	}
 	l.pos = len(l.src)

@@ -43,7 +43,7 @@ func (l *Load) Place(p Piece) (backend int, err error) {
 	if p.Key == nil {
 		v.Kind = ValueNull
 	}
-	k := key{date: l.table.sharding.moments()}
+	k := key{date: l.table.sharding.moments}
 	fault := k.value(v, false)
 	if fault == keyGood {
 		var shard int

@@ -64,11 +64,13 @@ type scan struct {
 	hidden   string // of hides: Router.hidden
 	position rowState
 	depth    int
-	mark     int // len(buf) before the comma or bracket of the row being read
-	rowAt    int // len(buf) at its bracket
-	rowStart int // the bracket in sql
-	rowLit   int // len(lits) before it
-	rowSlot  int // slots before it
+	mark     int       // len(buf) before the comma or bracket of the row being read
+	rowAt    int       // len(buf) at its bracket
+	rowStart int       // the bracket in sql
+	rowLit   int       // len(lits) before it
+	rowSlot  int       // slots before it
+	steps    []rowStep // of repeat: rowSteps of stepped, which may be those of an earlier statement
+	stepped  []byte
 }
 
 // rowState is where the mask is in INSERT ... VALUES (...), (...), or in CREATE.
@@ -88,7 +90,7 @@ var scans = sync.Pool{New: func() any { return new(scan) }}
 
 // release gives the scan back to the pool.
 func (s *scan) release() {
-	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32 > maxKeptScan {
+	if cap(s.buf)+cap(s.lits)*24+cap(s.rows)*32+cap(s.steps)*32 > maxKeptScan {
 		return
 	}
 	s.sql, s.src = nil, nil
@@ -118,15 +120,20 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	s.first = token{}
 	s.fault, s.second = -1, false
 
-	space, semi := false, false
+	// sql[from:to] belongs behind buf as it is: most of a statement is copied in few pieces.
+	space, semi, from, to := false, false, 0, 0
 	for {
+		if s.blank() {
+			space = s.first.kind != kEnd
+		}
 		t := s.next()
 		switch {
 		case t.kind == kEnd:
+			s.buf = append(s.buf, sql[from:to]...)
 			s.finish()
 			return
 		case t.kind.blank():
-			space = len(s.buf) > s.base
+			space = s.first.kind != kEnd
 			if t.kind == kComment {
 				s.hint = appendHint(s.hint, sql[t.start:t.end])
 			}
@@ -147,31 +154,38 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 		case rowsNone:
 		case rowsBody:
 			s.body.token(t, sql)
+		case rowsBefore, rowsInside:
+			// Only brackets and VALUES matter.
+			if c := sql[t.start]; c == '(' || c == ')' || c|0x20 == 'v' {
+				space = s.row(t, space)
+			}
 		default:
+			s.buf = append(s.buf, sql[from:to]...)
+			from = to
 			space = s.row(t, space)
 		}
-		if space {
-			s.buf = append(s.buf, ' ')
-			space = false
+		literal := t.kind.literal()
+		if literal || t.start != to && !(space && t.start == to+1 && sql[to] == ' ') {
+			s.buf = append(s.buf, sql[from:to]...)
+			from = t.start
+			if space {
+				s.buf = append(s.buf, ' ')
+			}
 		}
+		space, to = false, t.end
 		if s.trace {
-			s.origins = append(s.origins, origin{len(s.buf) - s.base, t.start})
+			s.origins = append(s.origins, origin{len(s.buf) - s.base + t.start - from, t.start})
 		}
 		if s.first.kind == kEnd {
 			s.begin(t)
 		}
-		if t.kind.literal() {
-			s.buf = append(s.buf, placeholder(t.kind))
-			s.lits = append(s.lits, literal{kind: t.kind, start: t.start, end: t.end})
-			if t.kind == kParam {
-				s.lits[len(s.lits)-1].param = uint16(s.params) // Prepare refuses more than fit
-				s.params++
-			}
-			s.slots++
-		} else {
-			s.buf = append(s.buf, sql[t.start:t.end]...)
+		if literal {
+			s.literal(t)
+			from = to
 		}
 		if s.position == rowsInside && s.depth == 0 {
+			s.buf = append(s.buf, sql[from:to]...)
+			from = to
 			s.endRow(t.end)
 			if !s.trace && !s.inExec {
 				s.repeat()
@@ -180,16 +194,28 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	}
 }
 
+// literal notes a literal, and puts its place into the shape.
+func (s *scan) literal(t token) {
+	s.buf = append(s.buf, placeholder(t.kind))
+	lit := literal{kind: t.kind, start: t.start, end: t.end}
+	if t.kind == kParam {
+		lit.param = uint16(s.params) // Prepare refuses more than fit
+		s.params++
+	}
+	s.lits = append(s.lits, lit)
+	s.slots++
+}
+
 func placeholder(k kind) byte { return byte(k-kInt) + placeInt }
 
 // begin notes the first token.
 func (s *scan) begin(t token) {
 	s.first = t
 	w := s.sql[t.start:t.end]
-	if b, ok := newBody(w); ok {
-		s.position, s.body = rowsBody, b
-	} else if is(w, "INSERT") || is(w, "REPLACE") {
+	if is(w, "INSERT") || is(w, "REPLACE") {
 		s.position = rowsBefore
+	} else if b, ok := newBody(w); ok {
+		s.position, s.body = rowsBody, b
 	}
 }
 

@@ -158,7 +158,7 @@ func (in *insert) numbered(s *scan, number func([]byte) []byte) (out []byte, fro
 	done := 0
 	until := func(end int) {
 		out = append(out, s.sql[done:end]...)
-		from = append(from, params.until(end)...)
+		from = params.until(from, end)
 		done = end
 	}
 	column := "`" + in.table.auto + "`"

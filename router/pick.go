@@ -158,7 +158,7 @@ type placing struct {
 
 // read reads the literal as a key of the table.
 func (pl *placing) read(t *table, ref keyRef, k *key) keyFault {
-	k.date = t.sharding.moments()
+	k.date = t.sharding.moments
 	lit := pl.s.lits[ref.slot]
 	if lit.kind == kParam {
 		return k.value(pl.value(int(lit.param)), ref.minus)
@@ -214,7 +214,7 @@ func misplaced(t *table, column int, fault keyFault, bound bool) *reason {
 	switch {
 	case fault == keyNowhere:
 		return &reason{errno: 1526, text: "the shard key " + t.columns[column] + " of " + t.name + " has a value that no shard holds", do: "add a shard for it to the shard map, or write another value", at: -1}
-	case t.sharding.moments():
+	case t.sharding.moments:
 		what = "a date such as '2026-01-31'"
 	}
 	return unsupported(-1, verb+" "+what, "the value of the shard key %s of %s %s", t.columns[column], t.name, keyFaults[fault])

@@ -26,7 +26,7 @@ func (c *Change) Place(values [][]byte) (backend int, _ error) {
 		if v == nil {
 			one.Kind = ValueNull
 		}
-		keys[i].date = c.of.sharding.moments()
+		keys[i].date = c.of.sharding.moments
 		if fault := keys[i].value(one, false); fault != keyGood {
 			return 0, misplaced(c.of, i, fault, false).refusal(-1)
 		}

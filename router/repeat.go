@@ -1,6 +1,11 @@
 package router
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
 
 // plainRow says which bytes a row shape may have besides its literals, so that the same bytes are the same tokens again.
 var plainRow = func() (t [256]bool) {
@@ -10,103 +15,175 @@ var plainRow = func() (t [256]bool) {
 	return t
 }()
 
-// repeat takes the rows that follow, as long as they look like the one before them to the byte but for their literals. These
+// rowStep is a piece of a row shape: up to eight plain bytes, and the literal behind them, whose placeholder is 0 if there is none.
+type rowStep struct {
+	plain, mask uint64 // as word reads them
+	n           int
+	place       byte
+}
+
+// rowSteps cuts what goes between two rows and a row shape into steps; there are none if these bytes need not be the same tokens again.
+func rowSteps(to []rowStep, form []byte) []rowStep {
+	var s rowStep
+	for _, c := range form {
+		switch {
+		case c < ' ' && c != placeOther:
+			s.place = c
+		case !plainRow[c]:
+			return to[:0]
+		default:
+			s.plain |= uint64(c) << (8 * s.n)
+			s.mask |= 0xff << (8 * s.n)
+			s.n++
+		}
+		if s.place != 0 || s.n == 8 {
+			to = append(to, s)
+			s = rowStep{}
+		}
+	}
+	return append(to, s)
+}
+
+// word is the eight bytes at src[at:], with 0 behind the end.
+func word(src []byte, at int) (w uint64) {
+	src = src[at:]
+	if len(src) >= 8 {
+		return binary.LittleEndian.Uint64(src)
+	}
+	for i := len(src) - 1; i >= 0; i-- {
+		w = w<<8 | uint64(src[i])
+	}
+	return w
+}
+
+// repeat takes the rows that follow, as long as they and what is between them look like the one before to the byte but for literals. These
 // need no lexer: the longest statements there are have nothing but such rows. What it does not take is read as if it had not looked.
 func (s *scan) repeat() {
 	like := s.rows[len(s.rows)-1].like
 	if like >= maxRowShapes {
 		return
 	}
-	form := s.buf[s.base+s.likes[like].start : s.base+s.likes[like].end]
-	for _, c := range form {
-		if c >= ' ' && !plainRow[c] || c == placeOther {
-			return
+	at, commas := s.pos, 0
+	for ; at < len(s.src) && (s.src[at] == ' ' || s.src[at] == ','); at++ {
+		if s.src[at] == ',' {
+			commas++
 		}
 	}
+	if commas != 1 {
+		return
+	}
+	between, form := s.src[s.pos:at], s.buf[s.base+s.likes[like].start:s.base+s.likes[like].end]
+	if len(s.stepped) != len(between)+len(form) || !bytes.HasPrefix(s.stepped, between) || !bytes.HasSuffix(s.stepped, form) {
+		s.stepped = append(append(s.stepped[:0], between...), form...)
+		s.steps = rowSteps(s.steps[:0], s.stepped)
+	}
+	if len(s.steps) == 0 {
+		return
+	}
+	n, lits, rows, at := literals(s.steps), s.lits, s.rows, s.pos
 	for {
-		start := s.pos
-		for start < len(s.src) && s.src[start] == ' ' {
-			start++
-		}
-		if start == len(s.src) || s.src[start] != ',' {
-			return
-		}
-		for start++; start < len(s.src) && s.src[start] == ' '; {
-			start++
-		}
-		lits, params := len(s.lits), s.params
-		end := s.match(form, start)
+		lits = slices.Grow(lits, n)
+		these := lits[len(lits) : len(lits)+n]
+		end := match(s.steps, s.src, at, these)
 		if end < 0 {
-			s.lits, s.params = s.lits[:lits], params
-			return
+			break
 		}
-		s.rows = append(s.rows, row{start, end, like, lits})
-		s.pos = end
+		rows = append(rows, row{at + len(between), end, like, len(lits)})
+		if s.params > 0 {
+			s.number(these)
+		}
+		lits, at = lits[:len(lits)+n], end
+	}
+	s.lits, s.rows, s.pos = lits, rows, at
+}
+
+// literals is how many literals the steps have.
+func literals(steps []rowStep) (n int) {
+	for i := range steps {
+		if steps[i].place != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// number counts the parameters among literals.
+func (s *scan) number(lits []literal) {
+	for i := range lits {
+		if lits[i].kind == kParam {
+			lits[i].param = uint16(s.params)
+			s.params++
+		}
 	}
 }
 
-// match reads a row of a known shape at src[at:] and returns its end, -1 if it is another one, or may be.
-func (s *scan) match(form []byte, at int) int {
-	src := s.src
-	for _, c := range form {
-		if at >= len(src) {
+// match reads the steps with these literals at src[at:] and returns their end, -1 if there is something else, or may be.
+func match(steps []rowStep, src []byte, at int, lits []literal) int {
+	for i := range steps {
+		step := &steps[i]
+		if word(src, at)&step.mask != step.plain {
 			return -1
 		}
-		if c >= ' ' {
-			if src[at] != c {
-				return -1
-			}
-			at++
-			continue
-		}
+		at += step.n
 		start := at
-		lit := literal{start: start}
-		switch c {
-		case placeInt, placeDecimal:
-			lit.kind = kInt
-			for at < len(src) && src[at]-'0' < 10 {
-				at++
-			}
-			if at == start || at == len(src) {
+		switch step.place {
+		case 0:
+			continue
+		case placeInt:
+			if at = digitsEnd(src, at); at == start {
 				return -1
 			}
-			if c == placeDecimal {
-				lit.kind = kDecimal
-				if src[at] != '.' {
-					return -1
-				}
-				point := at
-				for at++; at < len(src) && src[at]-'0' < 10; {
-					at++
-				}
-				if at == point+1 {
-					return -1
-				}
+		case placeDecimal:
+			point := digitsEnd(src, at)
+			if point == at || point == len(src) || src[point] != '.' {
+				return -1
+			}
+			if at = digitsEnd(src, point+1); at == point+1 {
+				return -1
 			}
 		case placeString:
-			lit.kind = kString
-			if src[at] != '\'' {
-				return -1
-			}
-			n := bytes.IndexByte(src[at+1:], '\'')
-			if n < 0 || bytes.IndexByte(src[at+1:at+1+n], '\\') >= 0 {
-				return -1
-			}
-			if at += n + 2; at < len(src) && src[at] == '\'' { // one quote of the string
+			if at = plainString(src, at); at < 0 {
 				return -1
 			}
 		case placeParam:
-			lit.kind, lit.param = kParam, uint16(s.params)
-			if src[at] != '?' {
+			if at == len(src) || src[at] != '?' {
 				return -1
 			}
-			s.params++
 			at++
-		default:
-			return -1
 		}
-		lit.end = at
-		s.lits = append(s.lits, lit)
+		lits[0] = literal{kind: kInt + kind(step.place-placeInt), start: start, end: at}
+		lits = lits[1:]
 	}
 	return at
+}
+
+// digitsEnd is the end of the digits at src[at:].
+func digitsEnd(src []byte, at int) int {
+	for at < len(src) && src[at]-'0' < 10 {
+		at++
+	}
+	return at
+}
+
+// plainString is the end of the string at src[at:], -1 if there is none in single quotes without quotes and backslashes in it.
+func plainString(src []byte, at int) int {
+	if at == len(src) || src[at] != '\'' {
+		return -1
+	}
+	for at++; at < len(src); at += 8 {
+		const each, tops = 0x0101010101010101, 0x8080808080808080
+		w := word(src, at)
+		quote, backslash := w^'\''*each, w^'\\'*each
+		// The lowest top bit is that of the first byte that is 0 now.
+		found := ((quote-each)&^quote | (backslash-each)&^backslash) & tops
+		if found == 0 {
+			continue
+		}
+		at += bits.TrailingZeros64(found) / 8
+		if src[at] != '\'' || at+1 < len(src) && src[at+1] == '\'' { // one quote of the string
+			return -1
+		}
+		return at + 1
+	}
+	return -1
 }

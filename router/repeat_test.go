@@ -42,7 +42,8 @@ func TestRepeatedRows(t *testing.T) {
 		slow.read([]byte(b.String()), "s", mode, false)
 		fast.read([]byte(b.String()), "s", mode, false)
 		for _, s := range []*scan{slow, fast} {
-			s.trace, s.origins, s.mark, s.rowAt, s.rowStart, s.rowLit, s.rowSlot = false, nil, 0, 0, 0, 0, 0
+			s.trace, s.origins, s.mark, s.rowAt, s.rowStart, s.rowLit, s.rowSlot, s.steps, s.stepped = false, nil, 0, 0, 0, 0, 0, nil, nil
+			s.lits = append([]literal{}, s.lits...)
 		}
 		repeated += len(fast.rows) - len(fast.likes)
 		if !reflect.DeepEqual(slow, fast) {

@@ -98,6 +98,16 @@ type planSet struct {
 // on is the plan for the backend.
 func (p *planSet) on(backend int) *Plan { return &p.by[backend+1] }
 
+// several is a new plan for several backends, with no parts yet but with room for some.
+func (p *planSet) several(merge Merge) *Plan {
+	one := &struct {
+		plan  Plan
+		parts [4]Part
+	}{plan: p.base}
+	one.plan.Merge, one.plan.Parts = merge, one.parts[:0]
+	return &one.plan
+}
+
 // maxPlanSets bounds the sets that shapes share; further shapes have their own.
 const maxPlanSets = 1 << 12
 
@@ -217,8 +227,7 @@ func (sh *shape) everywhere() {
 
 // on is the plan on these backends, whose parts are the client's text.
 func (sh *shape) on(backends []int, merge Merge, limited bool) *Plan {
-	p := sh.set.base
-	p.Merge = merge
+	p := sh.set.several(merge)
 	switch {
 	case limited || sh.harmless:
 	case sh.filtered:
@@ -229,7 +238,7 @@ func (sh *shape) on(backends []int, merge Merge, limited bool) *Plan {
 	for _, b := range backends {
 		p.Parts = append(p.Parts, Part{Backend: b})
 	}
-	return &p
+	return p
 }
 
 // gather picks or makes the plan of a statement that may be about several shards.
@@ -246,8 +255,8 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			on = nil
 		}
 		picked = shards
-		for n, b := range r.table.sharding.backends {
-			if shards.has(n) && !slices.Contains(on, b) {
+		for n := range shards.all() {
+			if b := r.table.sharding.backends[n]; !slices.Contains(on, b) {
 				on = append(on, b)
 			}
 		}
@@ -300,133 +309,4 @@ func (sh *shape) where(pl *placing) int {
 		})
 	}
 	return at
-}
-
-// chooseInsert places each row of an INSERT.
-func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, int) {
-	in := sh.insert
-	pl := placing{s: s, value: value, at: -1}
-	if in.rows && len(s.likes) != in.likes {
-		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
-	}
-	if in.numbers != nil {
-		return sh.chooseNumbered(&pl)
-	}
-	return sh.chooseRows(&pl)
-}
-
-// chooseNumbered is chooseInsert for a table with a sequence.
-func (sh *shape) chooseNumbered(pl *placing) (*Plan, *reason, int) {
-	count, highest, why, at := sh.insert.lacking(pl)
-	switch {
-	case why != nil:
-		return nil, why, at
-	case count > 0 && pl.s.exec:
-		return nil, unsupported(-1, "write it without the comment", "rows of the INSERT need numbers, and there is an executable comment"), -1
-	case count > 0:
-		p := *sh.set.on(sh.insert.table.first())
-		p.Numbers, p.Highest = count, highest
-		return &p, nil, -1
-	}
-	p, why, at := sh.chooseRows(pl)
-	if why != nil {
-		return nil, why, at
-	}
-	one := *p
-	one.Highest, one.LastRow = highest, p.Parts[0].Backend
-	if len(p.Parts) > 1 {
-		one.LastRow, _ = sh.insert.row(pl, pl.s.rows[len(pl.s.rows)-1])
-	}
-	return &one, nil, -1
-}
-
-// chooseRows places each row of an INSERT that has all its numbers.
-func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
-	in, s := sh.insert, pl.s
-	if !in.rows {
-		shard, fault := pl.shard(in.table, in.keys)
-		if fault != keyGood {
-			return nil, pl.why, pl.at
-		}
-		return sh.set.on(in.table.sharding.backends[shard]), nil, -1
-	}
-	home := -1
-	for _, r := range s.rows {
-		b, at := in.row(pl, r)
-		switch {
-		case pl.why != nil:
-			return nil, pl.why, pl.at
-		case home < 0:
-			home = b
-		case b != home:
-			return sh.cut(pl, at)
-		}
-	}
-	return sh.set.on(home), nil, -1
-}
-
-// row is the backend of one row, and where in the text its key begins; pl.why is why it has none.
-func (in *insert) row(pl *placing, r row) (backend, at int) {
-	n := len(in.table.columns)
-	if n == 1 {
-		ref := in.keys[r.like]
-		ref.slot += r.lit - pl.s.likes[r.like].slot
-		shard, _ := pl.one(in.table, ref)
-		return in.table.sharding.backends[shard], pl.s.lits[ref.slot].start
-	}
-	var space [8]keyRef
-	keys := in.keysOf(pl.s, r, space[:n])
-	shard, _ := pl.shard(in.table, keys)
-	return in.table.sharding.backends[shard], pl.s.lits[keys[0].slot].start
-}
-
-// keysOf writes the shard key of one row into to.
-func (in *insert) keysOf(s *scan, r row, to []keyRef) []keyRef {
-	copy(to, in.keys[int(r.like)*len(to):])
-	for i := range to {
-		to[i].slot += r.lit - s.likes[r.like].slot
-	}
-	return to
-}
-
-// cut makes one statement for each backend: the text before the rows, its rows in their order, and the text behind them. At
-// at it was seen that there is more than one backend.
-func (sh *shape) cut(pl *placing, at int) (*Plan, *reason, int) {
-	s := pl.s
-	if sh.merge == MergeNone {
-		return nil, unsupported(at, "run it once for each backend", "the rows are for several backends, and %s", sh.whole), at
-	}
-	if s.exec {
-		return nil, unsupported(at, "write it without the comment", "the rows are for several backends, and there is an executable comment"), at
-	}
-	head, tail := s.sql[:s.rows[0].start], s.sql[s.rows[len(s.rows)-1].end:]
-	params := paramReader{lits: s.lits}
-	headParams := params.until(len(head))
-	p := sh.set.base
-	p.Merge, p.Records = sh.merge, len(s.rows)
-	for _, r := range s.rows {
-		b, _ := sh.insert.row(pl, r)
-		if pl.why != nil {
-			return nil, pl.why, pl.at
-		}
-		i := slices.IndexFunc(p.Parts, func(q Part) bool { return q.Backend == b })
-		if i < 0 {
-			i = len(p.Parts)
-			p.Parts = append(p.Parts, Part{Backend: b, SQL: slices.Clone(head)})
-			if s.params > 0 {
-				p.Parts[i].Params = append([]int{}, headParams...)
-			}
-		} else {
-			p.Parts[i].SQL = append(p.Parts[i].SQL, ',', ' ')
-		}
-		p.Parts[i].SQL = append(p.Parts[i].SQL, s.sql[r.start:r.end]...)
-		p.Parts[i].Params = append(p.Parts[i].Params, params.until(r.end)...)
-	}
-	tailParams := params.until(len(s.sql))
-	for i := range p.Parts {
-		p.Parts[i].SQL = append(p.Parts[i].SQL, tail...)
-		p.Parts[i].Params = append(p.Parts[i].Params, tailParams...)
-	}
-	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
-	return &p, nil, -1
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"hash/crc32"
+	"iter"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +18,7 @@ import (
 type sharding struct {
 	name     string // of the [[shard_maps]] entry, "" if the table has the map to itself
 	function string
+	moments  bool     // the function takes dates
 	shards   []string // names
 	backends []int    // by shard
 	slots    uint64   // of a function that has slots
@@ -42,6 +45,19 @@ type shardSet [1024 / 64]uint64
 func (s *shardSet) add(shard int)      { s[shard/64] |= 1 << (shard % 64) }
 func (s *shardSet) has(shard int) bool { return s[shard/64]&(1<<(shard%64)) != 0 }
 
+// all goes through the shards of the set, however many there are in the map.
+func (s *shardSet) all() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, word := range s {
+			for ; word != 0; word &= word - 1 {
+				if !yield(i*64 + bits.TrailingZeros64(word)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (s *shardSet) intersect(t *shardSet) {
 	for i := range s {
 		s[i] &= t[i]
@@ -66,6 +82,10 @@ func newSharding(m *config.ShardMap, backend func(name string) (int, error)) (*s
 		if one.Others {
 			s.others = i
 		}
+	}
+	switch m.Function {
+	case config.Dates, config.Day, config.Month, config.Year:
+		s.moments = true
 	}
 	switch m.Function {
 	case config.List:
@@ -101,17 +121,8 @@ func newSharding(m *config.ShardMap, backend func(name string) (int, error)) (*s
 	return s, nil
 }
 
-// moments tells whether the function takes dates.
-func (m *sharding) moments() bool {
-	switch m.function {
-	case config.Dates, config.Day, config.Month, config.Year:
-		return true
-	}
-	return false
-}
-
 // ordered tells whether neighbouring keys are in the same shard or in neighbouring ones, so that an interval is few shards.
-func (m *sharding) ordered() bool { return m.moments() || m.function == config.Range }
+func (m *sharding) ordered() bool { return m.moments || m.function == config.Range }
 
 // shard is the shard of a key of one column, as it was read for this map.
 func (m *sharding) shard(k *key) (int, keyFault) {
@@ -273,7 +284,7 @@ func (m *sharding) between(a, b *key, to *shardSet) {
 	}
 	var low, high config.Point
 	switch {
-	case m.moments() && m.function != config.Dates:
+	case m.moments && m.function != config.Dates:
 		if a == nil || b == nil {
 			*to = m.all
 			return

@@ -308,8 +308,8 @@ func (s *scan) param() int {
 // paramReader goes through the parameters of a statement.
 type paramReader struct{ lits []literal }
 
-// until returns the parameters that come next and begin before end.
-func (r *paramReader) until(end int) (all []int) {
+// until adds the parameters that come next and begin before end.
+func (r *paramReader) until(all []int, end int) []int {
 	for len(r.lits) > 0 && r.lits[0].start < end {
 		if r.lits[0].kind == kParam {
 			all = append(all, int(r.lits[0].param))
