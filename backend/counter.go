@@ -108,18 +108,3 @@ func (b *Backend) Columns(ctx context.Context, schema, table string) (names []st
 	})
 	return names, err
 }
-
-// Apart runs f on a connection that is not of the pool, within connect_timeout. Errors are *wire.Error or say which backend it was.
-func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
-	c, err := b.dial(ctx, &Session{})
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	return c.within(func() error {
-		if err := c.Exec("SET autocommit = 1, sql_mode = ''"); err != nil { // whatever new connections have
-			return err
-		}
-		return f(c)
-	})
-}
