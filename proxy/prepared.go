@@ -85,7 +85,7 @@ func (s *session) newPrepared(sql []byte) (*prepared, *router.Plan, *wire.Error)
 		return nil, nil, e
 	case plan.Verb == router.Empty:
 		return nil, nil, emptyQuery
-	case s.unprepared(plan.Verb):
+	case s.unprepared(plan.Verb), plan.Merge == router.MergeDDL && plan.DDL.Rows:
 		return nil, nil, unpreparable
 	case plan.Verb == router.Handler:
 		plan = s.atHandler(plan)

@@ -64,6 +64,9 @@ func (s *session) process(of *user, now time.Time, shown int) (row [][]byte, ok 
 		for _, c := range w.conns {
 			state = append(state, "on "+c.Backend().Name())
 		}
+		if w.doing != "" {
+			state = []string{w.doing}
+		}
 	}
 	state = append(state, w.pins...)
 	row = [][]byte{

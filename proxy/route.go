@@ -42,7 +42,12 @@ func (s *session) route(p *router.Plan, r *request) error {
 				return s.lock(p, r)
 			}
 		}
-		return s.single(p, r)
+		if p.Merge == router.MergeDDL {
+			return s.define(p, r)
+		}
+		err := s.single(p, r)
+		s.dropped(p)
+		return err
 	}
 	if (p.Merge == router.MergeRows || p.Merge == router.MergeStream) && s.selectLimited() {
 		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_select_limit is not supported for the rows of several backends, each of which would go by it; SET it to DEFAULT and write LIMIT"))

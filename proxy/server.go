@@ -17,6 +17,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/ddl"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
@@ -38,6 +39,7 @@ type Server struct {
 	router    *router.Router
 	sequences map[string]numbered // by table
 	columns   map[string]*columns // by table
+	journal   *ddl.Journal
 	xa        *xa.Coordinator
 	wire      *wire.Server
 	users     map[string]*user
@@ -86,7 +88,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends),
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends),
 		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),

@@ -23,6 +23,7 @@ type work struct {
 	text   []byte     // the beginning of the statement
 	slept  time.Time  // when the last statement ended
 	conns  []*backend.Conn
+	doing  string // what the statement does, in words; "" if conns say all
 
 	limit  time.Duration // that the statement has set itself, 0: none
 	killed bool          // the statement is to end
@@ -111,10 +112,17 @@ func (w *work) runs(text []byte) {
 	w.mu.Unlock()
 }
 
+// does notes how far the statement has come.
+func (w *work) does(what string) {
+	w.mu.Lock()
+	w.doing = what
+	w.mu.Unlock()
+}
+
 // end notes that the statement has been answered.
 func (w *work) end(now time.Time) {
 	w.mu.Lock()
-	w.since, w.slept, w.done = time.Time{}, now, nil
+	w.since, w.slept, w.done, w.doing = time.Time{}, now, nil, ""
 	w.clear()
 	w.mu.Unlock()
 }

@@ -36,7 +36,7 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 		if verb == "CHECKSUM" {
 			f.write, f.commit = false, false
 		}
-		return st.defined(f, names)
+		return st.defined(f, what, names)
 	case "INDEX", "KEY":
 		for ; i < len(st.toks); i++ {
 			if st.word(i) == "ON" {
@@ -44,11 +44,14 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 				if !ok {
 					return nil, st.wrong(i + 1)
 				}
-				return st.defined(f, []object{o})
+				return st.defined(f, what, []object{o})
 			}
 		}
 		return nil, st.wrong(i)
 	case "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE":
+		if why := st.stored(what, i); why != nil {
+			return nil, why
+		}
 		if what == "PROCEDURE" || what == "FUNCTION" || what == "EVENT" {
 			st = st.inside(i)
 		}
@@ -57,7 +60,7 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 		body.write, body.commit = true, true
 		return st.loose(body, i)
 	case "DATABASE", "SCHEMA":
-		return nil, unsupported(st.at(i), "run it on the backends themselves and name it in the configuration", "%s %s is not supported yet", verb, what)
+		return st.database(f, i)
 	case "USER", "ROLE":
 		return nil, unsupported(st.at(i), "change the configuration", "%s %s is not supported: accounts are those of the configuration", verb, what)
 	}
@@ -66,7 +69,7 @@ func (st *stmt) define(f finding) (*shape, *reason) {
 		if why != nil {
 			return nil, why
 		}
-		return st.defined(f, names)
+		return st.defined(f, what, names)
 	}
 	if verb == "ANALYZE" { // MariaDB: ANALYZE [FORMAT=...] statement
 		f.commit = false
@@ -166,25 +169,26 @@ func (st *stmt) tables(verb string, i int) (all []object, why *reason) {
 // mentions are words of statements that may name other tables than those they begin with.
 var mentions = []string{"SELECT", "LIKE", "REFERENCES", "TO", "AS", "RENAME", "EXCHANGE", "UNION", "TABLE", "VALUES", "WITH"}
 
-// defined plans a statement about these tables, which must be unsharded and on one backend.
-func (st *stmt) defined(f finding, names []object) (*shape, *reason) {
-	c := st.r.catalog
+// defined plans a statement about these tables.
+func (st *stmt) defined(f finding, what string, names []object) (*shape, *reason) {
+	var all []placed
 	for _, o := range names {
 		p, schema, why := st.existing(o)
-		if why != nil {
-			return nil, why
-		}
-		f.schemas[schema] = true
 		switch {
+		case why != nil:
+			return nil, why
 		case p.system:
 			return nil, unsupported(o.at, "run it on the backend itself", "changing system schemas is not supported")
-		case p.table != nil:
-			return nil, unsupported(o.at, "run it on the shards themselves", "%s of the sharded table %s is not supported yet", st.word(0), p.table.name)
-		case p.copied != nil:
-			return nil, unsupported(o.at, "run it on its backends themselves", "%s of the broadcast table %s is not supported yet", st.word(0), p.copied.name)
 		}
-		name := schema + "." + strings.ToLower(o.name)
-		if why := f.settle(c, p.backend, "table "+name, o.at); why != nil {
+		f.schemas[schema] = true
+		all = append(all, placed{o, p, schema})
+	}
+	if st.spreads(all) {
+		return st.overShards(f, what, all)
+	}
+	for _, p := range all {
+		name := p.in + "." + strings.ToLower(p.name)
+		if why := f.settle(st.r.catalog, p.backend, "table "+name, p.at); why != nil {
 			return nil, why
 		}
 		if p.temporary && st.word(0) == "DROP" {

@@ -212,6 +212,7 @@ var mergeLines = [...]string{
 	MergeOne:     "the first backend's answer, before the others have their turn; they must do the same",
 	MergeScratch: "these backends' rows are loaded into temporary tables of one of them, where the text runs",
 	MergeStream:  "the sorted rows of all backends are merged",
+	MergeDDL:     "each backend does it for itself; where it fails, xaproxy ddl resume goes on",
 }
 
 func (x *explanation) merge() {
@@ -259,6 +260,11 @@ func (x *explanation) remarks() {
 	}
 	if p.Timeout > 0 {
 		x.top.add("ended after %v", p.Timeout)
+	}
+	if p.DDL != nil {
+		for _, text := range p.DDL.Notes {
+			x.top.add("warning: %s", text)
+		}
 	}
 	for _, text := range p.Complaints {
 		x.top.add("warning: %s", text)

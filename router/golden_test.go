@@ -350,6 +350,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		if p.Stream != nil {
 			b.WriteString(streamed(p.Stream))
 		}
+		if p.DDL != nil {
+			fmt.Fprintf(&b, " %+v", *p.DDL)
+		}
 		if p.Scatter != ScatterNone {
 			fmt.Fprintf(&b, " scatter=%v", p.Scatter)
 		}

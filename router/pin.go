@@ -162,7 +162,7 @@ func (st *stmt) lock(f finding) (*shape, *reason) {
 			}
 		}
 		if i == len(st.toks) {
-			return st.defined(f, names)
+			return st.defined(f, "TABLES", names)
 		}
 	}
 	return nil, st.wrong(len(st.toks))
@@ -208,7 +208,7 @@ func (st *stmt) handler(f finding) (*shape, *reason) {
 			}
 		}
 		f.keep(PinHandler)
-		sh, why := st.defined(f, []object{o})
+		sh, why := st.defined(f, "TABLE", []object{o})
 		if why != nil {
 			return nil, why
 		}

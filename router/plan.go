@@ -61,9 +61,10 @@ const (
 	MergeStream               // merge the rows as Stream says
 	MergeChange               // read the rows first, as Change says, and add up the counts of the OK packets
 	MergeScratch              // run the text where the rows of its tables are put together: Scratch
+	MergeDDL                  // all parts do the same to what they have of a table or a schema, each for itself: DDL
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -160,6 +161,8 @@ type Plan struct {
 	Change *Change
 	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
 	Scratch *Scratch
+	// DDL is of MergeDDL, and of a statement about a schema on one backend.
+	DDL *DDL
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Timeout, MayScatter and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE may
