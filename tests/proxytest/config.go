@@ -117,6 +117,8 @@ func (o Options) toml(port int) (string, error) {
 			if t.Sequence != "" {
 				lines = append(lines, fmt.Sprintf("sequence = %q", t.Sequence))
 			}
+		} else if t.Broadcast {
+			lines = append(lines, "broadcast = true")
 		} else {
 			lines = append(lines, fmt.Sprintf("backend = %q", t.Backend))
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -258,8 +259,13 @@ func Open(addr, schema string) (*sql.DB, error) {
 // Recover runs the recover command with this proxy's configuration and returns what it wrote to standard output and its
 // exit status. err says that it could not be run.
 func (p *Proxy) Recover(ctx context.Context, args ...string) (out string, status int, err error) {
+	return p.Command(ctx, append([]string{"recover"}, args...)...)
+}
+
+// Command is Recover for any command.
+func (p *Proxy) Command(ctx context.Context, args ...string) (out string, status int, err error) {
 	var stdout bytes.Buffer
-	cmd := exec.CommandContext(ctx, p.options.Binary, append([]string{"recover", "--config", p.ConfigPath()}, args...)...)
+	cmd := exec.CommandContext(ctx, p.options.Binary, append(slices.Clone(args), "--config", p.ConfigPath())...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, &stdout, p.Log
 	err = cmd.Run()
 	var exited *exec.ExitError
@@ -267,7 +273,7 @@ func (p *Proxy) Recover(ctx context.Context, args ...string) (out string, status
 		err = nil
 	}
 	if err != nil {
-		return stdout.String(), -1, fmt.Errorf("run xaproxy recover: %w", err)
+		return stdout.String(), -1, fmt.Errorf("run xaproxy %s: %w", args[0], err)
 	}
 	return stdout.String(), cmd.ProcessState.ExitCode(), nil
 }
