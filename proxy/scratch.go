@@ -66,9 +66,13 @@ func (s *session) scratch(p *router.Plan, r *request) error {
 	if err := c.ready(); err != nil {
 		return s.fail(clientError(err, false))
 	}
+	whole, err := c.made(r)
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
 	part := router.Part{Backend: c.conn.Backend().Index}
-	if text := c.spliced(); text != c.text {
-		part.SQL = []byte(text)
+	if whole.text != c.text {
+		part.SQL, part.Params = []byte(whole.text), whole.params
 	}
 	return s.relayOn(c.conn, p, r.part(part))
 }
@@ -87,7 +91,12 @@ func (s *session) scratchDescriber(p *router.Plan, text string) (*backend.Conn, 
 		c.close()
 		return nil, "", nil, err
 	}
-	return c.conn, c.spliced(), c.close, nil
+	whole, _, err := c.splice(true)
+	if err != nil {
+		c.close()
+		return nil, "", nil, err
+	}
+	return c.conn, whole.text, c.close, nil
 }
 
 // openScratch lends a connection and finds out what the tables look like.
@@ -295,16 +304,19 @@ func (c *scratch) create() error {
 		if len(t.Places) == 0 && (t.moved || t.References > 1 && b.Flavour() == 0) {
 			return wire.NewError(wire.CodeNotSupported, "a common table expression has the name of table %s.%s, which is on several backends; give it another name", t.Schema, t.Name)
 		}
-		if t.Reused != "" && b.Flavour() == 0 {
+		if t.Reused != "" && b.Flavour() == 0 && c.plan.Scratch.With == nil {
 			return wire.NewError(wire.CodeNotSupported,
-				"common table expression %s is used more than once and reads %s.%s, whose rows are on several backends: MySQL cannot read a temporary table more than once in a statement; write it out each time, or give the table a MariaDB backend",
+				"common table expression %s is used more than once and reads %s.%s, whose rows are on several backends, and it is not alone at the begin of the statement under a name of its own: MySQL cannot read a temporary table more than once in a statement; write one WITH at the begin, with other names than those of tables, or give the table a MariaDB backend",
 				t.Reused, t.Schema, t.Name)
 		}
-		if b.Flavour() == 0 { // MySQL has no table twice: 1137
-			for i := 1; i < t.References; i++ {
-				t.names = append(t.names, fmt.Sprintf("%.60s#%d", t.Name, i+1))
-			}
+	}
+	// Both ways to write the text, so that there are enough tables for it.
+	for _, described := range []bool{true, false} {
+		if _, _, err := c.splice(described); err != nil {
+			return err
 		}
+	}
+	for _, t := range c.tables {
 		for i := range t.names {
 			create = append(create, t.def.Create(t.quoted(i), t.columns, t.unique))
 		}
@@ -359,37 +371,6 @@ func (c *scratch) ready() error {
 		return c.explain(err)
 	}
 	return c.conn.Restore(c.state)
-}
-
-// spliced is the client's text, with other names of tables where the server wants them.
-func (c *scratch) spliced() string {
-	type cut struct {
-		router.ScratchPlace
-		name string
-	}
-	var cuts []cut
-	for _, t := range c.tables {
-		for i, p := range t.Places {
-			n := min(i, len(t.names)-1)
-			if n == 0 && !t.moved {
-				continue
-			}
-			name := t.quoted(n)
-			if p.Alias != "" {
-				name += " AS " + p.Alias
-			}
-			cuts = append(cuts, cut{p, name})
-		}
-	}
-	slices.SortFunc(cuts, func(a, b cut) int { return a.Start - b.Start })
-	var b strings.Builder
-	at := 0
-	for _, cut := range cuts {
-		b.WriteString(c.text[at:cut.Start] + cut.name)
-		at = cut.End
-	}
-	b.WriteString(c.text[at:])
-	return b.String()
 }
 
 // source is a backend that rows are fetched from.

@@ -472,6 +472,15 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 			}
 		}
 	}
+	if w := sc.With; w != nil {
+		fmt.Fprintf(b, "\n  with %q", sql[w.Start:w.End])
+		for _, e := range w.Exprs {
+			fmt.Fprintf(b, "\n    %s%s recursive %v merged %v %q", e.Name, e.Columns, e.Recursive, e.Merged, sql[e.Query[0]:e.Query[1]])
+			for _, u := range e.Uses {
+				fmt.Fprintf(b, "; %q as %s", sql[u.Start:u.End], u.Alias)
+			}
+		}
+	}
 	fmt.Fprintf(b, "\n  names %v", sc.Names)
 }
 

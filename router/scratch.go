@@ -14,6 +14,7 @@ type Scratch struct {
 	Tables []ScratchTable
 	// Names are the identifiers of the statement in lower case, sorted: no other columns can be meant, unless a table says All. nil: any.
 	Names []string
+	With  *ScratchWith // nil: no common table expression is read more than once
 }
 
 // ScratchTable is a table of the statement, once whatever the number of times that it is named.
@@ -52,6 +53,7 @@ type ScratchPlace struct {
 
 // scratch is what is known of a Scratch before the literals are.
 type scratch struct {
+	with   *with
 	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
 	names  []string
 	tables []scratchTable
@@ -84,6 +86,9 @@ func (sc *scratch) size() int {
 	for _, name := range sc.names {
 		n += 16 + len(name)
 	}
+	if sc.with != nil {
+		n += 256 * len(sc.with.exprs)
+	}
 	for _, t := range sc.tables {
 		n += 256 + 64*len(t.refs) + 96*(len(t.places)+len(t.filters))
 		for _, r := range t.refs {
@@ -110,48 +115,6 @@ func (p span) of(s *scan) (from, to int) {
 	return s.source(p.start), s.source(p.last) + p.width
 }
 
-// source is a table that a query reads.
-type source struct {
-	*ref
-	schema string // lower case
-	place  place
-	cte    string // its name, if it is a common table expression and no table
-}
-
-// cte is a common table expression, with what its query reads.
-type cte struct {
-	name    string
-	sources []source
-}
-
-// reused are the tables that a server opens more than once although they are named once, because they are read by a common table expression
-// that is.
-func (v *resolver) reused() map[*ref]string {
-	uses := map[string]int{}
-	for _, s := range v.sources {
-		uses[s.cte]++
-	}
-	all := map[*ref]string{}
-	for range v.ctes { // as far as they are nested
-		for _, c := range v.ctes {
-			n := uses[c.name]
-			for _, s := range c.sources {
-				if s.cte == c.name {
-					n-- // recursion
-				}
-			}
-			for _, s := range c.sources {
-				if n > 1 && s.cte == "" {
-					all[s.ref] = c.name
-				} else if n > 1 && s.cte != c.name {
-					uses[s.cte] += 2
-				}
-			}
-		}
-	}
-	return all
-}
-
 // scratch is how the statement can run on scratch tables, nil if it cannot.
 func (v *resolver) scratch() *scratch {
 	st := v.st
@@ -160,6 +123,9 @@ func (v *resolver) scratch() *scratch {
 	}
 	sc := &scratch{names: st.identifiers()}
 	at, reused := map[string]int{}, v.reused()
+	if len(reused) > 0 {
+		sc.with = v.withClause()
+	}
 	for _, src := range v.sources {
 		if src.cte != "" {
 			continue
@@ -380,6 +346,7 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	p.Merge, p.Scratch = MergeScratch, &Scratch{Names: sc.names}
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
+	p.Scratch.With = sc.with.of(traced)
 	var picked map[*ref]*shardSet
 	if pl != nil {
 		picked = sc.picked(pl)

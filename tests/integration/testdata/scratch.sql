@@ -1,5 +1,5 @@
 -- SELECTs of TestScratch, one a line. "=" in front: the order of the rows is total. "!" in front: MySQL names the temporary table of a second
--- reference in the columns' metadata. "~": MySQL refuses it, which cannot open a temporary table twice. SET lines hold for those behind them.
+-- reference in the columns' metadata.. SET lines hold for those behind them.
 
 -- every type, read back, sorted, grouped and compared
 =SELECT * FROM types ORDER BY id, CONCAT(id)
@@ -120,8 +120,8 @@ WITH c AS (SELECT id, v FROM orders), d AS (SELECT id, v FROM events) SELECT c.i
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT r.n, COUNT(o.id) FROM r LEFT JOIN orders o ON o.v = r.n GROUP BY r.n
 WITH RECURSIVE r AS (SELECT id, v, 0 AS deep FROM orders WHERE id = 5 UNION ALL SELECT e.id, e.v, deep + 1 FROM events e JOIN r ON e.id = r.id + 1 WHERE deep < 3) SELECT * FROM r
 WITH orders AS (SELECT * FROM orders WHERE v > 1) SELECT MAX(note), COUNT(DISTINCT id) FROM orders
-~WITH c AS (SELECT v FROM orders) SELECT COUNT(*) FROM c x JOIN c y ON x.v = y.v
-~WITH c AS (SELECT v FROM orders), d AS (SELECT v FROM c UNION SELECT v FROM events) SELECT COUNT(*) FROM d WHERE v < (SELECT MAX(v) FROM d)
+WITH c AS (SELECT v FROM orders) SELECT COUNT(*) FROM c x JOIN c y ON x.v = y.v
+WITH c AS (SELECT v FROM orders), d AS (SELECT v FROM c UNION SELECT v FROM events) SELECT COUNT(*) FROM d WHERE v < (SELECT MAX(v) FROM d)
 
 -- few rows of many
 =SELECT id, note FROM orders WHERE v > 0 AND state <> 'gone' ORDER BY note DESC, v, id DESC LIMIT 5
