@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
@@ -87,7 +89,7 @@ func (s *session) startOwn(p *router.Plan) (failed func(*wire.Error)) {
 // if no engine has taken part, as in SELECT 1: then conn has the same ends as before. errno is of the error, 0 if there was none.
 func (s *session) spend(conn *backend.Conn, before string, errno uint16) {
 	if err := s.recall(conn); err != nil { // the question clears the warnings
-		s.log.Debug().Err(err).Msg("warnings are lost")
+		s.log(zerolog.DebugLevel).Err(err).Msg("warnings are lost")
 	}
 	if early[errno] {
 		return

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/ddl"
 	"github.com/xaproxy/xaproxy/router"
@@ -50,7 +52,7 @@ func (s *session) define(p *router.Plan, r *request) error {
 	failed, lost := run.Failure(), run.Finish()
 	run.Close()
 	if lost != nil {
-		s.log.Error().Err(lost).Msg("a DDL statement has run, and its record does not say so")
+		s.log(zerolog.ErrorLevel).Err(lost).Msg("a DDL statement has run, and its record does not say so")
 	}
 	s.dropped(p)
 	if failed != nil {
@@ -164,7 +166,7 @@ func (w *warned) collect(warnings uint16, conn *backend.Conn) {
 	}
 	rows, err := conn.Ask(backend.Warnings)
 	if err != nil {
-		w.s.log.Debug().Err(err).Msg("warnings are lost")
+		w.s.log(zerolog.DebugLevel).Err(err).Msg("warnings are lost")
 	}
 	for _, l := range rows.Values {
 		w.line(l)

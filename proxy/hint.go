@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/xaproxy/xaproxy/router"
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/router"
+)
 
 // hinted performs a plan with a limit of its own, or with warnings about hints, which come behind those of the servers.
 func (s *session) hinted(p *router.Plan, r *request) error {
@@ -19,7 +23,7 @@ func (s *session) hinted(p *router.Plan, r *request) error {
 	}
 	lines, lost := s.warnings()
 	if lost != nil {
-		s.log.Debug().Err(lost).Msg("warnings are lost")
+		s.log(zerolog.DebugLevel).Err(lost).Msg("warnings are lost")
 	}
 	for _, text := range p.Complaints {
 		lines = append(lines, [][]byte{[]byte("Warning"), []byte("1105"), []byte(text)})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
@@ -244,7 +246,7 @@ func (s *session) insertID(p *router.Plan, r *request, said uint64, on ...*backe
 			t.column, t.name, t.column, r.numbers.first, r.numbers.first+r.numbers.count-1))
 		id, err := number(rows, err)
 		if err != nil { // the connection breaks, and with it what depends on it
-			s.log.Debug().Err(err).Msg("the insert id is lost")
+			s.log(zerolog.DebugLevel).Err(err).Msg("the insert id is lost")
 		}
 		if id > 0 && (first == 0 || id < first) {
 			first = id

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
@@ -159,7 +161,7 @@ func (s *session) collect(warnings uint16, conn *backend.Conn) {
 	s.past.warnings += int(warnings)
 	rows, err := conn.Ask(backend.Warnings)
 	if err != nil { // the connection breaks, and with it what depends on it
-		s.log.Debug().Err(err).Msg("warnings are lost")
+		s.log(zerolog.DebugLevel).Err(err).Msg("warnings are lost")
 	}
 	s.past.lines = append(s.past.lines, rows.Values...)
 }

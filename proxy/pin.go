@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
@@ -38,7 +40,7 @@ func (s *session) hold(conn *backend.Conn, why string) {
 		p = &pin{conn: conn}
 		s.pins[index] = p
 		conn.Hold()
-		s.log.Debug().Str("backend", conn.Backend().Name()).Str("reason", why).Msg("pinned to a connection")
+		s.log(zerolog.DebugLevel).Str("backend", conn.Backend().Name()).Str("reason", why).Msg("pinned to a connection")
 	}
 	if !slices.Contains(p.reasons, why) {
 		p.reasons = append(p.reasons, why)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
@@ -493,7 +495,7 @@ func (s *session) dropCursor(p *prepared, then func(*backend.Statement) error) {
 	c := p.cursor
 	p.cursor = nil
 	if err := then(c.statement); err != nil { // the loss is found out by LetGo
-		s.log.Debug().Err(err).Msg("closing a cursor failed")
+		s.log(zerolog.DebugLevel).Err(err).Msg("closing a cursor failed")
 	}
 	for _, other := range s.statements {
 		if other.cursor != nil && other.cursor.conn == c.conn {

@@ -34,7 +34,6 @@ type session struct {
 	conn  *wire.Conn
 	user  *user
 	login *wire.Login
-	log   zerolog.Logger
 	relay wire.Relay
 
 	settings
@@ -83,13 +82,21 @@ func (s *session) serve() {
 		s.forgetPast()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		s.log.Debug().Err(err).Msg("session ended")
+		s.log(zerolog.DebugLevel).Err(err).Msg("session ended")
 	}
+}
+
+// log begins a line about the session.
+func (s *session) log(level zerolog.Level) *zerolog.Event {
+	e := s.srv.logger.WithLevel(level).Uint32("conn", s.id)
+	if s.login != nil {
+		e = e.Str("user", s.login.User)
+	}
+	return e
 }
 
 // accept does the handshake.
 func (s *session) accept() error {
-	s.log = s.srv.logger.With().Uint32("conn", s.id).Logger()
 	conn, login, err := s.srv.wire.Accept(background, s.net, s.id)
 	s.srv.gate.tried(s.net, err, time.Now())
 	if err != nil {
@@ -102,7 +109,6 @@ func (s *session) accept() error {
 // welcome makes the session that of the user who has just logged in, and answers.
 func (s *session) welcome() error {
 	login := s.login
-	s.log = s.srv.logger.With().Uint32("conn", s.id).Str("user", login.User).Logger()
 	if e := s.srv.enter(s, s.srv.users[login.User]); e != nil {
 		return s.turnAway(e)
 	}
@@ -119,7 +125,7 @@ func (s *session) welcome() error {
 		s.track.uses()
 	}
 	s.work.belongs(s.user, login.User, login.Schema)
-	s.log.Debug().Msg("session started")
+	s.log(zerolog.DebugLevel).Msg("session started")
 	return s.ok(wire.OK{})
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
@@ -192,9 +194,9 @@ func (s *session) commit() *wire.Error {
 func (s *session) committed(a xa.Answer) *wire.Error {
 	switch a.Outcome {
 	case xa.CommittedLate:
-		s.log.Warn().Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("committed, but a branch is still to be finished by recovery")
+		s.log(zerolog.WarnLevel).Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("committed, but a branch is still to be finished by recovery")
 	case xa.InDoubt:
-		s.log.Error().Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("outcome unknown")
+		s.log(zerolog.ErrorLevel).Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("outcome unknown")
 	}
 	return outcomeError(a)
 }

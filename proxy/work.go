@@ -237,7 +237,7 @@ func (s *Server) watch(ctx context.Context) {
 		case now := <-tick.C:
 			for _, one := range s.sessions() {
 				if why := one.overdue(now); why != "" {
-					s.logger.Debug().Uint32("conn", one.id).Msg(why) // the session's own logger changes with its user
+					s.logger.Debug().Uint32("conn", one.id).Msg(why) // the rest of the session is its own goroutine's
 					s.running.Go(one.work.kill)
 				}
 			}
