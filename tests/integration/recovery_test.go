@@ -215,6 +215,7 @@ func wantVerdict(t *testing.T, r recovery.Report, want string) {
 func TestRecoveryFinishesOurs(t *testing.T) {
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
 			b := newBench(t, "b1", k)
 			log := openLog(t, t.TempDir()+"/log")
 			name := func(coord string, seq uint64) xa.XID {
@@ -259,6 +260,7 @@ func TestRecoveryFinishesOurs(t *testing.T) {
 func TestRecoveryOfAHeldBranch(t *testing.T) {
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
 			b := newBench(t, "b1", k)
 			log := openLog(t, t.TempDir()+"/log")
 			committed := xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}
@@ -305,6 +307,7 @@ func TestRecoveryOfAHeldBranch(t *testing.T) {
 func TestRecoveryEndsNoStranger(t *testing.T) {
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
 			b := newBench(t, "b1", k)
 			log := openLog(t, t.TempDir()+"/log")
 			l := &lost{}
@@ -334,6 +337,7 @@ func TestRecoveryEndsNoStranger(t *testing.T) {
 func TestRecoveryBesideAFrozenServer(t *testing.T) {
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
 			frozen, healthy := newBench(t, "frozen", k), newBench(t, "healthy", servers.MariaDB)
 			log := openLog(t, t.TempDir()+"/log")
 			l := &lost{}

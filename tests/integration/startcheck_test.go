@@ -33,6 +33,7 @@ func checked(t *testing.T, c config.Backend) (backend.Facts, string) {
 func TestStartChecks(t *testing.T) {
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
 			b := newBench(t, "b1", k)
 			mysql, binlog := k == servers.MySQL, k != servers.MariaDB
 			facts, problems := checked(t, b.config)

@@ -15,7 +15,7 @@ const compression = wire.Compress | wire.ZstdCompression
 // TestWireCompressedClients compares what real clients print of a script between a plain connection and a compressed one
 // through the relay, whose own connection to the server is compressed or not; and lets them load a file.
 func TestWireCompressedClients(t *testing.T) {
-	const rows = 100_000
+	const rows = 20_000
 	path := dataFile(t, rows)
 	lines := commandLines(t)
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
@@ -27,7 +27,8 @@ func TestWireCompressedClients(t *testing.T) {
 				backend: wire.Dialer{Addr: s.Addr(), User: s.User, Password: s.Password, Caps: back},
 				relay:   wire.Relay{Infile: true},
 			}
-			addr := p.start(t)
+			addr, database := p.start(t), servertest.Database(t, s)
+			plain := map[string]string{} // by client
 			for _, c := range []struct {
 				cl   commandLine
 				arg  string
@@ -42,16 +43,18 @@ func TestWireCompressedClients(t *testing.T) {
 					continue // one client for each connection to the server, and MariaDB has no zstd
 				}
 				t.Run(fmt.Sprintf("%s/%b/%s%s", kind, back, c.cl.name, c.arg), func(t *testing.T) {
-					database := servertest.Database(t, s)
 					args := append([]string{"-vvv", "--force", "--show-warnings", "--column-type-info", "--unbuffered", "--default-character-set=utf8mb4", "--local-infile=1"}, c.cl.plain...)
 					text := script + fmt.Sprintf("CREATE TABLE l (id INT, v VARCHAR(255));\nLOAD DATA LOCAL INFILE '%s' INTO TABLE l;\nDROP TABLE l;\n", path)
-					plain, err := c.cl.run(t, text, addr, s.User, s.Password, database, args...)
-					if err != nil || strings.Count(plain, "\n") < 20_000 || !strings.Contains(plain, fmt.Sprintf("Records: %d", rows)) {
-						t.Fatalf("plain: %v: %.2000s", err, plain)
+					if plain[c.cl.name] == "" {
+						want, err := c.cl.run(t, text, addr, s.User, s.Password, database, args...)
+						if err != nil || strings.Count(want, "\n") < 20_000 || !strings.Contains(want, fmt.Sprintf("Records: %d", rows)) {
+							t.Fatalf("plain: %v: %.2000s", err, want)
+						}
+						plain[c.cl.name] = want
 					}
 					got, err := c.cl.run(t, text, addr, s.User, s.Password, database, append(args, c.arg)...)
-					if err != nil || got != plain {
-						t.Errorf("compressed: %v, %d bytes, plain %d: %.300s", err, len(got), len(plain), got)
+					if want := plain[c.cl.name]; err != nil || got != want {
+						t.Errorf("compressed: %v, %d bytes, plain %d: %.300s", err, len(got), len(want), got)
 					}
 					p.mu.Lock()
 					defer p.mu.Unlock()
