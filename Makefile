@@ -56,7 +56,7 @@ chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10
 	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
 
 ORACLE ?= -random 10000
-test-oracle: ## SQL over three shards beside one server with all the data: a difference is a failure (ORACLE="-random 1000 -seed 5")
+test-oracle: ## SQL over three shards beside one server with all the data, and rows where the functions say: a difference is a failure (ORACLE="-random 1000 -seed 5")
 	tests/setup.sh demo
 	$(GO) test -count=1 -v -timeout 60m ./tests/oracle $(ORACLE)
 

@@ -7,5 +7,7 @@
 //	go test ./tests/oracle -random 10000 -seed 7 -v            more of them; -v prints the counts
 //	go test ./tests/oracle -rewrite                            writes docs/sql-support.md
 //
+// TestPlaces holds where rows are, for every sharding function, against a model of docs/sharding.md.
+//
 // A difference is printed with the statement, and with -random the seed that makes it again.
 package oracle
