@@ -31,3 +31,14 @@ func unsafeCharset(name string) bool {
 	_, bad := unsafeCharsets[strings.ToLower(strings.Trim(name, "'\"` "))]
 	return bad
 }
+
+// speaksUTF8 reports whether the client's statements are certain to be in UTF-8.
+func (s *session) speaksUTF8() bool {
+	for _, name := range []string{"character_set_client", "names"} {
+		if v := find(s.variables, name); v.sql != "" {
+			return strings.Contains(strings.ToLower(v.sql), "utf8")
+		}
+	}
+	id := s.state.Collation
+	return id == 33 || id == 45 || id == 46 || id == 83 || id >= 192 && id <= 247 || id >= 255 && id <= 323
+}

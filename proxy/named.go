@@ -41,7 +41,7 @@ func (s *session) prepareByName(p *router.Plan, r *request) error {
 		return s.fail(e)
 	}
 	if plan.Verb == router.Route {
-		conn, sent, release, err := s.describer(plan, one.sent)
+		conn, sent, release, err := s.describer(plan, one.sent, one.params)
 		if err != nil {
 			return s.fail(clientError(err, false))
 		}
@@ -132,7 +132,7 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	case first.Verb == router.Handler:
 		first = s.atHandler(first)
-	case first.Verb == router.Set && one.params > 0:
+	case first.Verb == router.Set && one.params > 0, first.Merge == router.MergeSteps:
 		return s.written(one, func(i int) []byte {
 			if a := p.Using[i]; a.Var == "" {
 				return []byte(a.Text)

@@ -6,7 +6,9 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -65,7 +67,7 @@ func (s *session) prepare(sql []byte) error {
 		s.keep(id, p)
 		return nil
 	}
-	described, err := s.describe(plan, p.sent, id)
+	described, err := s.describe(plan, p.sent, p.params, id)
 	if described {
 		s.keep(id, p)
 	}
@@ -148,8 +150,8 @@ func (s *session) keep(id uint32, p *prepared) {
 }
 
 // describe prepares the text on a backend and relays what it says, under the session's id.
-func (s *session) describe(plan *router.Plan, text string, id uint32) (described bool, _ error) {
-	conn, text, release, err := s.describer(plan, text)
+func (s *session) describe(plan *router.Plan, text string, params int, id uint32) (described bool, _ error) {
+	conn, text, release, err := s.describer(plan, text, params)
 	if err != nil {
 		return false, s.fail(clientError(err, false))
 	}
@@ -198,9 +200,13 @@ func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), 
 }
 
 // describer lends a connection that can prepare the text of a statement, or the text that it returns instead.
-func (s *session) describer(plan *router.Plan, text string) (conn *backend.Conn, as string, release func(), err error) {
-	if plan.Scratch != nil {
+func (s *session) describer(plan *router.Plan, text string, params int) (conn *backend.Conn, as string, release func(), err error) {
+	switch {
+	case plan.Scratch != nil:
 		return s.scratchDescriber(plan, text)
+	case plan.Steps != nil: // it has no columns
+		plan = &router.Plan{Verb: router.Route, Parts: []router.Part{{Backend: router.AnyBackend}}}
+		text = "DO 0" + strings.Repeat(", ?", params)
 	}
 	if conn, release, err = s.asideFor(plan); err != nil {
 		return nil, "", nil, err
@@ -266,7 +272,7 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(e)
 	}
 	switch {
-	case plan.Verb == router.Set && p.params > 0:
+	case plan.Verb == router.Set && p.params > 0, plan.Merge == router.MergeSteps:
 		err = s.written(p, func(i int) []byte { return s.literal(x, p.long, i) })
 		s.dropLong(p)
 		return err
@@ -334,7 +340,10 @@ func (s *session) written(p *prepared, value func(int) []byte) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	s.request = request{sql: sql}
+	if plan.Merge == router.MergeSteps && p.mode != s.mode {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_mode has changed since the statement was prepared, and its rows come from several backends; prepare it again"))
+	}
+	s.request = request{sql: sql, schema: p.schema}
 	return s.carryOut(plan, &s.request)
 }
 
@@ -371,8 +380,11 @@ func (s *session) literal(x *wire.Execute, long map[int][]byte, i int) []byte {
 	return s.quote(text)
 }
 
-// quote writes a string literal in the client's character set.
+// quote writes a string literal in the client's character set. Bytes that are no text in it are written as what they are.
 func (s *session) quote(text []byte) []byte {
+	if !utf8.Valid(text) && s.speaksUTF8() {
+		return fmt.Appendf(nil, "_binary x'%x'", text)
+	}
 	out := []byte{'\''}
 	for _, c := range text {
 		if c == '\'' || c == '\\' && s.escapes() {

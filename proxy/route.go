@@ -21,7 +21,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.armed = time.Time{} // the file takes the deadline away, and with it the interruption by a shutdown
 	}
 	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
-	if conn := s.locked(); conn != nil && s.tx == nil && !locks {
+	if conn := s.locked(); conn != nil && s.tx == nil && !locks && p.Merge != router.MergeSteps {
 		return s.underLocks(conn, p, r)
 	}
 	if p.Load != nil {
@@ -59,6 +59,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.start()
 	}
 	switch {
+	case p.Merge == router.MergeSteps:
+		return s.steps(p, r)
 	case p.Merge == router.MergeScratch:
 		return s.scratch(p, r)
 	case p.Merge == router.MergeChange:

@@ -403,12 +403,21 @@ func (c *scratch) load(r *request) *wire.Error {
 	if err != nil {
 		return clientError(err, false)
 	}
-	parallel(len(sources), func(i int) {
+	fetch := func(i int) {
 		if err := c.fetch(sources[i], r); err != nil {
 			sources[i].err = err
 			c.fail(err)
 		}
-	})
+	}
+	if c.plan.Write { // one after the other, so that row locks bring everybody into one order
+		for i := range sources {
+			if fetch(i); c.failed != nil {
+				break
+			}
+		}
+	} else {
+		parallel(len(sources), fetch)
+	}
 	return c.loaded(sources)
 }
 

@@ -15,28 +15,7 @@ import (
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
 func (s *session) statement(attrs, sql []byte) error {
 	s.work.runs(sql)
-	plan, err := s.router.Plan(sql, s.state.Schema, s.mode)
-	if err == nil && plan.Own {
-		var e *wire.Error
-		if sql, e = s.own(sql, s.mode); e != nil {
-			return s.fail(e)
-		}
-		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
-	}
-	if err == nil && plan.Columns != "" {
-		var e *wire.Error
-		if sql, e = s.list(plan, sql, s.mode); e != nil {
-			return s.fail(e)
-		}
-		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
-	}
-	var n numbers
-	if err == nil && (plan.Numbers > 0 || plan.Highest > 0) {
-		var e *wire.Error
-		if sql, plan, n, e = s.number(plan, sql); e != nil {
-			return s.fail(e)
-		}
-	}
+	sql, plan, n, err := s.planned(sql)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -49,6 +28,32 @@ func (s *session) statement(attrs, sql []byte) error {
 	}
 	s.request = request{} // an idle session must not keep the client's packet, which may be large
 	return err
+}
+
+// planned plans a text, after writing into it what only the session knows: values of its own, names of columns, numbers of a sequence.
+func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, err error) {
+	plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	if err == nil && plan.Own {
+		var e *wire.Error
+		if sql, e = s.own(sql, s.mode); e != nil {
+			return sql, nil, n, e
+		}
+		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	}
+	if err == nil && plan.Columns != "" {
+		var e *wire.Error
+		if sql, e = s.list(plan, sql, s.mode); e != nil {
+			return sql, nil, n, e
+		}
+		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	}
+	if err == nil && (plan.Numbers > 0 || plan.Highest > 0) {
+		var e *wire.Error
+		if sql, plan, n, e = s.number(plan, sql); e != nil {
+			return sql, nil, n, e
+		}
+	}
+	return sql, plan, n, err
 }
 
 // forbidden says why the user may not run a statement.
@@ -65,7 +70,7 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 		return s.mayOnlyRead()
 	}
 	asked := plan.MayScatter && s.user.scatter != router.ScatterNone
-	if (plan.Merge == router.MergeOK || plan.Merge == router.MergeChange) && plan.Scatter > s.user.scatter && !asked {
+	if (plan.Merge == router.MergeOK || plan.Merge == router.MergeChange || plan.Merge == router.MergeSteps) && plan.Scatter > s.user.scatter && !asked {
 		return wire.NewError(wire.CodeSafeUpdate, "the statement would change rows on %d backends, and scatter_writes of user '%s' does not let it; compare the shard key with values in WHERE, or change the setting",
 			len(plan.Parts), s.login.User)
 	}

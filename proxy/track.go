@@ -33,6 +33,7 @@ type tracker struct {
 	access    string // of SET or START TRANSACTION: READ ONLY
 	snapshot  bool
 	scratch   []byte
+	muted     bool // what is due is not for who is answered now
 }
 
 // Values of session_track_transaction_info.
@@ -280,6 +281,9 @@ func (t *tracker) add(branch wire.TransactionState) {
 
 // Due says whether the client is to be told something with an answer, even if the server says nothing.
 func (t *tracker) Due(rows bool) bool {
+	if t.muted {
+		return false
+	}
 	t.shown(rows)
 	return t.changed || t.touched || t.schema || t.anew || len(t.variables) > 0 || t.state != t.told
 }
@@ -293,6 +297,9 @@ func (t *tracker) shown(rows bool) {
 
 // Tell appends what is due, which is told once.
 func (t *tracker) Tell(state []byte, rows bool) (_ []byte, changed bool) {
+	if t.muted {
+		return state, false
+	}
 	t.shown(rows)
 	state = append(state, t.variables...)
 	if t.schema {

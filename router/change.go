@@ -15,6 +15,7 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 	if v.why != nil {
 		return nil
 	}
+	v.into = target
 	sc := &scope{outer: named, refs: []*ref{target}}
 	v.visit(n.OnDup, sc)
 	v.visit(n.Returning, sc)
@@ -139,6 +140,7 @@ func (v *resolver) update(n *sqlparser.Update) {
 	named := &scope{}
 	v.with(n.With, named)
 	sc := v.from(n.TableExprs, named, n.Where)
+	v.changed = sc
 	for _, a := range n.Exprs {
 		v.assign(a.Name, sc)
 		v.assignCopies(a.Name, sc)
@@ -175,6 +177,7 @@ func (v *resolver) delete(n *sqlparser.Delete) {
 	named := &scope{}
 	v.with(n.With, named)
 	sc := v.from(n.TableExprs, named, n.Where)
+	v.changed = sc
 	for _, t := range n.Targets {
 		name, in := strings.ToLower(t.Name.String()), strings.ToLower(t.DbQualifier.String())
 		if !slices.ContainsFunc(sc.refs, func(r *ref) bool { return r.alias == name && (in == "" || in == r.schema) }) {

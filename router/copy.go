@@ -10,8 +10,7 @@ import (
 // shard key of a row is that of a row which it was made of, and the two tables are spread in the same way.
 func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 	refuse := func(do, format string, args ...any) *insert {
-		v.refuse(unsupported(at, do, "INSERT ... SELECT into the sharded table "+t.name+" is not supported "+format, args...))
-		return nil
+		return &insert{only: unsupported(at, do, "INSERT ... SELECT into the sharded table "+t.name+" is not supported "+format, args...)}
 	}
 	const read = "read the rows first and insert literals"
 	query, plain := n.Rows.(*sqlparser.Select)
@@ -52,6 +51,7 @@ func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 		}
 		of = r
 	}
+	v.inSteps = v.steps()
 	v.tree = query
 	return &insert{table: t, query: true}
 }

@@ -78,11 +78,12 @@ func (n *node) quote(text []byte) {
 // explanation is a statement that is being explained.
 type explanation struct {
 	*Router
-	sql  []byte
-	plan *Plan
-	s    *scan
-	of   *shape // nil if the plan does not depend on shard keys
-	top  *node
+	sql    []byte
+	schema string
+	plan   *Plan
+	s      *scan
+	of     *shape // nil if the plan does not depend on shard keys
+	top    *node
 }
 
 // Explain says what would become of a statement: a tree in lines, each level two blanks deeper. A statement that would be refused
@@ -92,7 +93,7 @@ func (r *Router) Explain(sql []byte, schema string, mode Mode) (lines []string, 
 	if err != nil {
 		return refusedLines(sql, err.(*Refusal)), false
 	}
-	x := explanation{Router: r, sql: sql, plan: p, s: new(scan), top: &node{}}
+	x := explanation{Router: r, sql: sql, schema: schema, plan: p, s: new(scan), top: &node{}}
 	if plan, of, why := r.look(x.s, sql, schema, mode, false); why == nil && plan == nil {
 		x.of = of
 	}
@@ -185,6 +186,10 @@ func (x *explanation) table(t *table, set *shardSet, what string) {
 
 // parts says what each backend gets.
 func (x *explanation) parts() {
+	if x.plan.Steps != nil {
+		x.steps()
+		return
+	}
 	if c := x.plan.Change; c != nil {
 		x.top.add("before the change, on each backend").quote(c.Read[0].SQL)
 	}
@@ -204,6 +209,32 @@ func (x *explanation) parts() {
 	}
 }
 
+// steps says what is read first and what is written then.
+func (x *explanation) steps() {
+	s := x.plan.Steps
+	lines, _ := x.Explain(s.Query, x.schema, x.s.mode)
+	read := x.top.add("first, in the same transaction: %s", lines[0])
+	for _, line := range lines[1:] {
+		if line = strings.TrimPrefix(line, "  "); !strings.HasPrefix(line, "commit: ") {
+			read.add("%s", line)
+		}
+	}
+	if s.Table != nil {
+		x.top.add("then, in batches, each row to the backends that it belongs to").quote(slices.Concat(s.Head, []byte("VALUES (...)"), s.Tail))
+		return
+	}
+	for _, t := range s.Targets {
+		n := x.top.add("then, in batches, the rows found of %s by their primary key, each on its backend: %s", t.Name, x.names(t.Backends))
+		for _, a := range t.Set {
+			if a.Expr == nil {
+				n.add("SET %swhat was read", a.Text)
+			} else {
+				n.add("SET %s%s", a.Text, a.Expr)
+			}
+		}
+	}
+}
+
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
 	MergeChange:  "the counts of all backends are added up; rows whose shard is another one then move there",
@@ -213,6 +244,7 @@ var mergeLines = [...]string{
 	MergeScratch: "these backends' rows are loaded into temporary tables of one of them, where the text runs",
 	MergeStream:  "the sorted rows of all backends are merged",
 	MergeDDL:     "each backend does it for itself; where it fails, xaproxy ddl resume goes on",
+	MergeSteps:   "the counts of all statements are added up",
 }
 
 func (x *explanation) merge() {

@@ -396,6 +396,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 				fmt.Fprintf(&b, ": %s", part.SQL)
 			}
 		}
+		if st := p.Steps; st != nil {
+			describeSteps(&b, c, st)
+		}
 		if p.Change != nil {
 			for _, part := range p.Change.Read {
 				fmt.Fprintf(&b, "\n  read on %s: %s", c.backends[part.Backend], part.SQL)
@@ -428,6 +431,33 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 		}
 		b.WriteByte('\n')
 		return b.String()
+	}
+}
+
+// describeSteps prints what a statement reads first and writes then.
+func describeSteps(b *strings.Builder, c *catalog, st *Steps) {
+	fmt.Fprintf(b, "\n  read %s", st.Query)
+	if st.Single {
+		b.WriteString("\n  of one table")
+	}
+	if t := st.Table; t != nil {
+		fmt.Fprintf(b, "\n  write %sVALUES ...%s", st.Head, st.Tail)
+	}
+	for _, t := range st.Targets {
+		fmt.Fprintf(b, "\n  write %s.%s as %s by %v", t.Schema, t.Name, t.Alias, t.Key)
+		for _, a := range t.Set {
+			if a.Expr == nil {
+				fmt.Fprintf(b, "; %svalue %d %s", a.Text, a.Value, st.Values[a.Value])
+			} else {
+				fmt.Fprintf(b, "; %s%s", a.Text, a.Expr)
+			}
+		}
+	}
+	if st.Ignore {
+		b.WriteString("\n  ignore")
+	}
+	if st.Common >= 0 {
+		fmt.Fprintf(b, "\n  %s has all tables", c.backends[st.Common])
 	}
 }
 

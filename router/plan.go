@@ -62,9 +62,10 @@ const (
 	MergeChange               // read the rows first, as Change says, and add up the counts of the OK packets
 	MergeScratch              // run the text where the rows of its tables are put together: Scratch
 	MergeDDL                  // all parts do the same to what they have of a table or a schema, each for itself: DDL
+	MergeSteps                // read first and write what is found: Steps
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl", "steps"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -163,6 +164,8 @@ type Plan struct {
 	Scratch *Scratch
 	// DDL is of MergeDDL, and of a statement about a schema on one backend.
 	DDL *DDL
+	// Steps is of MergeSteps; Parts are the backends of what is changed then.
+	Steps *Steps
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
 	// Timeout, MayScatter and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE may

@@ -93,7 +93,11 @@ func (st *stmt) locks() bool {
 func (v *resolver) placed() (*shape, *reason) {
 	c := v.st.r.catalog
 	if len(v.written) > 0 {
-		return v.everywhere()
+		sh, why := v.everywhere()
+		if why != nil {
+			return v.instead(why)
+		}
+		return sh, nil
 	}
 	if len(v.sharded) == 0 && len(v.copied) > 0 && v.split == nil {
 		return v.readCopies()
@@ -115,7 +119,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		}
 		return v.shape(v.st.r, home), nil
 	}
-	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c, scratch: v.scratch()}
+	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c, scratch: v.scratch(), steps: v.steps()}
 	for _, r := range v.sharded {
 		r.pick = r.pick.complete(len(r.table.columns))
 	}
@@ -134,6 +138,8 @@ func (v *resolver) placed() (*shape, *reason) {
 	switch {
 	case sh.scratch != nil:
 		sh.scratch.only = why
+	case sh.steps != nil:
+		sh.steps.only = why
 	case why != nil:
 		return nil, why
 	}
@@ -229,6 +235,9 @@ func (v *resolver) merging() (Merge, *stream, string) {
 
 // inserted is the shape of an INSERT into a sharded table.
 func (v *resolver) inserted(in *insert) (*shape, *reason) {
+	if in.only != nil {
+		return v.instead(in.only)
+	}
 	if !in.query && (v.real > 1+len(v.copied) || v.derived || v.subquery) {
 		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
 			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)

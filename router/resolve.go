@@ -32,6 +32,9 @@ type resolver struct {
 	sharded       []*ref
 	copied        []*ref   // broadcast tables
 	written       []*ref   // those of them that the statement changes
+	inSteps       *steps   // how it can run, if that is known
+	into          *ref     // what an INSERT writes to
+	changed       *scope   // of the tables of UPDATE and DELETE
 	reads         bool     // a query, which may run on scratch tables
 	sources       []source // of it, in the order of the tree
 	ctes          []cte    // of it
@@ -385,7 +388,7 @@ func (v *resolver) table(in, name string) (place, string) {
 		v.system = true
 	case p.table == nil && p.copied == nil:
 		why := v.settle(v.st.r.catalog, p.backend, "table "+schema+"."+name, at)
-		if why != nil && v.reads {
+		if why != nil && (v.reads || v.changes) {
 			v.split = why
 		} else if why != nil {
 			v.refuse(why)

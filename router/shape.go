@@ -25,6 +25,7 @@ type shape struct {
 	catalog  *catalog // of about and lacks
 	hints    *hints   // what must be true of the plan, nil: nothing
 	scratch  *scratch // how it runs if it runs in no other way, nil: it does not
+	steps    *steps   // the same of a change
 	filtered bool     // it has a WHERE
 	harmless bool     // it need not have one
 	stream   *stream  // of MergeStream
@@ -51,9 +52,10 @@ type keyRef struct {
 type insert struct {
 	table *table
 	keys  []keyRef
-	rows  bool // VALUES, not SET
-	query bool // INSERT ... SELECT of rows that are on the same shard already
-	likes int  // row shapes
+	rows  bool    // VALUES, not SET
+	query bool    // INSERT ... SELECT of rows that are on the same shard already
+	only  *reason // why it is none of these, and runs in steps if it can
+	likes int     // row shapes
 	// numbers is of a table that has a sequence.
 	numbers *numbering
 }
@@ -79,6 +81,9 @@ func (sh *shape) size() int {
 	}
 	if sh.scratch != nil {
 		n += sh.scratch.size()
+	}
+	if sh.steps != nil {
+		n += sh.steps.size()
 	}
 	if sh.change != nil {
 		n += sh.change.size()
@@ -188,6 +193,9 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	if sh.scratch != nil && sh.scratch.only != nil {
 		return sh.scratch.plan(sh.set, &pl, s), nil, -1
 	}
+	if sh.steps != nil && sh.steps.only != nil {
+		return sh.steps.plan(sh.set, s)
+	}
 	if len(sh.roots) == 1 {
 		r := &sh.roots[0]
 		if keys := r.pick.single(len(r.table.columns)); keys != nil {
@@ -279,6 +287,8 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 		return sh.set.on(home), nil, -1
 	case sh.scratch != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return sh.scratch.plan(sh.set, pl, pl.s), nil, -1
+	case sh.steps != nil && (home >= 0 || !sh.driven || merge == MergeNone):
+		return sh.steps.plan(sh.set, pl.s)
 	case pl.why != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return nil, pl.why, pl.at
 	case home >= 0:

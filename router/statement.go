@@ -175,7 +175,7 @@ func (r *Router) reading(sql []byte, schema string, mode Mode, skip bool) (*read
 }
 
 // Any is a plan that is good enough to have a server describe the statement: one of the backends that its rows may be on, or
-// AnyBackend, and the client's text; or all tables' backends, with Scratch, if no backend has all tables. All else in it is true of every execution, except that Merge and further parts are missing.
+// AnyBackend, and the client's text; or all tables' backends, with Scratch or Steps, if no backend has all tables. All else in it is true of every execution, except that Merge and further parts are missing.
 func (st *Statement) Any() *Plan { return st.any }
 
 // Plan plans one execution; value tells what is bound to a parameter and is called for Keys only. The Plan is as that of
@@ -284,6 +284,14 @@ func (x *reading) any() *Plan {
 		return x.plan
 	case sh.insert != nil:
 		return sh.set.on(sh.insert.table.first())
+	case sh.steps != nil:
+		if b := sh.steps.common(); b >= 0 {
+			return sh.set.on(b)
+		}
+		if p, why, _ := sh.steps.plan(sh.set, &x.scan); why == nil {
+			return p
+		}
+		return sh.set.on(AnyBackend)
 	case sh.scratch != nil:
 		if b := sh.scratch.common(); b >= 0 {
 			return sh.set.on(b)

@@ -156,6 +156,36 @@ func (e *Execute) Rebound(from []int, number func(param int) (uint64, bool)) Exe
 	return r
 }
 
+// Row reads a row of the binary protocol as if its values were bound to parameters. The row is kept.
+//
+// Source: MySQL page_protocol_binary_resultset.
+func (e *Execute) Row(row []byte, columns []Column) error {
+	n := len(columns)
+	at := 1 + BitmapLength(n)
+	if len(row) < at {
+		return malformed("row")
+	}
+	e.Nulls, e.Types, e.Values, e.ends = append(e.Nulls[:0], make([]byte, (n+7)/8)...), e.Types[:0], row[at:], e.ends[:0]
+	end := 0
+	for i, c := range columns {
+		e.Types = append(e.Types, byte(c.Type), 0)
+		if c.Flags&FlagUnsigned != 0 {
+			e.Types[2*i+1] = unsignedFlag
+		}
+		if bit := i + nullOffset; row[1+bit/8]&(1<<(bit%8)) != 0 {
+			e.Nulls[i/8] |= 1 << (i % 8)
+		} else {
+			length := valueLength(c.Type, e.Values[end:])
+			if length < 0 {
+				return malformed("row")
+			}
+			end += length
+		}
+		e.ends = append(e.ends, end)
+	}
+	return nil
+}
+
 // Forget drops what Parse was given, so that it can be freed. It keeps a little memory for the next Parse.
 func (e *Execute) Forget() {
 	ends, named := e.ends[:0], e.named[:0]
@@ -181,6 +211,19 @@ func (e *Execute) Raw(i int) []byte {
 		start = e.ends[i-1]
 	}
 	return e.Values[start:e.ends[i]]
+}
+
+// Value is Raw without the length.
+func (e *Execute) Value(i int) []byte {
+	raw := e.Raw(i)
+	switch t := Type(e.Types[2*i]); {
+	case fixedLength[t] > 0, len(raw) == 0:
+		return raw
+	case t == TypeDate || t == TypeTime || t == TypeDatetime || t == TypeTimestamp:
+		return raw[1:]
+	}
+	_, n := ReadInt(raw)
+	return raw[n:]
 }
 
 // Integer returns the value of an integer parameter as the bits of a 64-bit number, sign-extended unless it is Unsigned.

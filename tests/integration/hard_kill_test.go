@@ -71,6 +71,23 @@ var situations = []situation{
 		},
 	},
 	{
+		name:    "read before it is written",
+		run:     ask("INSERT INTO accounts (id, v) SELECT id + 10, SLEEP(100) FROM accounts WHERE id IN (1, 2)"),
+		reached: func(k *killing) { k.runs(0, 1, "SLEEP") },
+	},
+	{
+		name:    "read before it is written, in a transaction",
+		enter:   func(k *killing) { k.victim.exec("BEGIN", "UPDATE accounts SET v = 7 WHERE id IN (1, 2)") },
+		run:     ask("UPDATE accounts SET v = SLEEP(100) WHERE id IN (1, 2) ORDER BY id LIMIT 2"),
+		reached: func(k *killing) { k.runs(0, 1, "SLEEP") },
+		goesOn: func(k *killing) {
+			if got := k.victim.mustAsk("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "7 7" {
+				k.t.Errorf("rows of the transaction: %s", got)
+			}
+			k.victim.exec("ROLLBACK")
+		},
+	},
+	{
 		name:    "setting a variable",
 		run:     ask("SET @x = SLEEP(100)"),
 		reached: func(k *killing) { k.runs(0, 1, "SLEEP") },

@@ -69,12 +69,16 @@ var numberStories = []string{
 	"INSERT INTO orders (id, k) VALUES (-5, 2)",
 	"INSERT INTO orders (k, v) VALUES (1, LAST_INSERT_ID())",
 	"UPDATE orders SET v = 9 WHERE k = 1",
+	"INSERT INTO orders (k, u, v) SELECT 1, 301, 1 UNION ALL SELECT 2, 302, 1",
+	"INSERT INTO orders (id, k, u, v) SELECT 4000 + k, k, u + 400, 1 FROM orders WHERE u IN (301, 302) ORDER BY u",
+	"INSERT IGNORE INTO orders (k, u, v) SELECT 1, 301, 1 UNION ALL SELECT 2, 304, 1",
 	"INSERT INTO events (v) VALUES (1), (2), (3)",
 	"INSERT INTO events () VALUES ()",
 	"INSERT INTO events SET v = 7",
 	"SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')",
 	"INSERT INTO events (id, v) VALUES (0, 1)",
 	"INSERT INTO events (id, v) VALUES (NULL, 1)",
+	"INSERT INTO events (v) SELECT k FROM orders WHERE u IN (301, 302) ORDER BY u", // the last one: servers leave numbers out behind it
 }
 
 // TestNumbersAsOfOneServer: what a statement says of its rows, and LAST_INSERT_ID() behind it, is what one server with all rows says.
