@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -164,21 +165,46 @@ func (s *session) freeVariables() {
 	}
 }
 
-// unreachable says why a statement cannot have the values of its user variables where it goes.
-func (s *session) unreachable(p *router.Plan) *wire.Error {
+// reach makes user variables known where a statement goes that names them, if only another backend's connection knows them.
+func (s *session) reach(p *router.Plan) *wire.Error {
 	for _, name := range p.Variables {
 		index, ok := s.elsewhere[name]
-		if !ok {
+		if !ok || !slices.ContainsFunc(p.Parts, func(part router.Part) bool { return s.backend(p, part).Index != index }) {
 			continue
 		}
-		for _, part := range p.Parts {
-			if b := s.backend(p, part); b.Index != index {
-				return wire.NewError(wire.CodeNotSupported,
-					"user variable @%s was assigned by a statement on backend %s and is not known on %s; assign it with SET", name, s.srv.backends[index].Name(), b.Name())
-			}
+		if e := s.fetchVariables(s.pins[index].conn, []string{name}); e != nil {
+			return e
 		}
 	}
 	return nil
+}
+
+// bring makes the values that user variables have on a connection those of the session, after an answer to the client.
+func (s *session) bring(conn *backend.Conn, names []string) error {
+	if e := s.fetchVariables(conn, names); e != nil {
+		return fmt.Errorf("read user variables: %w", e)
+	}
+	return nil
+}
+
+func (s *session) fetchVariables(conn *backend.Conn, names []string) *wire.Error {
+	next := s.settings
+	next.variables = slices.Clone(s.variables)
+	for _, name := range names {
+		v := variable{name: "@" + name}
+		literal, err := userLiteral(conn, v.value())
+		if err != nil {
+			return clientError(err, false)
+		}
+		v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
+		next.note(v)
+	}
+	next.compose()
+	changed := changedVariables(s.variables, next.variables)
+	if len(changed) == 0 {
+		return nil
+	}
+	return s.adopt(&next)
 }
 
 // pinned returns the backend that holds state of the client besides cursors, or nil.

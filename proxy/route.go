@@ -13,7 +13,7 @@ import (
 
 // route sends a statement to the backends of its plan and answers the client.
 func (s *session) route(p *router.Plan, r *request) error {
-	if e := s.unreachable(p); e != nil {
+	if e := s.reach(p); e != nil {
 		return s.fail(e)
 	}
 	locks := p.Pin == router.PinLockTables && !p.Unpin
@@ -50,7 +50,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 		return err
 	}
 	if (p.Merge == router.MergeRows || p.Merge == router.MergeStream) && s.selectLimited() {
-		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_select_limit is not supported for the rows of several backends, each of which would go by it; SET it to DEFAULT and write LIMIT"))
+		return s.fail(wire.NewError(wire.CodeNotSupported, "the statement was prepared before sql_select_limit was SET, and each of its backends would go by that; prepare it again"))
 	}
 	if p.LastConn && s.ranOn(p.Parts[0]) {
 		return s.again(p, r)
@@ -186,7 +186,7 @@ func (s *session) side(conn *backend.Conn, err error, explain func(error) *wire.
 }
 
 // selectLimited reports whether the client has set sql_select_limit.
-func (s *session) selectLimited() bool {
+func (s *settings) selectLimited() bool {
 	limit := find(s.variables, "sql_select_limit").literal
 	return limit != "" && limit != "18446744073709551615"
 }

@@ -269,6 +269,9 @@ func (s *session) adopt(next *settings) *wire.Error {
 		if literal.name == "sql_mode" {
 			next.mode = sqlMode(literal.sql)
 		}
+		if next.mode &^= router.SelectLimit; next.selectLimited() {
+			next.mode |= router.SelectLimit
+		}
 	}
 	next.compose()
 	conn.Became(&next.state)

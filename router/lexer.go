@@ -2,7 +2,7 @@ package router
 
 import "strings"
 
-// Mode holds the bits of sql_mode that change how text is cut into tokens, or where rows belong.
+// Mode holds what of the session's variables changes how text is cut into tokens, or where statements run: sql_mode but for SelectLimit.
 type Mode uint8
 
 // The modes.
@@ -10,6 +10,7 @@ const (
 	AnsiQuotes         Mode = 1 << iota // "x" is an identifier
 	NoBackslashEscapes                  // \ in a string is an ordinary character
 	NoAutoValueOnZero                   // 0 in an AUTO_INCREMENT column is 0
+	SelectLimit                         // sql_select_limit is set, so that rows of several backends cannot be passed on as they are
 )
 
 // kind is the kind of a token.

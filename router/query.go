@@ -220,6 +220,8 @@ func (v *resolver) merging() (Merge, *stream, string) {
 		return MergeNone, nil, "function " + v.foreign + " is not built in"
 	case v.leaves != PinNone:
 		return MergeNone, nil, "it leaves state (" + v.leaves.String() + ") on one connection"
+	case v.reads && st.mode&SelectLimit != 0:
+		return MergeNone, nil, "each of them would go by sql_select_limit"
 	}
 	if w := st.word(0); w != "UPDATE" && w != "DELETE" {
 		return v.streaming()

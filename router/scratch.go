@@ -118,7 +118,10 @@ func (p span) of(s *scan) (from, to int) {
 // scratch is how the statement can run on scratch tables, nil if it cannot.
 func (v *resolver) scratch() *scratch {
 	st := v.st
-	if !v.reads || v.foreign != "" || v.previous || v.system || v.leaves != PinNone && v.leaves != PinFoundRows || st.has("INTO", "PROCEDURE") >= 0 {
+	if !v.reads || v.foreign != "" || v.previous || v.system || v.leaves != PinNone && v.leaves != PinFoundRows && v.leaves != PinUserVariable || st.has("PROCEDURE") >= 0 {
+		return nil
+	}
+	if i := st.has("INTO"); i >= 0 && (i+1 == len(st.toks) || st.toks[i+1].kind != kUserVar) { // a file
 		return nil
 	}
 	sc := &scratch{names: st.identifiers()}

@@ -28,6 +28,7 @@ type shape struct {
 	steps    *steps   // the same of a change
 	filtered bool     // it has a WHERE
 	harmless bool     // it need not have one
+	explains bool     // it is explained: of several backends the first will do
 	stream   *stream  // of MergeStream
 	change   *change  // of an UPDATE that assigns the shard key, else nil
 	all      *Plan    // of a statement that runs on all backends of its tables, whatever its literals are; else nil
@@ -285,6 +286,8 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 			home = sh.catalog.asked(sh.about, pl.s, pl.value)
 		}
 		return sh.set.on(home), nil, -1
+	case sh.explains && home < 0 && sh.driven: // each has all tables
+		return sh.set.on(slices.Min(on)), nil, -1
 	case sh.scratch != nil && (home >= 0 || !sh.driven || merge == MergeNone):
 		return sh.scratch.plan(sh.set, pl, pl.s), nil, -1
 	case sh.steps != nil && (home >= 0 || !sh.driven || merge == MergeNone):

@@ -240,13 +240,19 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 		sh.plan = &p
 		return sh, nil
 	}
-	if sh.scratch != nil && sh.scratch.only != nil {
-		return nil, sh.scratch.only
-	}
-	sh.scratch = nil
 	base := sh.set.base
 	base.Write = base.Write && run
 	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))
-	sh.merge, sh.whole = MergeNone, "EXPLAIN has one answer"
+	sh.explains, sh.merge, sh.whole = !run, MergeNone, "EXPLAIN has one answer"
+	if sc := sh.scratch; sc != nil {
+		b := sc.common()
+		switch {
+		case b >= 0 && !run && (sc.only != nil || sh.fixed >= 0):
+			return &shape{plan: sh.set.on(b)}, nil
+		case sc.only != nil:
+			return nil, unsupported(sc.only.at, "write EXPLAIN XAPROXY, which says how it runs", "no backend can explain the statement: %s", sc.only.text)
+		}
+		sh.scratch = nil
+	}
 	return sh, nil
 }

@@ -203,12 +203,16 @@ func TestScratchTables(t *testing.T) {
 		c := s.conn()
 		c.one(t, "SELECT GROUP_CONCAT(e.v ORDER BY e.v) FROM events e JOIN countries c ON c.code = 'de' WHERE e.kind = 'twice'", "0,1")
 		c.one(t, "SELECT GROUP_CONCAT(CONCAT(e.v, f.v) ORDER BY e.v, f.v) FROM events e JOIN events f ON f.id = e.id WHERE e.kind = 'twice'", "00,01,10,11")
-		c.exec("BEGIN")
-		if text := c.fails(1235, "SELECT v.name FROM v JOIN audit a"); !strings.Contains(text, "view") {
-			t.Errorf("a view is refused with: %s", text)
-		}
-		c.exec("COMMIT")
+		admin(t, s.servers[0], "CREATE VIEW "+s.schema+".sizes AS SELECT LEFT(code, 1) AS letter, COUNT(*) AS n, MAX(name) AS name, 1.50 AS price, DATE'2024-02-29' AS day FROM "+s.schema+".countries GROUP BY LEFT(code, 1)")
+		c.exec("BEGIN", "UPDATE countries SET name = 'seen' WHERE code = 'at'")
+		c.one(t, "SELECT v.name FROM v JOIN audit a ON a.id = 1 WHERE v.code = 'at'", "seen")
+		c.one(t, "SELECT GROUP_CONCAT(CONCAT_WS('-', x.letter, x.n, y.name, y.price, y.day) ORDER BY x.letter) FROM sizes x JOIN sizes y USING (letter) JOIN events e ON e.id = 3 JOIN audit a ON a.id = 1 WHERE x.letter < 'c'", "a-1-seen-1.50-2024-02-29")
+		c.exec("ROLLBACK")
 		c.one(t, "SELECT GROUP_CONCAT(v.name ORDER BY v.name) FROM v JOIN events e ON e.id = 3 JOIN orders o ON o.id = e.id JOIN countries c ON c.code = v.code WHERE v.code = 'de'", "Deutschland")
+		c.exec("EXPLAIN SELECT COUNT(*) FROM orders o JOIN events e ON e.id = o.id", "EXPLAIN SELECT id FROM orders ORDER BY id")
+		if text := c.fails(1235, "EXPLAIN SELECT COUNT(*) FROM countries JOIN audit"); !strings.Contains(text, "EXPLAIN XAPROXY") {
+			t.Errorf("EXPLAIN is refused with: %s", text)
+		}
 		c.one(t, "SELECT SUM(s.`w#`) FROM elsewhere.`sma``ll` s JOIN audit a ON a.id = 1", "3")
 		c.one(t, "SELECT SUM(`w#`) FROM elsewhere.`sma``ll` JOIN audit a ON a.id = 1 AND `sma``ll`.code <> 'x'", "3")
 		c.exec("CREATE TEMPORARY TABLE wanted (id INT PRIMARY KEY, x VARCHAR(5))", "INSERT INTO wanted VALUES (1, 'one'), (3, 'three'), (9, 'nine')")
@@ -248,6 +252,68 @@ func TestScratchParameters(t *testing.T) {
 		_, none := execute(t, c, "SELECT COUNT(*), MAX(c.name) FROM countries c JOIN audit a ON a.id = ? AND c.code > ?", "1", "b")
 		if len(none.rows) != 1 || none.err != nil {
 			t.Errorf("%d rows, %v", len(none.rows), none.err)
+		}
+	})
+}
+
+// TestScratchSelectLimit: sql_select_limit is one of the whole result, also of rows that would be passed on as they are or merged.
+func TestScratchSelectLimit(t *testing.T) {
+	onScratch(t, func(t *testing.T, s *scratchStack) {
+		c := s.conn()
+		prepared, err := c.PrepareContext(t.Context(), "SELECT id FROM orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.exec("SET sql_select_limit = 5")
+		for _, q := range []string{"SELECT id FROM orders", "SELECT id FROM orders ORDER BY id DESC", "SELECT customer FROM orders GROUP BY customer ORDER BY COUNT(*)", "SELECT DISTINCT note FROM orders WHERE note IS NOT NULL", "SELECT o.id FROM orders o JOIN events e ON e.id = o.id"} {
+			if got := c.column(q); len(got) != 5 {
+				t.Errorf("%s: %q", q, got)
+			}
+		}
+		if got := c.column("SELECT id FROM orders ORDER BY id DESC"); !slices.Equal(got, []string{"59", "58", "57", "56", "55"}) {
+			t.Errorf("the first rows are %q", got)
+		}
+		c.one(t, "SELECT COUNT(*) FROM orders", "60")
+		if got := c.column("SELECT id FROM orders ORDER BY id LIMIT 7"); len(got) != 7 {
+			t.Errorf("with LIMIT: %q", got)
+		}
+		if rows, err := prepared.QueryContext(t.Context()); err == nil {
+			t.Errorf("a statement that was prepared without the limit: %v", rows)
+		} else if !strings.Contains(err.Error(), "prepare") {
+			t.Error(err)
+		}
+		c.exec("SET sql_select_limit = DEFAULT")
+		if got := c.column("SELECT id FROM orders"); len(got) != 60 {
+			t.Errorf("without: %d rows", len(got))
+		}
+	})
+}
+
+// TestScratchVariables: a SELECT over several backends assigns user variables, and knows those that another backend's connection has.
+func TestScratchVariables(t *testing.T) {
+	onScratch(t, func(t *testing.T, s *scratchStack) {
+		c := s.conn()
+		c.exec("SELECT COUNT(*), MAX(o.note), SUM(o.amount), 5000000000 + COUNT(*) - 60, NULL INTO @n, @Note, @amount, @big, @none FROM orders o LEFT JOIN events e ON e.id = o.id")
+		c.one(t, "SELECT CONCAT_WS(',', @n, @note = (SELECT MAX(note) FROM orders), @amount, @big, @none IS NULL)", "60,1,5311.770,5000000000,1")
+		c.exec("SET @n = 5")
+		if got := c.column("SELECT @n := @n + 1 FROM orders o JOIN events e ON e.id = o.id WHERE o.customer < 2 LIMIT 3"); !slices.Equal(got, []string{"6", "7", "8"}) {
+			t.Errorf("assigned: %q", got)
+		}
+		c.one(t, "SELECT COUNT(*) FROM orders o JOIN events e ON e.id = o.id AND o.id < @n", "8")
+		c.exec("BEGIN", "UPDATE orders SET v = 88 WHERE customer = 3")
+		c.exec("SELECT MAX(o.v), COUNT(*) INTO @v, @n FROM orders o LEFT JOIN events e ON e.id = o.id")
+		c.one(t, "SELECT COUNT(*) FROM orders WHERE customer = 3 AND v = @v AND @n = 60", "9")
+		c.exec("ROLLBACK")
+		c.one(t, "SELECT @v", "88")
+		// What one backend's connection assigns is known on the others.
+		c.exec("SELECT id INTO @one FROM orders WHERE customer = 1 ORDER BY id LIMIT 1", "SELECT id INTO @two FROM orders WHERE customer = 2 ORDER BY id LIMIT 1")
+		c.one(t, "SELECT COUNT(*) FROM orders o JOIN events e ON e.id = o.id AND o.id IN (@one, @two)", "2")
+		c.one(t, "SELECT CONCAT(id, @one, @two) FROM orders WHERE customer = 2 AND id = @two", "212")
+		c.one(t, "SELECT CONCAT(id, @one, @two) FROM orders WHERE customer = 1 AND id = @one", "112")
+		c.fails(1172, "SELECT o.id INTO @n FROM orders o JOIN events e ON e.id = o.id")
+		c.one(t, "SELECT COUNT(*) FROM orders o LEFT JOIN events e ON e.id = o.id", "60")
+		if pins := c.column("SELECT COUNT(*) FROM orders o LEFT JOIN events e ON e.id = o.id WHERE o.v = @v"); !slices.Equal(pins, []string{"0"}) {
+			t.Errorf("@v: %q", pins)
 		}
 	})
 }
