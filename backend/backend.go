@@ -30,8 +30,6 @@ type Backend struct {
 	tls       *tls.Config
 	pool      pool
 
-	generation atomic.Uint64 // of connections that Put keeps
-
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
 	conns map[uint64]*Conn  // open connections by the server's id
@@ -122,13 +120,6 @@ func (b *Backend) Alive(id uint64) bool {
 	return ok
 }
 
-// Renew closes the free connections, and those that are lent as they come back: what they are believed to be may not be true any more,
-// because a schema is gone.
-func (b *Backend) Renew() {
-	b.generation.Add(1)
-	b.pool.clear()
-}
-
 // Close closes the free connections and those that are lent as they come back.
 func (b *Backend) Close() { b.pool.close() }
 
@@ -177,7 +168,6 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	if b.Config.Socket != "" {
 		d.Network, d.Addr = "unix", b.Config.Socket
 	}
-	generation := b.generation.Load()
 	w, hello, err := d.Dial(ctx)
 	if err != nil {
 		return nil, b.unavailable(err)
@@ -186,7 +176,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		w.Close()
 		return nil, b.unavailable(errors.New("what is at its address lacks CLIENT_DEPRECATE_EOF, which MySQL and MariaDB have"))
 	}
-	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: time.Now(), generation: generation}
+	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: time.Now()}
 	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
 	if err := c.begin(); err != nil {
 		c.Conn.Close()

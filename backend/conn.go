@@ -31,8 +31,6 @@ type Conn struct {
 	held     bool       // its session keeps it: Put does nothing
 	soiled   bool       // what its session left must be reset before it serves another one
 	broken   bool       // it must be closed
-
-	generation uint64 // of Backend, when it was dialled
 }
 
 // Backend returns the backend that the connection leads to.
@@ -250,7 +248,7 @@ func (c *Conn) Put() {
 			c.broken = true
 		}
 	}
-	if c.broken || c.generation != c.b.generation.Load() || c.Buffered() || !c.Answered() {
+	if c.broken || c.Buffered() || !c.Answered() {
 		c.b.pool.discard(c)
 		return
 	}

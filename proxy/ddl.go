@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -22,9 +23,6 @@ func (s *session) define(p *router.Plan, r *request) error {
 		text, state = []byte(r.text), *r.state(&s.state)
 	case r.named != nil:
 		text, state = []byte(r.named.text), *r.state(&s.state)
-	}
-	if p.DDL.Objects[0].Name == "" {
-		state.Schema = "" // it need not exist
 	}
 	conns, release, err := s.definers(p, &state)
 	defer release()
@@ -54,7 +52,6 @@ func (s *session) define(p *router.Plan, r *request) error {
 	if lost != nil {
 		s.log(zerolog.ErrorLevel).Err(lost).Msg("a DDL statement has run, and its record does not say so")
 	}
-	s.dropped(p)
 	if failed != nil {
 		s.doubtColumns(failed)
 		return s.fail(failed)
@@ -79,6 +76,24 @@ func (s *session) define(p *router.Plan, r *request) error {
 	return s.ok(s.defined(p, answers))
 }
 
+// unselected runs a statement about a schema without a current one: the schema need not exist. When it is dropped, it is nobody's
+// current one any more.
+func (s *session) unselected(p *router.Plan, r *request) (err error) {
+	schema := s.state.Schema
+	s.state.Schema = ""
+	if r.schema = ""; p.Merge == router.MergeDDL {
+		err = s.define(p, r)
+	} else {
+		err = s.single(p, r)
+	}
+	if p.DDL.What == "DROP DATABASE" && !s.failed && strings.EqualFold(schema, p.DDL.Objects[0].Schema) {
+		s.work.moved("")
+		return err
+	}
+	s.state.Schema = schema
+	return err
+}
+
 // definers lends the connections of a statement's parts, in the state that it wants. They are reset before they serve others.
 func (s *session) definers(p *router.Plan, state *backend.Session) (conns []*backend.Conn, release func(), err error) {
 	release = func() {
@@ -100,15 +115,6 @@ func (s *session) definers(p *router.Plan, state *backend.Session) (conns []*bac
 		}
 	}
 	return conns, release, nil
-}
-
-// dropped forgets connections whose current schema may be gone, and does not come back with another one of its name.
-func (s *session) dropped(p *router.Plan) {
-	if p.DDL != nil && p.DDL.What == "DROP DATABASE" {
-		for _, part := range p.Parts {
-			s.srv.backends[part.Backend].Renew()
-		}
-	}
 }
 
 // defined is the answer to a statement that all backends have carried out. A broadcast table is one for the client.

@@ -42,12 +42,13 @@ func (s *session) route(p *router.Plan, r *request) error {
 				return s.lock(p, r)
 			}
 		}
-		if p.Merge == router.MergeDDL {
+		switch {
+		case p.DDL != nil && (p.DDL.What == "CREATE DATABASE" || p.DDL.What == "DROP DATABASE"):
+			return s.unselected(p, r)
+		case p.Merge == router.MergeDDL:
 			return s.define(p, r)
 		}
-		err := s.single(p, r)
-		s.dropped(p)
-		return err
+		return s.single(p, r)
 	}
 	if (p.Merge == router.MergeRows || p.Merge == router.MergeStream) && s.selectLimited() {
 		return s.fail(wire.NewError(wire.CodeNotSupported, "the statement was prepared before sql_select_limit was SET, and each of its backends would go by that; prepare it again"))

@@ -29,6 +29,7 @@ func newDDLStack(t *testing.T, kinds []servers.Kind) *stack {
 		for _, name := range []string{"orders", "items", "done"} {
 			c.Tables = append(c.Tables, config.Table{Schema: in, Name: name, Column: "customer", Function: "hash", Backends: names})
 		}
+		c.Schemas = append(c.Schemas, config.Schema{Name: in + "_new_one", Backend: names[0]})
 		c.Tables = append(c.Tables, config.Table{Schema: in, Name: "pays", Column: "customer", Function: "hash", Backends: names, AutoIncrement: "id"},
 			config.Table{Schema: in, Name: "country", Broadcast: true},
 			config.Table{Schema: in, Name: "last", Backend: names[len(names)-1]},
@@ -187,6 +188,13 @@ func TestDDLFromNothing(t *testing.T) {
 		c.exec("DROP DATABASE " + in)
 	}
 	c.fails(1008, "DROP DATABASE "+in)
+	for range 2 { // on one backend
+		c.exec("CREATE DATABASE "+in+"_one", "USE "+in+"_one", "CREATE TABLE t (x INT)", "DROP DATABASE "+in+"_one")
+		if got := c.rows("SELECT DATABASE()"); got != "NULL" {
+			t.Errorf("the schema that was dropped is the current one: %s", got)
+		}
+	}
+	c.exec("USE "+in, "CREATE DATABASE "+in, "CREATE TABLE orders (customer INT PRIMARY KEY)") // in which nobody could log in on a server
 	c.exec("DROP DATABASE IF EXISTS " + in)
 	c.fails(1049, "DROP DATABASE nowhere")
 }
