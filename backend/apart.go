@@ -1,6 +1,13 @@
 package backend
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
 
 // Alone opens a connection that is not of the pool, in the state s and with autocommit. Its user ends it. It does not wait for
 // start checks.
@@ -42,3 +49,38 @@ func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 		return f(c)
 	})
 }
+
+// HasDatabase reports whether the server has the schema.
+func (b *Backend) HasDatabase(ctx context.Context, schema string) (there bool, err error) {
+	err = b.Apart(ctx, func(c *Conn) error {
+		err := c.Exec("SHOW CREATE DATABASE " + Quote(schema))
+		var said *wire.Error
+		if there = err == nil; errors.As(err, &said) && said.Errno == wire.CodeUnknownDatabase.Errno() {
+			return nil
+		}
+		return err
+	})
+	return there, err
+}
+
+// Sample reads columns, quoted, of so many rows of a table, and calls row for each of them.
+func (b *Backend) Sample(ctx context.Context, schema, table string, columns []string, rows int, row func([][]byte) error) error {
+	return b.Apart(ctx, func(c *Conn) error {
+		if err := c.Exec("SET NAMES utf8mb4"); err != nil {
+			return err
+		}
+		answer, err := c.query(fmt.Sprintf("SELECT %s FROM %s.%s LIMIT %d", strings.Join(columns, ", "), Quote(schema), Quote(table), rows), maxSample)
+		if err != nil {
+			return err
+		}
+		for _, r := range answer.Values {
+			if err := row(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// maxSample bounds the answer of Sample, in bytes.
+const maxSample = 64 << 20

@@ -42,8 +42,7 @@ func (c *Counter) step(ctx context.Context, to string) (id uint64, err error) {
 		switch {
 		case errors.Is(err, errNoNumber):
 		case errors.As(err, &said) && said.Errno == errnoNoSuchTable:
-			if err := conn.Exec("CREATE TABLE IF NOT EXISTS " + c.table() +
-				" (name VARCHAR(129) CHARACTER SET utf8mb4 NOT NULL PRIMARY KEY, `next` BIGINT UNSIGNED NOT NULL) ENGINE = InnoDB"); err != nil {
+			if err := c.create(conn); err != nil {
 				return err
 			}
 		default:
@@ -60,6 +59,14 @@ func (c *Counter) step(ctx context.Context, to string) (id uint64, err error) {
 		return err
 	})
 	return id, err
+}
+
+// Create makes the table where it is missing.
+func (c *Counter) Create(ctx context.Context) error { return c.Backend.Apart(ctx, c.create) }
+
+func (c *Counter) create(conn *Conn) error {
+	return conn.Exec("CREATE TABLE IF NOT EXISTS " + c.table() +
+		" (name VARCHAR(129) CHARACTER SET utf8mb4 NOT NULL PRIMARY KEY, `next` BIGINT UNSIGNED NOT NULL) ENGINE = InnoDB")
 }
 
 func (c *Counter) table() string { return Quote(c.Schema) + "." + Quote(c.Table) }

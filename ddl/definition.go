@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strings"
@@ -200,6 +201,11 @@ func readColumn(v [][]byte, maria bool) Column {
 		c.Generated = strings.ToLower(spelling.Replace(string(v[6])))
 	}
 	def := string(v[3])
+	if digits, isHex := strings.CutPrefix(def, "0x"); isHex && strings.Contains(c.Type, "binary") { // as MySQL writes bytes
+		if raw, err := hex.DecodeString(digits); err == nil {
+			def = string(raw)
+		}
+	}
 	switch {
 	case c.Generated != "":
 	case v[3] == nil && !maria && c.Null && c.Generated == "":

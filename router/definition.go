@@ -3,6 +3,8 @@ package router
 import (
 	"slices"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/config"
 )
 
 // column is a column that CREATE or ALTER TABLE defines.
@@ -25,22 +27,25 @@ var (
 	days     = set("date datetime")
 )
 
-// unfit says which types the shard map wants, if a column of this type cannot be its key.
-func (m *sharding) unfit(kind string) string {
-	switch {
-	case m.moments:
-		if !days[kind] {
-			return "DATE or DATETIME"
-		}
-	case m.function == "modulo" || m.function == "range":
-		if !integers[kind] {
-			return "an integer"
-		}
-	case !integers[kind] && !texts[kind]:
-		return "an integer or a character type"
+// Unfit says which types a function of shard maps takes, "" if a column of this type, in lower case and without a length, can be its
+// key.
+func Unfit(function, kind string) (wants string) {
+	fit := integers[kind] || texts[kind]
+	wants = "an integer or a character type"
+	switch function {
+	case config.Dates, config.Day, config.Month, config.Year:
+		fit, wants = days[kind], "DATE or DATETIME"
+	case config.Modulo, config.Range:
+		fit, wants = integers[kind], "an integer"
 	}
-	return ""
+	if fit {
+		return ""
+	}
+	return wants
 }
+
+// Integer reports whether a column of this type, in lower case and without a length, can have the numbers of a sequence.
+func Integer(kind string) bool { return integers[kind] }
 
 // elements are the definitions between the brackets that begin at the i-th token; next is behind them.
 func (st *stmt) elements(i int) (all [][2]int, next int, ok bool) {
@@ -177,7 +182,7 @@ func (p *placed) keyed(d *DDL, columns map[string]*column) *reason {
 		case c.generated:
 			return unsupported(c.at, "make it a plain one", "column %s, the shard key of %s, is generated, so that no INSERT could name it", name, t.name)
 		}
-		if want := t.sharding.unfit(c.kind); want != "" {
+		if want := Unfit(t.sharding.function, c.kind); want != "" {
 			return unsupported(c.at, "use one, or another shard map", "column %s, the shard key of %s, is %s, and function %s takes %s", name, t.name, strings.ToUpper(c.kind), t.sharding.function, want)
 		}
 	}

@@ -31,6 +31,7 @@ var arrows = map[string]struct {
 	"gather":    {[]string{"router", "wire"}, "it makes one result of several, and knows nothing of transactions"},
 	"temptable": {[]string{"router", "wire"}, "it writes statements, and has no connections"},
 	"ddl":       {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
+	"doctor":    {[]string{"ddl", "router", "backend", "wire", "config"}, "it looks, and serves nobody"},
 	"proxy":     {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},

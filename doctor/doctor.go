@@ -1,0 +1,186 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/ddl"
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// Level is how much a finding matters.
+type Level string
+
+// The levels.
+const (
+	Error   Level = "error"   // something does not work, or will give wrong answers
+	Warning Level = "warning" // something to know
+	Unseen  Level = "unseen"  // it could not be looked at
+	Fixed   Level = "fixed"   // it was missing and has been made
+)
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	Level Level  `json:"level"`
+	About string `json:"about"` // a backend, schema or table
+	Text  string `json:"text"`
+}
+
+// Options say what to look at.
+type Options struct {
+	Config   *config.Config
+	Backends []*backend.Backend // in the order of the configuration
+	Fix      bool               // make what is missing of xaproxy's own tables
+	Rows     int                // of each sharded table on each backend so many rows are looked at, whether they belong there
+	Timeout  time.Duration      // of the start checks of a backend
+}
+
+// examination is under way.
+type examination struct {
+	Options
+	ctx    context.Context
+	router *router.Router
+	found  []Finding
+	down   map[*backend.Backend]bool
+}
+
+// Examine looks at everything. The error says that nothing could be looked at.
+func Examine(ctx context.Context, o Options) ([]Finding, error) {
+	r, err := router.New(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	x := &examination{Options: o, ctx: ctx, router: r, down: map[*backend.Backend]bool{}}
+	for _, b := range o.Backends {
+		x.server(b)
+	}
+	x.journal()
+	for i := range o.Config.Tables {
+		x.table(&o.Config.Tables[i])
+	}
+	return x.found, nil
+}
+
+func (x *examination) add(level Level, about, format string, args ...any) {
+	f := Finding{level, about, fmt.Sprintf(format, args...)}
+	if !slices.Contains(x.found, f) {
+		x.found = append(x.found, f)
+	}
+}
+
+// server does the start checks of a backend, and looks for its schemas.
+func (x *examination) server(b *backend.Backend) {
+	about := "backend " + b.Name()
+	unseen := func(err error) {
+		x.down[b] = true
+		x.add(Unseen, about, "%v", err)
+	}
+	a, err := backend.NewAdmin(b.Config)
+	if err != nil {
+		unseen(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, x.Timeout)
+	defer cancel()
+	_, problems, err := a.Check(ctx)
+	if err = errors.Join(err, a.Close()); err != nil {
+		unseen(err)
+		return
+	}
+	for _, p := range problems {
+		level := Warning
+		if p.Fatal {
+			level = Error
+		}
+		x.add(level, about, "%s", p)
+	}
+	schemas := x.Config.SchemasOn(b.Name())
+	for _, in := range x.schemas() {
+		if !schemas[strings.ToLower(in)] {
+			continue
+		}
+		there, err := b.HasDatabase(x.ctx, in)
+		switch {
+		case err != nil:
+			unseen(err)
+			return
+		case !there:
+			x.add(Error, about, "schema %s is missing; run CREATE DATABASE IF NOT EXISTS %s through xaproxy", in, backend.Quote(in))
+		default:
+			x.temporary(b, in)
+		}
+	}
+}
+
+// schemas are those of the configuration, as it spells them.
+func (x *examination) schemas() (all []string) {
+	add := func(name string) {
+		if !slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, name) }) {
+			all = append(all, name)
+		}
+	}
+	for _, s := range x.Config.Schemas {
+		add(s.Name)
+	}
+	for _, t := range x.Config.Tables {
+		add(t.Schema)
+	}
+	return all
+}
+
+// temporary looks whether the account may make temporary tables in the schema, which SELECTs over several backends need.
+func (x *examination) temporary(b *backend.Backend, schema string) {
+	if len(x.Backends) == 1 {
+		return
+	}
+	err := b.Apart(x.ctx, func(c *backend.Conn) error {
+		return c.Exec("CREATE TEMPORARY TABLE " + backend.Quote(schema) + ".`xaproxy doctor` (x INT)")
+	})
+	var said *wire.Error
+	if errors.As(err, &said) && said.Errno == wire.CodeDBAccessDenied.Errno() {
+		x.add(Error, "backend "+b.Name(), "its account may not make temporary tables in schema %s, so that SELECTs over several backends fail there; GRANT CREATE TEMPORARY TABLES ON %s.* to it", schema, backend.Quote(schema))
+	} else if err != nil {
+		x.add(Unseen, "backend "+b.Name(), "try to make a temporary table: %v", err)
+	}
+}
+
+// journal looks at the records of DDL.
+func (x *examination) journal() {
+	j := ddl.New(x.Backends, zerolog.Nop())
+	about := "schema " + ddl.Schema + " of backend " + j.Home().Name()
+	if len(x.Backends) == 1 || x.down[j.Home()] {
+		return
+	}
+	missing, err := j.Missing(x.ctx)
+	switch {
+	case err != nil:
+		x.add(Unseen, about, "%v", err)
+		return
+	case missing && x.Fix:
+		if err := j.Create(x.ctx); err != nil {
+			x.add(Error, about, "%v", err)
+			return
+		}
+		x.add(Fixed, about, "the tables of DDL records are made")
+	case missing:
+		x.add(Warning, about, "the tables of DDL records are missing; they are made with the first DDL statement on several backends, if the account may, or by --fix")
+	}
+	open, err := j.Records(x.ctx, 0)
+	if err != nil {
+		x.add(Unseen, about, "%v", err)
+	}
+	for _, r := range open {
+		if !r.Held {
+			x.add(Error, strings.Join(r.Objects, ", "), "DDL %d (%s) is unfinished; run xaproxy ddl resume %d", r.ID, r.Of.What, r.ID)
+		}
+	}
+}
