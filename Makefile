@@ -47,7 +47,7 @@ BENCH ?=
 bench: ## CPU and memory of the proxy beside haproxy and a direct connection, allocations per statement (BENCH=--quick: 90 s)
 	tests/setup.sh bench
 	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./gather ./proxy ./xa ./decision
-	$(GO) test -run '^$$' -bench Stream ./tests/integration
+	$(GO) test -run '^$$' -bench "Stream|Scratch" ./tests/integration
 	$(GO) run ./tests/bench $(BENCH)
 
 CHAOS ?= --duration 60s
