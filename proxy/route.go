@@ -21,6 +21,9 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.armed = time.Time{} // the file takes the deadline away, and with it the interruption by a shutdown
 	}
 	s.relay.Cursor = r.bound != nil && r.bound.execute.Flags != 0
+	if p.Merge == router.MergeListing {
+		return s.listing(p, r)
+	}
 	if conn := s.locked(); conn != nil && s.tx == nil && !locks && p.Merge != router.MergeSteps {
 		return s.underLocks(conn, p, r)
 	}

@@ -342,5 +342,11 @@ func (u *user) mayUse(schema string) bool {
 	return !config.SystemSchema(schema)
 }
 
+// sees says whether lists of schemas, and of what is in them, show the user those of a schema: all that are configured or the server's own, unless
+// the user is limited to some.
+func (u *user) sees(schema string) bool {
+	return len(u.schemas) == 0 || schema == "information_schema" || slices.Contains(u.schemas, schema)
+}
+
 // background is the context of waits that end by themselves.
 var background = context.Background()

@@ -141,10 +141,5 @@ func (s *session) merged(a *gather.Answer, p *router.Plan, conns []*backend.Conn
 			}
 		}
 	}
-	end.Status = end.Status&^s.relay.ClearStatus | s.relay.SetStatus
-	end.Warnings = uint16(min(s.past.warnings+int(s.relay.AddWarnings), math.MaxUint16))
-	if s.conn.Caps().Has(wire.DeprecateEOF) {
-		s.track.tell(&end, true)
-	}
-	return nil, s.conn.WriteEOF(end)
+	return nil, s.endRows(end)
 }

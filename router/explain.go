@@ -242,6 +242,7 @@ var mergeLines = [...]string{
 	MergeRows:    "the rows of one backend behind those of another, in no order",
 	MergeOne:     "the first backend's answer, before the others have their turn; they must do the same",
 	MergeScratch: "these backends' rows are loaded into temporary tables of one of them, where the text runs",
+	MergeListing: "each row of the backend that has what it is about, sorted",
 	MergeStream:  "the sorted rows of all backends are merged",
 	MergeDDL:     "each backend does it for itself; where it fails, xaproxy ddl resume goes on",
 	MergeSteps:   "the counts of all statements are added up",

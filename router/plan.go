@@ -63,9 +63,10 @@ const (
 	MergeScratch              // run the text where the rows of its tables are put together: Scratch
 	MergeDDL                  // all parts do the same to what they have of a table or a schema, each for itself: DDL
 	MergeSteps                // read first and write what is found: Steps
+	MergeListing              // each row of one backend only, as Listing says
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl", "steps"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl", "steps", "listing"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -160,6 +161,8 @@ type Plan struct {
 	Unordered bool
 	// Change is of MergeChange.
 	Change *Change
+	// Listing is of MergeListing.
+	Listing *Listing
 	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
 	Scratch *Scratch
 	// DDL is of MergeDDL, and of a statement about a schema on one backend.
@@ -178,6 +181,16 @@ type Plan struct {
 	// Schemas are the schemas that the statement names, by itself or through the current schema: lower case, sorted,
 	// system schemas included.
 	Schemas []string
+}
+
+// Listing says whose rows of an answer count, when several backends are asked what they have. Columns are counted from 0.
+type Listing struct {
+	Schema   string // that the rows are about; "": the first column has it
+	Table    int    // the column with the table that a row is about, -1: a row is about its schema
+	Unsorted bool   // a server sorts the rows by these columns, unless Unsorted
+	Sums     []int  // columns that are added up over all backends of a sharded table
+	// Needs are lists of backends of each of which one must answer, that nothing is missing.
+	Needs [][]int
 }
 
 // Scatter is why a statement runs on all shards.

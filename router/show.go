@@ -1,6 +1,8 @@
 package router
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/config"
@@ -24,10 +26,11 @@ var showServer = [][]string{
 	{"LOCALES"},
 }
 
-// showAny are those about what it holds.
-var showAny = [][]string{
-	{"DATABASES"}, {"SCHEMAS"}, {"GRANTS"}, {"FUNCTION", "STATUS"}, {"PROCEDURE", "STATUS"}, {"PACKAGE"}, {"CREATE", "USER"},
-}
+// showAny are those about accounts.
+var showAny = [][]string{{"GRANTS"}, {"CREATE", "USER"}}
+
+// showAll are those about all schemas.
+var showAll = [][]string{{"DATABASES"}, {"SCHEMAS"}, {"FUNCTION", "STATUS"}, {"PROCEDURE", "STATUS"}, {"PACKAGE"}}
 
 // showSchema are those about a schema: SHOW ... [FROM schema].
 var showSchema = [][]string{{"TABLES"}, {"TABLE", "STATUS"}, {"OPEN", "TABLES"}, {"TRIGGERS"}, {"EVENTS"}}
@@ -57,6 +60,8 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 		return f.shape(st.r, AnyBackend), nil
 	case st.any(i, showAny):
 		return f.shape(st.r, AnyBackend), nil
+	case st.any(i, showAll):
+		return st.showAll(f, st.word(i) == "DATABASES" || st.word(i) == "SCHEMAS"), nil
 	case st.word(1) == "WARNINGS", st.word(1) == "ERRORS":
 		return st.diagnostics(f, 1)
 	case st.word(1) == "COUNT" && st.op(2, "(") && st.op(3, "*") && st.op(4, ")") && (st.word(5) == "WARNINGS" || st.word(5) == "ERRORS"):
@@ -64,7 +69,7 @@ func (st *stmt) show(f finding) (*shape, *reason) {
 	case st.word(i) == "PROCESSLIST" && i <= 2 && i+1 == len(st.toks):
 		return &shape{plan: &Plan{Verb: Processes, Full: i == 2}}, nil
 	case st.any(i, showSchema):
-		return st.showSchema(f)
+		return st.showSchema(f, i)
 	case st.any(i, showTable):
 		return st.showTable(f, i+1)
 	case st.word(i) == "CREATE":
@@ -112,24 +117,71 @@ func (st *stmt) shown() int {
 	return i
 }
 
-// showSchema plans SHOW TABLES [{FROM | IN} schema] and the like.
-func (st *stmt) showSchema(f finding) (*shape, *reason) {
+// showSchema plans SHOW TABLES [{FROM | IN} schema] and the like; the i-th token is the first word of what is shown.
+func (st *stmt) showSchema(f finding, i int) (*shape, *reason) {
+	name, at := st.schema, -1
 	for i := range st.toks {
 		if w := st.word(i); (w == "FROM" || w == "IN") && i <= 5 {
 			o, _, ok := st.object(i + 1)
 			if !ok || o.schema != "" {
 				return nil, st.wrong(i + 1)
 			}
-			return st.showIn(f, o.name, o.at)
+			name, at = o.name, o.at
+			break
 		}
 		if w := st.word(i); w == "LIKE" || w == "WHERE" {
 			break
 		}
 	}
-	if st.schema == "" {
+	in := strings.ToLower(name)
+	c := st.r.catalog
+	switch {
+	case in == "":
 		return nil, noSchema(-1)
+	case c.schemas[in] == nil, st.word(i) == "EVENTS", c.verbatim(in) >= 0: // what is no part of a table is on the schema's own backend
+		return st.showIn(f, name, at)
 	}
-	return st.showIn(f, st.schema, -1)
+	f.schemas[in] = true
+	p := f.listing(c.on(in), Listing{Schema: in, Needs: c.schemas[in].needs()})
+	switch st.word(i) {
+	case "TABLE":
+		p.Listing.Sums = []int{4, 6, 8, 9}
+	case "OPEN":
+		p.Listing.Table, p.Listing.Unsorted = 1, true
+	case "TRIGGERS":
+		p.Listing.Table = 2
+	}
+	return &shape{plan: p}, nil
+}
+
+// showAll plans SHOW DATABASES, or a list of what all schemas have besides tables.
+func (st *stmt) showAll(f finding, schemas bool) *shape {
+	c := st.r.catalog
+	l := Listing{Table: -1}
+	for _, in := range slices.Sorted(maps.Keys(c.schemas)) {
+		on := c.on(in)
+		if !schemas {
+			on = on[:1]
+		}
+		if !slices.ContainsFunc(l.Needs, func(have []int) bool { return slices.Equal(have, on) }) {
+			l.Needs = append(l.Needs, on)
+		}
+	}
+	all := make([]int, len(c.backends))
+	for b := range all {
+		all[b] = b
+	}
+	return &shape{plan: f.listing(all, l)}
+}
+
+// listing is the plan of a list that these backends give.
+func (f *finding) listing(on []int, l Listing) *Plan {
+	p := f.plan()
+	for _, b := range slices.Sorted(slices.Values(on)) {
+		p.Parts = append(p.Parts, Part{Backend: b})
+	}
+	p.Merge, p.Listing = MergeListing, &l
+	return &p
 }
 
 // showIn answers from the backend that knows the schema.
@@ -176,7 +228,7 @@ func (st *stmt) showObject(f finding, o object) (*shape, *reason) {
 	case p.system:
 		return f.shape(st.r, AnyBackend), nil
 	case p.table != nil:
-		return f.shape(st.r, p.table.first()), nil
+		return f.readCopy(st.r, p.table.holders()), nil
 	case p.copied != nil:
 		return f.readCopy(st.r, p.copied.copies), nil
 	}
