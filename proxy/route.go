@@ -24,6 +24,9 @@ func (s *session) route(p *router.Plan, r *request) error {
 	if p.Merge == router.MergeListing {
 		return s.listing(p, r)
 	}
+	if p.Scratch != nil && p.Scratch.Informs && (p.Merge == router.MergeScratch || s.curbed(p.Scratch.About)) {
+		return s.inform(p, r)
+	}
 	if conn := s.locked(); conn != nil && s.tx == nil && !locks && p.Merge != router.MergeSteps {
 		return s.underLocks(conn, p, r)
 	}

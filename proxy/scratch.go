@@ -38,20 +38,15 @@ type scratchTable struct {
 	columns []temptable.Column
 	in      string   // schema of the temporary tables
 	names   []string // of these, one for each time that the server wants another one in the statement
+	more    string   // the table of what is only added up, "" if there is none
+	made    bool     // the first one is there
 	moved   bool     // the first one does not have the table's name
 	unique  bool     // keys are as unique as in the table
 }
 
 // scratch answers a SELECT whose tables are not all on one backend.
 func (s *session) scratch(p *router.Plan, r *request) error {
-	text, state := string(r.sql), &s.state
-	switch {
-	case r.bound != nil:
-		text, state = r.text, r.state(state)
-		r.bound.execute.Flags = 0 // no cursor: the rows would have to be kept
-	case r.named != nil:
-		text, state = r.named.text, r.state(state)
-	}
+	text, state := s.scratched(r)
 	c, err := s.openScratch(p, text, state)
 	if err != nil {
 		return s.fail(clientError(err, false))
@@ -66,23 +61,49 @@ func (s *session) scratch(p *router.Plan, r *request) error {
 	if err := c.ready(); err != nil {
 		return s.fail(clientError(err, false))
 	}
-	whole, err := c.made(r)
+	one, err := c.request(r)
 	if err != nil {
 		return s.fail(clientError(err, false))
+	}
+	return s.relayAssigning(c.conn, p, one)
+}
+
+// relayAssigning relays the answer on a connection that the session does not keep; the values that user variables get there become the session's.
+func (s *session) relayAssigning(conn *backend.Conn, p *router.Plan, r *request) error {
+	alone := *p
+	if alone.Pin == router.PinUserVariable {
+		alone.Pin = router.PinNone
+	}
+	s.failed = false
+	if err := s.relayOn(conn, &alone, r); err != nil || s.failed || alone.Pin == p.Pin {
+		return err
+	}
+	return s.bring(conn, p.Variables)
+}
+
+// scratched is the client's text, and the state of the session for it.
+func (s *session) scratched(r *request) (string, *backend.Session) {
+	switch {
+	case r.bound != nil:
+		r.bound.execute.Flags = 0 // no cursor: the rows would have to be kept
+		return r.text, r.state(&s.state)
+	case r.named != nil:
+		return r.named.text, r.state(&s.state)
+	}
+	return string(r.sql), &s.state
+}
+
+// request is the request for the tables as they are named on the connection.
+func (c *scratch) request(r *request) (*request, error) {
+	whole, err := c.made(r)
+	if err != nil {
+		return nil, err
 	}
 	part := router.Part{Backend: c.conn.Backend().Index}
 	if whole.text != c.text {
 		part.SQL, part.Params = []byte(whole.text), whole.params
 	}
-	alone := *p
-	if alone.Pin == router.PinUserVariable { // the session does not keep the connection
-		alone.Pin = router.PinNone
-	}
-	s.failed = false
-	if err := s.relayOn(c.conn, &alone, r.part(part)); err != nil || s.failed || alone.Pin == p.Pin {
-		return err
-	}
-	return s.bring(c.conn, p.Variables)
+	return r.part(part), nil
 }
 
 // scratchDescriber is describer for a statement that no backend can describe.
@@ -177,9 +198,11 @@ func (c *scratch) create() error {
 	b := c.conn.Backend()
 	var create []string
 	for _, t := range c.tables {
-		t.in = t.Schema
-		t.names = []string{t.Name}
-		if !b.Has(t.Schema) { // another schema must do, under another name
+		if !t.made {
+			t.in = t.Schema
+			t.names = []string{t.Name}
+		}
+		if !t.made && !b.Has(t.Schema) { // another schema must do, under another name
 			for i := range c.plan.Scratch.Tables {
 				if in := c.plan.Scratch.Tables[i].Schema; b.Has(in) {
 					t.in = in
@@ -204,7 +227,9 @@ func (c *scratch) create() error {
 	}
 	for _, t := range c.tables {
 		for i := range t.names {
-			create = append(create, t.def.Create(t.quoted(i), t.columns, t.unique))
+			if i > 0 || !t.made {
+				create = append(create, t.def.Create(t.quoted(i), t.columns, t.unique))
+			}
 		}
 	}
 	if len(create) == 0 {
@@ -248,6 +273,7 @@ func (t *scratchTable) columnList() string {
 func (c *scratch) ready() error {
 	var last []string
 	for _, t := range c.tables {
+		last = append(last, t.addedUp()...)
 		for i := range t.names[1:] {
 			last = append(last, fmt.Sprintf("INSERT INTO %s (%s) SELECT %[2]s FROM %[3]s", t.quoted(i+1), t.columnList(), t.quoted(0)))
 		}

@@ -35,14 +35,10 @@ func (c *scratch) define() error {
 	if err := c.conn.Ready(c.state); err != nil {
 		return err
 	}
-	here := c.conn.Backend()
-	if here.Flavour() == 1 && here.Facts().LogBin {
-		// Only some accounts may. Rows of temporary tables are in the log otherwise, unless its format is ROW.
-		var said *wire.Error
-		if err := c.conn.Exec("SET SESSION sql_log_bin = 0"); err != nil && !errors.As(err, &said) {
-			return err
-		}
+	if err := c.unlogged(); err != nil {
+		return err
 	}
+	here := c.conn.Backend()
 	var found []*scratchTable
 	var shown []string
 	for i := range c.plan.Scratch.Tables {
@@ -71,6 +67,19 @@ func (c *scratch) define() error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// unlogged keeps the temporary tables out of the server's log.
+func (c *scratch) unlogged() error {
+	if b := c.conn.Backend(); b.Flavour() == 0 || !b.Facts().LogBin {
+		return nil
+	}
+	// Only some accounts may. Rows of temporary tables are in the log otherwise, unless its format is ROW.
+	var said *wire.Error
+	if err := c.conn.Exec("SET SESSION sql_log_bin = 0"); err != nil && !errors.As(err, &said) {
+		return err
 	}
 	return nil
 }

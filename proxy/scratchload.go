@@ -62,6 +62,9 @@ func (c *scratch) load(r *request) *wire.Error {
 // sources borrows a connection to each backend that rows come from: in a transaction its branch.
 func (c *scratch) sources() (sources []*source, err error) {
 	s := c.s
+	if c.plan.Scratch.Informs {
+		return c.informants()
+	}
 	for _, part := range c.plan.Parts {
 		from := &source{}
 		for _, t := range c.tables {
@@ -89,6 +92,9 @@ func (c *scratch) sources() (sources []*source, err error) {
 
 // fetch brings the rows of one backend. An error is about that; other reasons to stop are in c.failed.
 func (c *scratch) fetch(from *source, r *request) error {
+	if c.plan.Scratch.Informs {
+		return c.informed(from, r)
+	}
 	for _, t := range from.tables {
 		filters := slices.DeleteFunc(slices.Clone(t.Filters), func(f router.ScratchFilter) bool { return !t.def.Has(f.Names) })
 		first := t.Limit > 0 && len(filters) == len(t.Filters) && t.def.Has(t.OrderNames) && !c.s.srv.mixed // servers of two kinds have orders of their own
@@ -106,35 +112,41 @@ func (c *scratch) fetch(from *source, r *request) error {
 		if err != nil {
 			return err
 		}
-		rows, err := from.conn.Read()
-		if err != nil {
+		if more, err := c.bring(from, t, temptable.NewBatch(t.quoted(0), t.columns), one.bound != nil); err != nil || !more {
 			return err
-		}
-		from.rows = rows
-		batch := temptable.NewBatch(t.quoted(0), t.columns)
-		for {
-			row, err := rows.Next()
-			if err != nil {
-				return from.conn.Classify(err)
-			}
-			if row != nil {
-				if err := batch.Add(row, one.bound != nil); err != nil {
-					c.fail(fmt.Errorf("table %s.%s: %w", t.Schema, t.Name, err))
-					return nil
-				}
-			}
-			if batch.Full() || row == nil && batch.Rows > 0 {
-				if !c.insert(t, batch) {
-					return nil
-				}
-				batch.Reset()
-			}
-			if row == nil {
-				break
-			}
 		}
 	}
 	return nil
+}
+
+// bring loads the rows that a backend answers, and tells whether more are wanted. An error is about the backend.
+func (c *scratch) bring(from *source, t *scratchTable, batch *temptable.Batch, inBinary bool) (more bool, _ error) {
+	rows, err := from.conn.Read()
+	if err != nil {
+		return false, err
+	}
+	from.rows = rows
+	for {
+		row, err := rows.Next()
+		if err != nil {
+			return false, from.conn.Classify(err)
+		}
+		if row != nil {
+			if err := batch.Add(row, inBinary); err != nil {
+				c.fail(fmt.Errorf("table %s.%s: %w", t.Schema, t.Name, err))
+				return false, nil
+			}
+		}
+		if batch.Full() || row == nil && batch.Rows > 0 {
+			if !c.insert(t, batch) {
+				return false, nil
+			}
+			batch.Reset()
+		}
+		if row == nil {
+			return true, nil
+		}
+	}
 }
 
 // fail ends the loading.

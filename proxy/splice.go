@@ -34,6 +34,9 @@ func (c *scratch) splice(whole bool) (text piece, keep []piece, err error) {
 			w.places = append(w.places, place{p, t, -1})
 		}
 	}
+	for _, p := range c.plan.Scratch.Cuts {
+		w.places = append(w.places, place{p, nil, -1})
+	}
 	if w.with = c.plan.Scratch.With; w.with == nil || c.conn.Backend().Flavour() == 1 {
 		text.text = w.write(0, len(c.text), nil)
 		return text, nil, w.err
@@ -60,7 +63,7 @@ type splicer struct {
 	err    error
 }
 
-// place is where the text names a table, or the i-th common table expression.
+// place is where the text names a table, or the i-th common table expression, or else has what is to be left out.
 type place struct {
 	router.ScratchPlace
 	table *scratchTable
@@ -87,6 +90,11 @@ func (w *splicer) write(from, to int, params *[]int) string {
 	}
 	slices.SortFunc(in, func(a, b place) int { return a.Start - b.Start })
 	for _, p := range in {
+		if p.table == nil && p.expr < 0 {
+			add(from, p.Start)
+			from = p.End
+			continue
+		}
 		if p.table == nil {
 			add(from, p.Start)
 			from = p.End

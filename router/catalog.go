@@ -18,7 +18,8 @@ type catalog struct {
 
 // schema is a schema that the configuration names in [[schemas]] or [[tables]].
 type schema struct {
-	backend int // of tables without an entry, -1 when only tables with an entry exist
+	name    string // as the configuration has it first
+	backend int    // of tables without an entry, -1 when only tables with an entry exist
 	tables  map[string]*table
 	names   []string // of tables, in the order of the configuration
 }
@@ -74,14 +75,14 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.schemas[name] = &schema{backend: at, tables: map[string]*table{}}
+		c.schemas[name] = &schema{name: s.Name, backend: at, tables: map[string]*table{}}
 	}
 	maps := map[string]*sharding{}
 	for i := range cfg.Tables {
 		in, name := strings.ToLower(cfg.Tables[i].Schema), strings.ToLower(cfg.Tables[i].Name)
 		s := c.schemas[in]
 		if s == nil {
-			s = &schema{backend: -1, tables: map[string]*table{}}
+			s = &schema{name: cfg.Tables[i].Schema, backend: -1, tables: map[string]*table{}}
 			c.schemas[in] = s
 		}
 		if s.tables[name] != nil {

@@ -489,6 +489,19 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 		if t.Lock != "" {
 			fmt.Fprintf(b, ";%s", t.Lock)
 		}
+		for _, share := range t.Shares {
+			at := "any"
+			if share.Backend != AnyBackend {
+				at = c.backends[share.Backend]
+			}
+			fmt.Fprintf(b, "\n    %s: %s", at, share.Where)
+			if share.WhereMySQL != "" {
+				fmt.Fprintf(b, "\n    %s, MySQL: %s", at, share.WhereMySQL)
+			}
+			if share.Sum {
+				b.WriteString(", to be added up")
+			}
+		}
 		if n := t.References; n != len(t.Places) {
 			fmt.Fprintf(b, "; %d places", n)
 		}
@@ -512,6 +525,9 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 		}
 	}
 	fmt.Fprintf(b, "\n  names %v", sc.Names)
+	if sc.Informs {
+		fmt.Fprintf(b, "\n  about %q", sc.About)
+	}
 }
 
 // temporary lists the backends on which the session has temporary tables.

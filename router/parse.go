@@ -217,7 +217,7 @@ func (st *stmt) marked(val string, t sqlparser.ValType) (k keyRef, ok bool) {
 }
 
 // beforeLiteral are the words that may come directly before a literal without changing what it means, as DATE and _utf8mb4 do.
-var beforeLiteral = map[string]bool{"WHERE": true, "AND": true, "OR": true, "ON": true, "IN": true, "NOT": true, "HAVING": true, "BETWEEN": true}
+var beforeLiteral = map[string]bool{"WHERE": true, "AND": true, "OR": true, "ON": true, "IN": true, "LIKE": true, "NOT": true, "HAVING": true, "BETWEEN": true}
 
 // standsAlone tells whether the tokens around a literal leave it what it is.
 func (st *stmt) standsAlone(slot int) bool {

@@ -114,6 +114,9 @@ func (v *resolver) placed() (*shape, *reason) {
 		if home < 0 && v.changes && v.system {
 			return nil, unsupported(-1, "run it on the backend itself", "writing to system schemas is not supported")
 		}
+		if sh := v.informed(); sh != nil {
+			return sh, nil
+		}
 		if home < 0 && v.system && len(v.about) > 0 && len(c.backends) > 1 {
 			return &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: -1, about: v.about, catalog: c}, nil
 		}

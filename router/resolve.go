@@ -68,6 +68,9 @@ type ref struct {
 	optional bool
 	with     []*ref       // tables that are pinned when this one is
 	equal    map[*ref]int // columns of the key, as bits, that are equal to those of tables that may become part of with
+	informs  string       // of a table of information_schema: its name, a key of informing
+	limit    *limit       // what its rows are about, nil: anything
+	follows  []*ref       // tables that say this, too
 }
 
 // scope is where names of tables are looked up.
@@ -186,6 +189,11 @@ func (v *resolver) from(tables sqlparser.TableExprs, outer *scope, where *sqlpar
 	}
 	for _, c := range conds {
 		v.pin(c, sc)
+		for r, l := range v.limits(c.expr, c.of, sc) {
+			if slices.Contains(c.of, r) {
+				r.limit = l
+			}
+		}
 	}
 	for _, c := range conds {
 		v.visit(c.expr, sc)
@@ -363,6 +371,9 @@ func (v *resolver) named(n sqlparser.TableName, alias string, sc *scope) {
 	}
 	sc.refs = append(sc.refs, r)
 	v.sources = append(v.sources, source{ref: r, schema: schema, place: p})
+	if _, known := informing[strings.ToLower(name)]; known && schema == informationSchema {
+		r.informs = strings.ToLower(name)
+	}
 	if p.table != nil {
 		r.table, r.pinned = p.table, false
 		v.sharded = append(v.sharded, r)

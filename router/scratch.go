@@ -15,12 +15,20 @@ type Scratch struct {
 	// Names are the identifiers of the statement in lower case, sorted: no other columns can be meant, unless a table says All. nil: any.
 	Names []string
 	With  *ScratchWith // nil: no common table expression is read more than once
+	// Informs: the tables are those of information_schema. The client's text can also run as it is on the Plan's part, unless the Plan has MergeScratch,
+	// or the user may not see all of the schemas About, which its rows are about (nil: any).
+	Informs bool
+	About   []string
+	// Cuts are where the text qualifies columns of these tables with their schema.
+	Cuts []ScratchPlace
 }
 
 // ScratchTable is a table of the statement, once whatever the number of times that it is named.
 type ScratchTable struct {
 	Schema, Name string // as the statement has them
 	Backends     []int  // where the rows are that may count, sorted
+	Informs      bool   // it is a table of information_schema, whose rows are Shares
+	Shares       []ScratchShare
 	Whole        bool   // all rows of the table are on its only backend
 	Temporary    bool   // it is one of the session's temporary tables
 	All          bool   // all of its columns may count
@@ -53,14 +61,16 @@ type ScratchPlace struct {
 
 // scratch is what is known of a Scratch before the literals are.
 type scratch struct {
-	with   *with
-	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
-	names  []string
-	tables []scratchTable
+	information *information // of a statement about tables of information_schema, else nil
+	with        *with
+	only        *reason // why the statement runs in no other way, whatever its literals; nil: it may
+	names       []string
+	tables      []scratchTable
 }
 
 type scratchTable struct {
 	ScratchTable
+	informs string // ref.informs
 	home    int    // backend of an unsharded table, or the first one of a broadcast table
 	copies  []int  // backends of a broadcast table
 	refs    []*ref // of a sharded table
@@ -117,8 +127,15 @@ func (p span) of(s *scan) (from, to int) {
 
 // scratch is how the statement can run on scratch tables, nil if it cannot.
 func (v *resolver) scratch() *scratch {
+	if v.system {
+		return nil
+	}
+	return v.scratched()
+}
+
+func (v *resolver) scratched() *scratch {
 	st := v.st
-	if !v.reads || v.foreign != "" || v.previous || v.system || v.leaves != PinNone && v.leaves != PinFoundRows && v.leaves != PinUserVariable || st.has("PROCEDURE") >= 0 {
+	if !v.reads || v.foreign != "" || v.previous || v.leaves != PinNone && v.leaves != PinFoundRows && v.leaves != PinUserVariable || st.has("PROCEDURE") >= 0 {
 		return nil
 	}
 	if i := st.has("INTO"); i >= 0 && (i+1 == len(st.toks) || st.toks[i+1].kind != kUserVar) { // a file
@@ -138,7 +155,7 @@ func (v *resolver) scratch() *scratch {
 		if !known {
 			i = len(sc.tables)
 			at[key] = i
-			t := scratchTable{home: src.place.backend, wait: -1}
+			t := scratchTable{informs: src.informs, home: src.place.backend, wait: -1}
 			if c := src.place.copied; c != nil {
 				t.home, t.copies = c.copies[0], c.copies
 			}
@@ -319,6 +336,13 @@ func (sc *scratch) literals(f func(slot int)) {
 		for _, k := range t.limits {
 			f(k.slot)
 		}
+		for _, r := range t.refs {
+			if r.limit != nil {
+				for _, slot := range r.limit.slots {
+					f(slot)
+				}
+			}
+		}
 	}
 }
 
@@ -354,8 +378,8 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	if pl != nil {
 		picked = sc.picked(pl)
 	}
-	for _, from := range sc.tables {
-		t := from.ScratchTable
+	for i, from := range sc.tables {
+		t := sc.table(i, s, traced)
 		switch {
 		case t.Whole:
 			t.Backends = []int{from.home}
@@ -371,10 +395,6 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 		if len(t.Backends) == 0 { // there are no such rows: any shard knows that
 			t.Backends = from.has()[:1]
 		}
-		t.Places = slices.Clone(t.Places)
-		for i := range t.Places {
-			t.Places[i].Start, t.Places[i].End = from.places[i].of(traced)
-		}
 		if from.wait >= 0 {
 			t.Lock = fmt.Sprintf("%s %s", t.Lock, s.sql[s.lits[from.wait].start:s.lits[from.wait].end])
 		}
@@ -385,12 +405,6 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 				if len(s.paramsIn(start, end)) > 0 { // nobody binds them there
 					t.Limit, t.Order = 0, nil
 				}
-			}
-		}
-		if !s.exec {
-			for _, f := range from.filters {
-				start, end := f.of(traced)
-				t.Filters = append(t.Filters, ScratchFilter{slices.Clone(s.sql[start:end]), s.paramsIn(start, end), f.names})
 			}
 		}
 		p.Scratch.Tables = append(p.Scratch.Tables, t)
@@ -405,6 +419,24 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 		return set.on(b)
 	}
 	return &p
+}
+
+// table is the i-th table with what the text that was read into s, and traced, says of it.
+func (sc *scratch) table(i int, s, traced *scan) ScratchTable {
+	from := &sc.tables[i]
+	t := from.ScratchTable
+	t.Places = slices.Clone(t.Places)
+	for i := range t.Places {
+		t.Places[i].Start, t.Places[i].End = from.places[i].of(traced)
+	}
+	if s.exec {
+		return t
+	}
+	for _, f := range from.filters {
+		start, end := f.of(traced)
+		t.Filters = append(t.Filters, ScratchFilter{slices.Clone(s.sql[start:end]), s.paramsIn(start, end), f.names})
+	}
+	return t
 }
 
 // paramsIn are the parameters between two places of the text.

@@ -191,6 +191,9 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	if sh.change != nil {
 		return sh.changing(&pl)
 	}
+	if sh.scratch != nil && sh.scratch.information != nil {
+		return sh.scratch.inform(sh.set, &pl), nil, -1
+	}
 	if sh.scratch != nil && sh.scratch.only != nil {
 		return sh.scratch.plan(sh.set, &pl, s), nil, -1
 	}

@@ -292,6 +292,8 @@ func (x *reading) any() *Plan {
 			return p
 		}
 		return sh.set.on(AnyBackend)
+	case sh.scratch != nil && sh.scratch.information != nil: // whose columns are the same everywhere
+		return sh.set.on(AnyBackend)
 	case sh.scratch != nil:
 		if b := sh.scratch.common(); b >= 0 {
 			return sh.set.on(b)

@@ -103,7 +103,7 @@ func (f form) append(sql, value []byte) ([]byte, error) {
 		return append(sql, value...), nil
 	case formTimestamp:
 		return appendMoment(sql, value)
-	case formBytes, formRaw:
+	case formBytes, formRaw, formAbsent:
 		sql = append(sql, "_binary"...)
 	case formJSON:
 		sql = append(sql, "_utf8mb4"...)

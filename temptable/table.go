@@ -48,6 +48,7 @@ const (
 	formIndex                 // the numbers of ENUM and SET
 	formTimestamp             // seconds since 1970
 	formRaw                   // bytes that no cast may touch
+	formAbsent                // none: the table there has no such column
 )
 
 // forms are those of the types; all others are formText.
@@ -243,6 +244,24 @@ func (t *Table) key(w []string) {
 	t.keys = append(t.keys, k)
 }
 
+// Named lets the values of ENUM and SET go from server to server by their names: the table there may number others.
+func (t *Table) Named() {
+	for i := range t.Columns {
+		if t.Columns[i].form == formIndex {
+			t.Columns[i].form = formBytes
+		}
+	}
+}
+
+// Absent is the column for a Fetch from a table that has none of its name.
+func (c Column) Absent() Column {
+	c.form = formAbsent
+	return c
+}
+
+// IsAbsent tells whether the column is that of Absent.
+func (c Column) IsAbsent() bool { return c.form == formAbsent }
+
 // Has tells whether all of these are columns of the table.
 func (t *Table) Has(names []string) bool {
 	for _, name := range names {
@@ -360,6 +379,10 @@ func Fetch(t *router.ScratchTable, columns []Column, filters []router.ScratchFil
 		case formTimestamp:
 			name = "CAST(UNIX_TIMESTAMP(" + name + ") AS BINARY)"
 		case formRaw:
+		case formAbsent:
+			if name = "NULL"; !c.null {
+				name = "''"
+			}
 		default:
 			name = "CAST(" + name + " AS BINARY)"
 		}

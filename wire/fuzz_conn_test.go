@@ -137,6 +137,12 @@ func FuzzRelayPrepare(f *testing.F) {
 		alone := NewConn(&cutConn{in: bytes.Clone(in), cuts: cuts}, 0)
 		alone.caps, alone.seq = caps, 1
 		read, err := alone.ReadPrepared()
+		again := NewConn(&cutConn{in: bytes.Clone(in), cuts: cuts}, 0)
+		again.caps, again.seq = caps, 1
+		described, definitions, failed := again.ReadDescription()
+		if !reflect.DeepEqual(read, described) || (err == nil) != (failed == nil) || err == nil && len(definitions) != read.Columns {
+			t.Fatalf("read: %+v, %v, described: %+v with %d definitions, %v", read, err, described, len(definitions), failed)
+		}
 		var said *Error
 		switch {
 		case errors.As(err, &said):

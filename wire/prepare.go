@@ -122,7 +122,15 @@ func (c *Conn) WritePrepared(p Prepared) error {
 // as an *Error, and the connection stays usable.
 //
 // Source: MySQL page_protocol_com_stmt_prepare.
-func (c *Conn) ReadPrepared() (Prepared, error) {
+func (c *Conn) ReadPrepared() (Prepared, error) { return c.readPrepared(nil) }
+
+// ReadDescription is ReadPrepared with the definitions of the result's columns, as they came.
+func (c *Conn) ReadDescription() (out Prepared, definitions [][]byte, err error) {
+	out, err = c.readPrepared(&definitions)
+	return out, definitions, err
+}
+
+func (c *Conn) readPrepared(definitions *[][]byte) (Prepared, error) {
 	p, err := c.ReadPacket()
 	if err != nil {
 		return Prepared{}, unexpected(err)
@@ -134,13 +142,18 @@ func (c *Conn) ReadPrepared() (Prepared, error) {
 	if err != nil {
 		return Prepared{}, err
 	}
-	for _, n := range []int{out.Params, out.Columns} {
+	for of, count := range []int{out.Params, out.Columns} {
+		n := count
 		if n > 0 && !c.caps.Has(DeprecateEOF) {
 			n++ // the EOF after the definitions
 		}
-		for range n {
-			if _, err := c.ReadPacket(); err != nil {
+		for i := range n {
+			p, err := c.ReadPacket()
+			if err != nil {
 				return Prepared{}, unexpected(err)
+			}
+			if definitions != nil && of == 1 && i < count {
+				*definitions = append(*definitions, append([]byte(nil), p...))
 			}
 		}
 	}

@@ -224,6 +224,19 @@ var fixedLength = [256]byte{
 	TypeTiny: 1, TypeShort: 2, TypeYear: 2, TypeLong: 4, TypeInt24: 4, TypeFloat: 4, TypeLongLong: 8, TypeDouble: 8,
 }
 
+// SameBinary tells whether binary rows of the one kind can be read as those of the other.
+func SameBinary(a, b []Column) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if fixedLength[a[i].Type] != fixedLength[b[i].Type] || fixedLength[a[i].Type] > 0 && a[i].Type != b[i].Type {
+			return false
+		}
+	}
+	return true
+}
+
 // TrimRow takes all but the first keep columns out of a row, in place; end is where these end, as CutRow said.
 func TrimRow(row []byte, inBinary bool, columns, keep, end int) []byte {
 	if !inBinary {

@@ -67,11 +67,18 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 		for i := range tables {
 			must(t, c, tables[i].create())
 		}
+		for _, q := range empty {
+			must(t, c, q)
+		}
 		return s
 	}
 	options := proxytest.Options{LogLevel: "info"}
 	for i := range 3 {
 		s := boot(i)
+		c := dial(t, s.Addr(), s.User, s.Password, schema)
+		for _, q := range hidden {
+			must(t, c, q)
+		}
 		p.shards = append(p.shards, s)
 		options.Backends = append(options.Backends, proxytest.On(fmt.Sprint("b", i), s))
 	}

@@ -162,6 +162,10 @@ shards = [{ name = "x", backend = "b0", holds = ["0-2", "7"] }, { name = "y", ba
 function = "range"
 shards = [{ name = "x", backend = "b0", holds = ["..8", "20..24"] }, { name = "y", backend = "b1", holds = ["8..20"] }, { name = "z", backend = "b2", holds = ["24.."] }]`,
 	}
+	for name, shards := range map[string]string{"accounts": "customers", "contacts": "customers"} {
+		configured = append(configured, config.Table{Schema: schema, Name: name, Column: "customer", ShardMap: shards})
+	}
+	configured = append(configured, config.Table{Schema: schema, Name: "notes", Backend: "b2"})
 	for _, t := range tables {
 		c := config.Table{Schema: schema, Name: t.name, Backend: t.backend}
 		if t.shardBy != "" {
