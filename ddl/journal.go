@@ -74,20 +74,30 @@ func (j *Journal) Missing(ctx context.Context) (missing bool, err error) {
 
 // Create makes the tables of the journal where they are missing.
 func (j *Journal) Create(ctx context.Context) error {
-	return j.Home().Apart(ctx, func(c *backend.Conn) error { return j.create(c) })
+	return j.explain(j.Home().Apart(ctx, j.create))
 }
 
 func (j *Journal) create(c *backend.Conn) error {
 	for _, sql := range tables {
-		var said *wire.Error
-		if err := c.Exec(sql); errors.As(err, &said) {
-			return wire.NewError(wire.CodeNotSupported, "DDL on several backends needs tables in schema %s of backend %s, and its account cannot make them (%d: %s); run xaproxy doctor --fix with an account that may, or there: %s",
-				Schema, j.Home().Name(), said.Errno, said.Message, strings.Join(tables, "; "))
-		} else if err != nil {
+		if err := c.Exec(sql); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// explain says what to do if the account may not use the journal or make its tables.
+func (j *Journal) explain(err error) error {
+	var said *wire.Error
+	if !errors.As(err, &said) {
+		return err
+	}
+	switch said.Errno {
+	case errnoNoDatabaseRight, errnoNoTableRight, errnoNoColumnRight, errnoNoRight:
+		return wire.NewError(wire.CodeNotSupported, "DDL on several backends keeps records in schema %s of backend %s, and its account may not (%d: %s); GRANT CREATE, SELECT, INSERT, UPDATE, DELETE, REFERENCES ON %s.* to it, or make there: %s",
+			Schema, j.Home().Name(), said.Errno, said.Message, Schema, strings.Join(tables, "; "))
+	}
+	return err
 }
 
 // open connects to the journal. hold is called with the connection, and what it returns when it is given up.
@@ -189,6 +199,14 @@ func encoded(v any) string {
 	}
 	return text(b)
 }
+
+// ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR.
+const (
+	errnoNoDatabaseRight = 1044
+	errnoNoTableRight    = 1142
+	errnoNoColumnRight   = 1143
+	errnoNoRight         = 1227
+)
 
 // The numbers of errors of what is not there: ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE.
 const (

@@ -66,7 +66,7 @@ func (r *Run) begin(ctx context.Context, shares []Share) error {
 		err = r.j.create(r.conn)
 	}
 	if err != nil {
-		return err
+		return r.j.explain(err)
 	}
 	for _, other := range open {
 		if o, found := overlap(r.Of.Objects, other.Of.Objects); found {
@@ -86,7 +86,7 @@ func (r *Run) begin(ctx context.Context, shares []Share) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return r.insert(r.conn)
+	return r.j.explain(r.insert(r.conn))
 }
 
 // Close gives the locks up.

@@ -155,6 +155,14 @@ func (w *work) bound(limit time.Duration) {
 	w.mu.Unlock()
 }
 
+// finishes reports whether the statement is better finished than ended when nobody waits for its answer any more: DDL, which a server
+// finishes too, would be done on some backends only.
+func (w *work) finishes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.doing != ""
+}
+
 // overran reports whether the statement has run for longer than it may by itself.
 func (w *work) overran(took time.Duration) bool {
 	w.mu.Lock()
@@ -253,7 +261,7 @@ func (s *session) overdue(now time.Time) string {
 	case took < watchInterval || !due || user == nil:
 	case killed:
 		return "statement runs on after it was killed"
-	case hungUp(s.net):
+	case hungUp(s.net) && !s.work.finishes():
 		return "client went away while its statement ran"
 	case user.limit > 0 && took > user.limit:
 		return "statement ran for longer than max_execution_time"
