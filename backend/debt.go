@@ -78,6 +78,9 @@ func (c *Conn) claim(owner any) (owed []*Debt) {
 	return owed
 }
 
+// Warned says that a statement of owner left warnings on the connection for which nobody will ask, and which nobody else may see.
+func (c *Conn) Warned(owner any) { c.Owe(owner, Warnings).Forgive() }
+
 // pay asks the questions: SHOW WARNINGS first, because every other statement clears them.
 func (c *Conn) pay(owed []*Debt) {
 	if i := slices.IndexFunc(owed, func(d *Debt) bool { return d.question == Warnings }); i > 0 {
@@ -90,6 +93,9 @@ func (c *Conn) pay(owed []*Debt) {
 				return err
 			})
 			d.closed = true
+		}
+		if d.question == Warnings && c.b.Facts().MariaDB && !c.broken {
+			_ = c.within(func() error { return c.Exec(ForgetWarnings) }) // otherwise the connection breaks
 		}
 		d.mu.Unlock()
 	}
@@ -122,3 +128,7 @@ const (
 	// InsertID leaves zero on the connection, so that what is there later is its owner's.
 	InsertID = "SELECT LAST_INSERT_ID(), LAST_INSERT_ID(0)"
 )
+
+// ForgetWarnings makes a server forget warnings, which others must not see. MariaDB keeps them until a statement with a table begins; a
+// derived one will do.
+const ForgetWarnings = "DO (SELECT 1 FROM (SELECT 1) AS t)"

@@ -144,6 +144,7 @@ func (p *past) merged(ok wire.OK) {
 func (s *session) added(conn *backend.Conn, result wire.Result) {
 	if result.Err != nil {
 		s.past.failed(result.Err)
+		conn.Warned(s)
 		return
 	}
 	if s.past.rowCount != -1 { // the first
@@ -164,6 +165,7 @@ func (s *session) collect(warnings uint16, conn *backend.Conn) {
 		s.log(zerolog.DebugLevel).Err(err).Msg("warnings are lost")
 	}
 	s.past.lines = append(s.past.lines, rows.Values...)
+	conn.Warned(s)
 }
 
 // recall asks a connection that the session has borrowed for the warnings of its last statement, because it is about to forget them.
@@ -362,7 +364,7 @@ func (s *session) none(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	}
 	defer release()
-	if err := conn.Exec("DO 0"); err != nil { // it may have those of another statement
+	if err := conn.Exec(backend.ForgetWarnings); err != nil { // it may have those of another statement
 		return s.fail(clientError(err, false))
 	}
 	return s.relayOn(conn, p, r)

@@ -520,8 +520,11 @@ func (s *session) undo(branches []*txBranch, started []bool, errs []error, savep
 		case errors.As(err, &refused):
 		case !started[i] || !errors.As(err, &said) || endsTransaction(said, branches[i].Conn().Backend().Facts().RollbackOnTimeout):
 			return s.lose(branches[i], err)
-		case failed == nil:
-			failed = said
+		default:
+			branches[i].Conn().Warned(s)
+			if failed == nil {
+				failed = said
+			}
 		}
 	}
 	if failed == nil || !savepoint {

@@ -314,3 +314,35 @@ func TestDiagnosticsOfOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestWarningsOfOthers: what a connection says about the statement of one client is never told to another.
+func TestWarningsOfOthers(t *testing.T) {
+	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
+		a, b := s.conn(), s.conn()
+		b.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)")
+		for _, theirs := range []string{
+			"SELECT secret FROM single",
+			"INSERT INTO accounts (id, v) VALUES (1, 1)",
+			"INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)",
+			"SELECT secret FROM accounts",
+			"UPDATE accounts SET v = CAST('secret' AS SIGNED)",
+			"SELECT CAST('secret' AS SIGNED) FROM accounts",
+			"DO CAST('secret' AS SIGNED)",
+		} {
+			_, _ = b.ExecContext(t.Context(), theirs)
+			for _, mine := range []string{"DO 1", "SELECT 1", "COMMIT"} {
+				a.exec(mine)
+				if got := a.rows("SHOW WARNINGS"); got != "" {
+					t.Errorf("after %s of another client, %s: SHOW WARNINGS is %s", theirs, mine, got)
+				}
+				_, _ = b.ExecContext(t.Context(), theirs)
+			}
+			c := s.conn()
+			c.exec("DO 1", "GET DIAGNOSTICS @n = NUMBER")
+			if got := c.rows("SELECT @n"); got != "0" {
+				t.Errorf("after %s of another client there are %s conditions", theirs, got)
+			}
+			c.hangUp() // the variable holds the connection
+		}
+	})
+}
