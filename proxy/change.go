@@ -106,7 +106,8 @@ func (c *changing) run(p *router.Plan, r *request) (wire.OK, *wire.Error) {
 	for _, from := range c.sources {
 		read += from.rows
 	}
-	if _, err := fmt.Sscanf(ok.Info, "Rows matched: %d", &matched); err != nil || matched != read {
+	_, _ = fmt.Sscanf(ok.Info, "Rows matched: %d", &matched) // MariaDB says nothing of a condition that no row can meet
+	if matched != read {
 		return wire.OK{}, c.differs()
 	}
 	for _, from := range c.sources {
