@@ -35,6 +35,7 @@ type pair struct {
 	kind          servers.Kind
 	direct, proxy *wire.Conn
 	shards        []*servers.Server
+	connect       func(t *testing.T) (direct, proxy *wire.Conn)
 
 	planned, folded int // answers that agree but for what compareRead says
 }
@@ -86,8 +87,11 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 	options.ShardMaps, options.Tables = configured(schema)
 	single := boot(3)
 	proxy := proxytest.Run(t, options)
-	p.direct = dial(t, single.Addr(), single.User, single.Password, schema)
-	p.proxy = dial(t, proxy.Addr, proxytest.User, proxytest.Password, schema)
+	p.connect = func(t *testing.T) (direct, through *wire.Conn) {
+		t.Helper()
+		return dial(t, single.Addr(), single.User, single.Password, schema), dial(t, proxy.Addr, proxytest.User, proxytest.Password, schema)
+	}
+	p.direct, p.proxy = p.connect(t)
 	for i := range tables {
 		must(t, p.direct, tables[i].fill())
 		must(t, p.proxy, tables[i].fill())
@@ -128,6 +132,12 @@ func ask(t *testing.T, c *wire.Conn, q string) answer {
 	if err := c.SendQuery(nil, []byte(q)); err != nil {
 		t.Fatalf("%s: %v", q, err)
 	}
+	return received(t, c, q)
+}
+
+// received reads the answer to a statement.
+func received(t *testing.T, c *wire.Conn, q string) answer {
+	t.Helper()
 	r, err := c.ReadResult(maxAnswer)
 	var said *wire.Error
 	if err != nil && !errors.As(err, &said) {
@@ -316,6 +326,7 @@ func TestOracle(t *testing.T) {
 			t.Run("plans", p.plans)
 			t.Run("statements", p.statements)
 			t.Run("random", p.random)
+			t.Run("writes", p.writes) // the last: what it commits stays
 		})
 	}
 	if !t.Failed() {
