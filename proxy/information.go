@@ -25,6 +25,10 @@ func (s *session) curbed(about []string) bool {
 // inform answers a SELECT about tables of information_schema that no backend alone can answer, outside of the transaction: on scratch tables with
 // what each backend tells. The columns of the answer are those that the server gives the client's text.
 func (s *session) inform(p *router.Plan, r *request) error {
+	quiet := p.Scratch.Text != nil
+	if quiet {
+		r = r.part(router.Part{SQL: p.Scratch.Text})
+	}
 	text, state := s.scratched(r)
 	c := &scratch{s: s, plan: p, text: text, state: state}
 	assigns := p.Pin == router.PinUserVariable
@@ -48,6 +52,9 @@ func (s *session) inform(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	}
 	one, err := c.request(r)
+	if err == nil && quiet {
+		return s.assign(c.conn, p, one)
+	}
 	if err == nil && assigns {
 		return s.relayAssigning(c.conn, p, one)
 	}
@@ -58,6 +65,21 @@ func (s *session) inform(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	}
 	return s.underColumns(c.conn, definitions, r.bound != nil)
+}
+
+// assign runs SELECT ... INTO and answers as to a SET.
+func (s *session) assign(conn *backend.Conn, p *router.Plan, r *request) error {
+	err := r.send(conn, &s.state)
+	if err == nil {
+		err = conn.Expect()
+	}
+	if err != nil {
+		return s.fail(clientError(err, false))
+	}
+	if e := s.fetchVariables(conn, p.Variables); e != nil {
+		return s.fail(e)
+	}
+	return s.ok(wire.OK{})
 }
 
 // describe borrows a connection where the tables can be brought together, to a server of the kind that the client was told if there is one, and

@@ -34,9 +34,15 @@ func (s *session) local() *backend.Conn {
 // underLocks runs a statement on the connection where tables are locked.
 func (s *session) underLocks(conn *backend.Conn, p *router.Plan, r *request) error {
 	for _, part := range p.Parts {
-		if part.Backend != router.AnyBackend && part.Backend != conn.Backend().Index {
+		at := part.Backend
+		if at == router.OneCopy {
+			if at = p.Copies[0]; slices.Contains(p.Copies, conn.Backend().Index) {
+				continue
+			}
+		}
+		if at != router.AnyBackend && at != conn.Backend().Index {
 			return s.fail(&wire.Error{Errno: 1100, State: "HY000", Message: fmt.Sprintf("tables of backend %s were not locked with LOCK TABLES: those of backend %s are",
-				s.srv.backends[part.Backend].Name(), conn.Backend().Name())})
+				s.srv.backends[at].Name(), conn.Backend().Name())})
 		}
 	}
 	if p.Change != nil {

@@ -231,21 +231,28 @@ func withoutWildcards(pattern string) (string, bool) {
 type information struct {
 	current string // schema
 	catalog *catalog
+	refs    []*ref // the tables of information_schema that are about schemas
 	cuts    []span // Scratch.Cuts
 }
 
 // informed is the shape of a SELECT about tables of information_schema, nil if it is none.
 func (v *resolver) informed() *shape {
-	if !slices.ContainsFunc(v.sources, func(s source) bool { return s.informs != "" }) ||
-		slices.ContainsFunc(v.sources, func(s source) bool { return s.cte == "" && !s.place.system }) {
-		return nil
-	}
-	sc := v.scratched()
-	if sc == nil {
-		return nil
-	}
 	c := v.st.r.catalog
-	sc.information = &information{v.st.schema, c, v.st.informationOf()}
+	in := &information{current: v.st.schema, catalog: c, cuts: v.st.informationOf()}
+	alone := true
+	for _, s := range v.sources {
+		if s.informs != "" {
+			in.refs = append(in.refs, s.ref)
+		}
+		alone = alone && (s.cte != "" || s.place.system)
+	}
+	if in.refs == nil {
+		return nil
+	}
+	var sc *scratch
+	if alone {
+		sc = v.scratched()
+	}
 	for range v.sources { // as far as chains of joins go
 		for _, s := range v.sources {
 			for _, other := range s.follows {
@@ -255,7 +262,23 @@ func (v *resolver) informed() *shape {
 			}
 		}
 	}
-	return &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: -1, about: v.about, catalog: c, scratch: sc}
+	return &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, about: v.about, catalog: c, scratch: sc, information: in}
+}
+
+// only plans a statement about tables of information_schema that does not run on scratch tables: where all that it may be about is.
+func (in *information) only(sh *shape, pl *placing) (*Plan, *reason) {
+	about, limited := map[string]bool{}, true
+	for _, r := range in.refs {
+		limited = r.about(pl, in.current, about) && limited
+	}
+	b, ok := in.catalog.direct(slices.Sorted(maps.Keys(about)), limited)
+	switch {
+	case ok && (b < 0 || sh.fixed < 0 || b == sh.fixed):
+		return sh.set.on(max(b, sh.fixed)), nil
+	case sh.fixed >= 0:
+		return nil, unsupported(-1, "SELECT from information_schema alone, with a condition on the schema", "the statement reads %s, and %s shows what several backends have only to SELECTs of nothing else", sh.fixedOf, informationSchema)
+	}
+	return nil, unsupported(-1, "write a plain SELECT, or a condition on a schema that is on one backend", "%s shows what several backends have only to SELECTs of nothing else", informationSchema)
 }
 
 // informationOf are the places of "information_schema." before the name of a table that is before that of a column.
@@ -269,14 +292,16 @@ func (st *stmt) informationOf() (all []span) {
 }
 
 // inform plans a statement about tables of information_schema.
-func (sc *scratch) inform(set *planSet, pl *placing) *Plan {
-	c := sc.information.catalog
+func (sh *shape) inform(pl *placing) *Plan {
+	sc := sh.scratch
+	in := sh.information
+	c := in.catalog
 	about, limited := map[string]bool{}, true
 	scr := &Scratch{Names: sc.names, Informs: true}
 	traced := &scan{trace: true}
 	traced.read(pl.s.sql, "", pl.s.mode, pl.s.skip)
 	scr.With = sc.with.of(traced)
-	for _, cut := range sc.information.cuts {
+	for _, cut := range in.cuts {
 		start, end := cut.of(traced)
 		scr.Cuts = append(scr.Cuts, ScratchPlace{Start: start, End: end})
 	}
@@ -285,11 +310,12 @@ func (sc *scratch) inform(set *planSet, pl *placing) *Plan {
 		t := sc.table(i, pl.s, traced)
 		t.Whole, t.Temporary, t.Lock, t.Limit = true, false, "", 0
 		if from.informs != "" {
-			names, ok := from.about(pl, sc.information.current)
-			limited = limited && ok
-			for name := range names {
-				about[name] = true
+			names, ok := map[string]bool{}, true
+			for _, r := range from.refs {
+				ok = r.about(pl, in.current, names) && ok
 			}
+			limited = limited && ok
+			maps.Copy(about, names)
 			if t.Shares = c.shares(informing[from.informs], from.informs, names, ok); informing[from.informs].sums {
 				t.Filters = slices.DeleteFunc(t.Filters, func(f ScratchFilter) bool { return slices.ContainsFunc(Summed, f.Mentions) })
 			}
@@ -301,7 +327,7 @@ func (sc *scratch) inform(set *planSet, pl *placing) *Plan {
 		scr.About = slices.Sorted(maps.Keys(about))
 	}
 	b, direct := c.direct(scr.About, limited)
-	p := *set.on(b)
+	p := *sh.set.on(b)
 	if p.Scratch = scr; !direct {
 		p.Merge = MergeScratch
 	}
@@ -313,22 +339,16 @@ func (f *ScratchFilter) Mentions(column string) bool {
 	return bytes.Contains(bytes.ToLower(f.SQL), []byte(column))
 }
 
-// about are the schemas that the table is asked about; ok tells whether there are no others.
-func (t *scratchTable) about(pl *placing, current string) (names map[string]bool, ok bool) {
-	names = map[string]bool{}
-	for _, r := range t.refs {
-		if r.limit == nil {
-			return nil, false
-		}
-		some, ok := r.limit.names(pl, current)
-		if !ok {
-			return nil, false
-		}
-		for _, name := range some {
-			names[name] = true
-		}
+// about notes the schemas that the table is asked about, and tells whether there are no others.
+func (r *ref) about(pl *placing, current string, names map[string]bool) bool {
+	if r.limit == nil {
+		return false
 	}
-	return names, true
+	some, ok := r.limit.names(pl, current)
+	for _, name := range some {
+		names[name] = true
+	}
+	return ok
 }
 
 // direct is a backend that knows all about these schemas and shows nothing that must not be shown; ok tells whether there is one.

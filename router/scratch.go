@@ -19,6 +19,8 @@ type Scratch struct {
 	// or the user may not see all of the schemas About, which its rows are about (nil: any).
 	Informs bool
 	About   []string
+	// Text, unless it is nil, runs in place of the client's, which is answered with an OK.
+	Text []byte
 	// Cuts are where the text qualifies columns of these tables with their schema.
 	Cuts []ScratchPlace
 }
@@ -61,11 +63,10 @@ type ScratchPlace struct {
 
 // scratch is what is known of a Scratch before the literals are.
 type scratch struct {
-	information *information // of a statement about tables of information_schema, else nil
-	with        *with
-	only        *reason // why the statement runs in no other way, whatever its literals; nil: it may
-	names       []string
-	tables      []scratchTable
+	with   *with
+	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
+	names  []string
+	tables []scratchTable
 }
 
 type scratchTable struct {
@@ -335,13 +336,6 @@ func (sc *scratch) literals(f func(slot int)) {
 		}
 		for _, k := range t.limits {
 			f(k.slot)
-		}
-		for _, r := range t.refs {
-			if r.limit != nil {
-				for _, slot := range r.limit.slots {
-					f(slot)
-				}
-			}
 		}
 	}
 }

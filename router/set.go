@@ -72,7 +72,10 @@ func (st *stmt) setOnServer(p *Plan, asks []string) (*Plan, *reason) {
 		errors.As(err, &why)
 		return nil, &reason{errno: why.Errno, text: "in the value of a SET: " + why.Text, at: -1}
 	}
-	if len(asked.Parts) != 1 || asked.Pin != PinNone {
+	if asked.Merge == MergeScratch && asked.Scratch.Informs && asked.Pin == PinNone {
+		return st.selectInto(p, asks)
+	}
+	if len(asked.Parts) != 1 || asked.Pin != PinNone || asked.Merge != MergeNone {
 		return nil, unsupported(-1, "read the value first", "SET to the result of a query on several backends is not supported")
 	}
 	set := *asked
@@ -80,6 +83,27 @@ func (st *stmt) setOnServer(p *Plan, asks []string) (*Plan, *reason) {
 	set.Pin, set.Variables, set.LastConn, set.Own = PinUserVariable, slices.Compact(variables), p.LastConn, p.Own
 	set.Parts = []Part{{Backend: asked.Parts[0].Backend}}
 	return &set, nil
+}
+
+// selectInto is the plan of a SET of user variables as SELECT ... INTO.
+func (st *stmt) selectInto(p *Plan, asks []string) (*Plan, *reason) {
+	text, later := "SELECT "+strings.Join(asks, ", ")+" INTO ", false
+	for i, a := range p.Sets {
+		later = later || i > 0 && strings.Contains(a.Expr, "@") // it may mean one that is assigned before it
+		if i > 0 {
+			text += ", "
+		}
+		text += "@`" + strings.ReplaceAll(a.Name, "`", "``") + "`"
+	}
+	planned, err := st.r.Plan([]byte(text), st.schema, st.mode)
+	if err != nil || later || len(asks) != len(p.Sets) {
+		return nil, unsupported(-1, "read the values one by one", "SET to the result of a query on several backends is not supported here")
+	}
+	into := *planned
+	scratch := *planned.Scratch
+	into.Scratch, into.LastConn, into.Own = &scratch, p.LastConn, p.Own
+	scratch.Text = []byte(text)
+	return &into, nil
 }
 
 // setStatement plans SET STATEMENT assignments FOR statement, of MariaDB: it goes to where the statement goes.
@@ -108,10 +132,11 @@ func (st *stmt) setStatement() (*Plan, *reason) {
 		errors.As(err, &why)
 		return nil, &reason{errno: why.Errno, text: "behind FOR: " + why.Text, at: -1}
 	}
-	if inner.Verb != Route || inner.Own || inner.Load != nil {
+	if inner.Verb != Route || inner.Own || inner.Load != nil || inner.Merge == MergeScratch || inner.Merge == MergeListing {
 		return nil, unsupported(at, "run it without SET STATEMENT", "this statement is not supported behind SET STATEMENT")
 	}
 	p := *inner
+	p.Scratch = nil
 	p.Parts = slices.Clone(inner.Parts)
 	for n := range p.Parts {
 		if p.Parts[n].SQL != nil {

@@ -12,28 +12,29 @@ import (
 // shape is what is known about all statements that differ only in their literals. It is immutable.
 type shape struct {
 	// Exactly one of plan, refused and set is not nil.
-	plan     *Plan    // of a statement whose place does not depend on literals
-	refused  *reason  // its position counts in the shape
-	set      *planSet // plans to choose from by the shard keys
-	roots    []root   // the tables that choose, for all but an INSERT into a sharded table
-	driven   bool     // each of roots pins all other tables: with several shards, each of these has its share of the answer
-	insert   *insert  // an INSERT into a sharded table
-	fixed    int      // backend of the statement's unsharded tables, -1: it has none
-	fixedOf  string   // what it has there
-	lacks    []*table // by backend: a broadcast table that the statement reads and the backend does not have; nil: there is none
-	about    []int    // slots of literals that may name the schema that a statement on system schemas is about
-	catalog  *catalog // of about and lacks
-	hints    *hints   // what must be true of the plan, nil: nothing
-	scratch  *scratch // how it runs if it runs in no other way, nil: it does not
-	steps    *steps   // the same of a change
-	filtered bool     // it has a WHERE
-	harmless bool     // it need not have one
-	explains bool     // it is explained: of several backends the first will do
-	stream   *stream  // of MergeStream
-	change   *change  // of an UPDATE that assigns the shard key, else nil
-	all      *Plan    // of a statement that runs on all backends of its tables, whatever its literals are; else nil
-	merge    Merge    // how the answers of several backends become one, MergeNone: they cannot
-	whole    string   // with MergeNone, why the statement cannot run on several backends
+	plan        *Plan        // of a statement whose place does not depend on literals
+	refused     *reason      // its position counts in the shape
+	set         *planSet     // plans to choose from by the shard keys
+	roots       []root       // the tables that choose, for all but an INSERT into a sharded table
+	driven      bool         // each of roots pins all other tables: with several shards, each of these has its share of the answer
+	insert      *insert      // an INSERT into a sharded table
+	fixed       int          // backend of the statement's unsharded tables, -1: it has none
+	fixedOf     string       // what it has there
+	lacks       []*table     // by backend: a broadcast table that the statement reads and the backend does not have; nil: there is none
+	about       []int        // slots of literals that may name the schema that a statement on system schemas is about
+	catalog     *catalog     // of about and lacks
+	hints       *hints       // what must be true of the plan, nil: nothing
+	information *information // of a statement about tables of information_schema, else nil
+	scratch     *scratch     // how it runs if it runs in no other way, nil: it does not
+	steps       *steps       // the same of a change
+	filtered    bool         // it has a WHERE
+	harmless    bool         // it need not have one
+	explains    bool         // it is explained: of several backends the first will do
+	stream      *stream      // of MergeStream
+	change      *change      // of an UPDATE that assigns the shard key, else nil
+	all         *Plan        // of a statement that runs on all backends of its tables, whatever its literals are; else nil
+	merge       Merge        // how the answers of several backends become one, MergeNone: they cannot
+	whole       string       // with MergeNone, why the statement cannot run on several backends
 }
 
 // root is a sharded table with what the statement picks of it.
@@ -191,8 +192,12 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	if sh.change != nil {
 		return sh.changing(&pl)
 	}
-	if sh.scratch != nil && sh.scratch.information != nil {
-		return sh.scratch.inform(sh.set, &pl), nil, -1
+	if sh.information != nil {
+		if sh.scratch != nil {
+			return sh.inform(&pl), nil, -1
+		}
+		p, why := sh.information.only(sh, &pl)
+		return p, why, -1
 	}
 	if sh.scratch != nil && sh.scratch.only != nil {
 		return sh.scratch.plan(sh.set, &pl, s), nil, -1

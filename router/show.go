@@ -295,6 +295,7 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 	base := sh.set.base
 	base.Write = base.Write && run
 	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))
+	sh.information = nil
 	sh.explains, sh.merge, sh.whole = !run, MergeNone, "EXPLAIN has one answer"
 	if sc := sh.scratch; sc != nil {
 		b := sc.common()

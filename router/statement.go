@@ -242,6 +242,15 @@ func (x *reading) keys() (all []int) {
 	if sc := x.shape.scratch; sc != nil {
 		sc.literals(func(slot int) { note(x.lits[slot]) })
 	}
+	if in := x.shape.information; in != nil {
+		for _, r := range in.refs {
+			if r.limit != nil {
+				for _, slot := range r.limit.slots {
+					note(x.lits[slot])
+				}
+			}
+		}
+	}
 	for _, slot := range x.shape.about {
 		note(x.lits[slot])
 	}
@@ -292,8 +301,8 @@ func (x *reading) any() *Plan {
 			return p
 		}
 		return sh.set.on(AnyBackend)
-	case sh.scratch != nil && sh.scratch.information != nil: // whose columns are the same everywhere
-		return sh.set.on(AnyBackend)
+	case sh.information != nil: // whose columns are the same everywhere
+		return sh.set.on(sh.fixed)
 	case sh.scratch != nil:
 		if b := sh.scratch.common(); b >= 0 {
 			return sh.set.on(b)

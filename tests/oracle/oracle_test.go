@@ -275,6 +275,9 @@ func judge(d, x answer, ordered bool) outcome {
 			if c.Flags &^= planned; c.Table == "" {
 				c.OrgName = ""
 			}
+			if c.Schema == "information_schema" || c.Schema == "" && c.OrgTable != "" { // MySQL's are views; how it joins and sorts them shows in what it tells of their tables
+				c.Schema, c.OrgTable, c.OrgName = "", "", ""
+			}
 			c.OrgTable, _, _ = strings.Cut(c.OrgTable, "#") // MySQL lets nobody name a temporary table twice
 		}
 	}
