@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -221,14 +222,24 @@ var beforeLiteral = map[string]bool{"WHERE": true, "AND": true, "OR": true, "ON"
 
 // standsAlone tells whether the tokens around a literal leave it what it is.
 func (st *stmt) standsAlone(slot int) bool {
-	for i, t := range st.toks {
-		if !t.kind.literal() || t.slot != slot {
-			continue
-		}
-		if i > 0 && st.toks[i-1].kind != kOp && !beforeLiteral[st.word(i-1)] || st.op(i-1, ":=") {
-			return false // of a type, or assigned, and then compared in other ways than a literal is
-		}
-		return i+1 == len(st.toks) || !st.toks[i+1].kind.literal()
+	if len(st.toks) == 0 {
+		return false
 	}
-	return false
+	if st.of.first != &st.toks[0] || st.of.n != len(st.toks) { // once: a list may have a million
+		st.of.first, st.of.n, st.literals = &st.toks[0], len(st.toks), nil
+		for i, t := range st.toks {
+			if t.kind.literal() {
+				st.literals = append(st.literals, i)
+			}
+		}
+	}
+	n, ok := slices.BinarySearchFunc(st.literals, slot, func(i, slot int) int { return st.toks[i].slot - slot })
+	if !ok {
+		return false
+	}
+	i := st.literals[n]
+	if i > 0 && st.toks[i-1].kind != kOp && !beforeLiteral[st.word(i-1)] || st.op(i-1, ":=") {
+		return false // of a type, or assigned, and then compared in other ways than a literal is
+	}
+	return i+1 == len(st.toks) || !st.toks[i+1].kind.literal()
 }

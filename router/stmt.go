@@ -27,6 +27,12 @@ type stmt struct {
 	// blanks are expressions that the parser was not shown, as tokens.
 	blanks [][2]int
 	wraps  int // brackets before toks
+	// literals are the places of literals in toks, in the order of their slots; of says which toks these are.
+	literals []int
+	of       struct {
+		first *tok
+		n     int
+	}
 }
 
 func (r *Router) newStmt(text, schema string, mode Mode) *stmt {
