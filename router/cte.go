@@ -156,9 +156,21 @@ func (v *resolver) withClause() *with {
 
 // merges tells whether a server merges the query with the one that reads it.
 func (st *stmt) merges() bool {
-	for i, t := range st.toks {
-		if t.kind == kUserVar || slices.Contains(unmerged, t.word) || i > 0 && slices.Contains(queries, t.word) || aggregates[strings.ToLower(t.name)] && st.op(i+1, "(") {
+	from := false
+	for i := 0; i < len(st.toks); i++ {
+		t := st.toks[i]
+		from = from || t.word == "FROM"
+		switch {
+		case t.kind == kUserVar, slices.Contains(unmerged, t.word), aggregates[strings.ToLower(t.name)] && st.op(i+1, "("):
 			return false
+		case i > 0 && slices.Contains(queries, t.word): // of the select list, or in brackets that are not around it
+			return false
+		case from && st.op(i, "(") && st.derives(i):
+			end := min(st.closing(i), len(st.toks)-1)
+			if slices.ContainsFunc(st.toks[i:end], func(t tok) bool { return t.kind == kUserVar }) {
+				return false
+			}
+			i = end
 		}
 	}
 	return true

@@ -147,6 +147,9 @@ func (v *resolver) placed() (*shape, *reason) {
 		return nil, why
 	}
 	sh.merge, sh.stream, sh.whole = v.merging()
+	if v.foreign != "" {
+		sh.advice = "call the function in a statement of its own, and write its value into this one"
+	}
 	if sh.change = v.change; sh.change == nil {
 		sh.everywhere()
 	}

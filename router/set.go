@@ -76,7 +76,7 @@ func (st *stmt) setOnServer(p *Plan, asks []string) (*Plan, *reason) {
 		return st.selectInto(p, asks)
 	}
 	if len(asked.Parts) != 1 || asked.Pin != PinNone || asked.Merge != MergeNone {
-		return nil, unsupported(-1, "read the value first", "SET to the result of a query on several backends is not supported")
+		return nil, unsupported(-1, "SELECT it INTO the variable", "SET to the result of a query on several backends is not supported")
 	}
 	set := *asked
 	slices.Sort(variables)

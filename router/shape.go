@@ -35,6 +35,7 @@ type shape struct {
 	all         *Plan        // of a statement that runs on all backends of its tables, whatever its literals are; else nil
 	merge       Merge        // how the answers of several backends become one, MergeNone: they cannot
 	whole       string       // with MergeNone, why the statement cannot run on several backends
+	advice      string       // what to do then, "": run it once for each backend
 }
 
 // root is a sharded table with what the statement picks of it.
@@ -307,7 +308,11 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 	case !sh.driven:
 		return nil, unsupported(-1, "compare the shard keys of all tables with each other, or with literals of one shard", "the statement joins rows of several backends, which is not supported yet"), sh.where(pl)
 	case merge == MergeNone:
-		return nil, unsupported(-1, "run it once for each backend", "the statement's rows are on several backends, and %s", whole), sh.where(pl)
+		do := "run it once for each backend"
+		if sh.advice != "" {
+			do = sh.advice
+		}
+		return nil, unsupported(-1, do, "the statement's rows are on several backends, and %s", whole), sh.where(pl)
 	}
 	sort.Ints(on)
 	p := sh.on(on, merge, limited)

@@ -149,6 +149,9 @@ func (v *resolver) streaming() (Merge, *stream, string) {
 		return MergeNone, nil, "ROLLUP is not supported across backends yet"
 	}
 	b, word := st.cutBlock(tree)
+	if word == "INTO" {
+		return MergeNone, nil, "a file of INTO is written on one of them"
+	}
 	if b == nil {
 		return MergeNone, nil, word + " is not supported across backends yet"
 	}

@@ -24,15 +24,51 @@ func (g *generator) chance(n int) bool       { return g.r.IntN(n) == 0 }
 func (g *generator) one(of ...string) string { return of[g.n(len(of))] }
 
 func (g *generator) statement() statement {
-	switch g.n(12) {
+	switch g.n(14) {
 	case 0, 1:
 		return g.change()
 	case 2:
 		return statement{sql: g.union()}
 	case 3:
 		return statement{sql: g.nested()}
+	case 4:
+		return statement{sql: g.twice()}
+	case 5:
+		return g.bracketed()
 	}
 	return g.selection()
+}
+
+// bracketed is a selection in brackets, perhaps with a smaller part of it wanted.
+func (g *generator) bracketed() statement {
+	s := g.selection()
+	s.sql = "(" + s.sql + ")"
+	switch g.n(4) {
+	case 0:
+		s.sql = "(" + s.sql + ")"
+	case 1:
+		s.sql, s.ordered = s.sql+" LIMIT 1000", false
+	case 2:
+		s.sql, s.ordered = s.sql+" UNION ALL "+s.sql, false
+	}
+	return s
+}
+
+// twice reads a common table expression more than once.
+func (g *generator) twice() string {
+	of, clause := g.tables()
+	key := g.expression(of, number, 0)
+	inner := g.one(
+		fmt.Sprintf("SELECT %s AS a, %s AS b FROM %s%s", g.expression(of, number, 1), g.expression(of, number, 1), clause, g.where(of)),
+		fmt.Sprintf("SELECT %s AS a, COUNT(*) AS b FROM %s%s GROUP BY %s", key, clause, g.where(of), key),
+		fmt.Sprintf("SELECT DISTINCT %s AS a, 3 AS b FROM %s%s", key, clause, g.where(of)),
+		fmt.Sprintf("SELECT %s AS a, ROW_NUMBER() OVER (ORDER BY %s) AS b FROM %s%s", key, g.total(of), clause, g.where(of)))
+	outer := g.one("SELECT x.a, y.b FROM d x JOIN d y ON x.a = y.b", "SELECT COUNT(*), MAX(a) FROM d WHERE a > (SELECT AVG(b) FROM d)", "SELECT a FROM d UNION ALL SELECT b FROM d WHERE b > 2",
+		"SELECT x.a FROM d x LEFT JOIN d y ON y.a = x.b WHERE y.a IS NULL")
+	if g.chance(3) {
+		return "WITH d AS (" + inner + "), e AS (SELECT a, b FROM d WHERE a IS NOT NULL) " + strings.Replace(outer, "FROM d", "FROM e", 1)
+	}
+	return "WITH d AS (" + inner + ") " + outer
 }
 
 // table is a random table under a new name; with a chance of the tables that are on one shard map.
@@ -87,7 +123,7 @@ func (g *generator) expression(of []from, k kind, depth int) string {
 		e := func(k kind) string { return g.expression(of, k, depth-1) }
 		switch k {
 		case number:
-			switch g.n(9) {
+			switch g.n(14) {
 			case 0:
 				return fmt.Sprintf("(%s + %s)", g.expression(of, number, 0), g.constant(number))
 			case 1:
@@ -104,10 +140,24 @@ func (g *generator) expression(of []from, k kind, depth int) string {
 				return fmt.Sprintf("%s(%s)", g.one("YEAR", "MONTH", "DAYOFWEEK"), e(date))
 			case 7:
 				return fmt.Sprintf("GREATEST(%s, %s)", g.expression(of, number, 0), g.constant(number))
+			case 8:
+				return fmt.Sprintf("%s(%s)", g.one("BIT_LENGTH", "ASCII", "CRC32", "LENGTH"), e(text))
+			case 9:
+				return fmt.Sprintf("(%s DIV 3)", g.expression(of, number, 0))
+			case 10:
+				return fmt.Sprintf("DATEDIFF('2024-01-01', %s)", e(date))
+			case 11:
+				return fmt.Sprintf("ROUND(%s, 1)", g.expression(of, number, 0))
+			case 12:
+				return fmt.Sprintf("NULLIF(%s, %s)", g.expression(of, number, 0), g.constant(number))
 			}
 			return fmt.Sprintf("(%s > %s)", g.expression(of, number, 0), g.constant(number))
 		case text:
-			switch g.n(6) {
+			switch g.n(8) {
+			case 6:
+				return fmt.Sprintf("LPAD(%s, 5, '*')", e(text))
+			case 7:
+				return fmt.Sprintf("IF(%s, %s, %s)", g.condition(of, 0), e(text), g.constant(text))
 			case 0:
 				return fmt.Sprintf("CONCAT(%s, %s)", e(text), g.constant(text))
 			case 1:
@@ -121,7 +171,7 @@ func (g *generator) expression(of []from, k kind, depth int) string {
 			}
 			return fmt.Sprintf("REPLACE(%s, 'e', 'x')", e(text))
 		case date:
-			return fmt.Sprintf("DATE_ADD(%s, INTERVAL %d DAY)", e(date), g.n(40))
+			return fmt.Sprintf("DATE_ADD(%s, INTERVAL %s)", e(date), g.one(fmt.Sprintf("%d DAY", g.n(40)), "'1 2' DAY_HOUR", "1 MONTH"))
 		}
 	}
 	if g.chance(6) && k != inexact {

@@ -230,7 +230,7 @@ func (p *pair) compareRead(t *testing.T, c statement) outcome {
 
 // unplanned is the query with STRAIGHT_JOIN and SQL_BUFFER_RESULT behind its outermost SELECT.
 func unplanned(sql string) string {
-	depth := 0
+	depth := len(strings.TrimLeft(sql, "(")) - len(sql)
 	for i := range len(sql) {
 		switch {
 		case sql[i] == '(':
@@ -327,6 +327,7 @@ func TestOracle(t *testing.T) {
 			p := newPair(t, kind)
 			t.Run("places", p.places)
 			t.Run("plans", p.plans)
+			t.Run("long", p.long)
 			t.Run("statements", p.statements)
 			t.Run("random", p.random)
 			t.Run("writes", p.writes) // the last: what it commits stays
@@ -374,6 +375,20 @@ func (p *pair) plans(t *testing.T) {
 	a, b := by("FORCE INDEX (country) WHERE country > '' OR country IS NULL"), by("FORCE INDEX (PRIMARY) WHERE id > -1") // all rows
 	if slices.Equal(a, b) || !slices.Equal(slices.Sorted(slices.Values(folded(a))), slices.Sorted(slices.Values(folded(b)))) {
 		t.Errorf("%s has the strings %v by one index and %v by another", p.kind, a, b)
+	}
+}
+
+// long: lists of 10,000 values, of the shard key and of another column.
+func (p *pair) long(t *testing.T) {
+	var values []string
+	for i := range 10_000 {
+		values = append(values, fmt.Sprint(i*3-100))
+	}
+	list := strings.Join(values, ", ")
+	for _, q := range []string{"SELECT COUNT(*), MAX(id) FROM customers WHERE id IN (%s)", "SELECT customer, id FROM orders WHERE customer NOT IN (%s)", "SELECT c.id FROM customers c JOIN audit a ON a.id = c.id WHERE a.customer IN (%s)"} {
+		if o := p.compare(t, statement{sql: fmt.Sprintf(q, list)}); o != (outcome{}) {
+			t.Errorf("%s: %+v", q, o)
+		}
 	}
 }
 
