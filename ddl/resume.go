@@ -127,7 +127,7 @@ func (s *resuming) judge(i int) (known bool, err error) {
 	p := &s.Parts[i]
 	b := s.j.Backend(p.Backend)
 	switch {
-	case p.State == Done:
+	case p.State == Done && !s.Of.Exclusive: // copies that were emptied one after the other would differ
 		return true, nil
 	case slices.Contains(s.orders.Done, p.Backend):
 		s.done(i)
@@ -147,7 +147,12 @@ func (s *resuming) judge(i int) (known bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if s.Of.Blind || !slices.Equal(now, p.Before) {
+		gone := !slices.ContainsFunc(now, func(definition string) bool { return definition != "" })
+		switch {
+		case gone && strings.HasPrefix(s.Of.What, "DROP ") && s.Of.What != "DROP INDEX":
+			s.done(i)
+			return true, nil
+		case s.Of.Blind || !slices.Equal(now, p.Before):
 			return false, nil
 		}
 	}

@@ -269,6 +269,9 @@ func (r *Run) Progress() string {
 func (r *Run) Failure() *wire.Error {
 	i := slices.IndexFunc(r.Parts, func(p Part) bool { return p.State == Failed })
 	unknown := r.on(Running, Pending)
+	if unknown != "" && i >= 0 {
+		unknown += ", failed on " + r.on(Failed)
+	}
 	switch {
 	case r.all(Done):
 		return nil

@@ -201,3 +201,46 @@ func TestDDLWithoutClient(t *testing.T) {
 	s.everywhere("customer v x", fmt.Sprintf(nameOfColumns, "orders"))
 	c.exec("ALTER TABLE orders ADD y INT")
 }
+
+// reopen makes the newest record one that is done on the first backend and, as far as anybody knows, runs on the second.
+func (s *stack) reopen() uint64 {
+	s.t.Helper()
+	r := s.record()
+	admin(s.t, s.servers[0], fmt.Sprintf("UPDATE xaproxy.xaproxy_ddl SET outcome = '' WHERE id = %d", r.ID),
+		fmt.Sprintf("UPDATE xaproxy.xaproxy_ddl_part SET state = 'running', connection = 0 WHERE id = %d AND backend = 'b1'", r.ID))
+	return r.ID
+}
+
+// TestDDLResumeKinds: what definitions tell of each kind of statement, when it has run.
+func TestDDLResumeKinds(t *testing.T) {
+	s := newDDLStack(t, []servers.Kind{servers.MariaDB, servers.MySQL})
+	c := s.conn()
+	c.exec("CREATE TABLE country (id INT PRIMARY KEY) COLLATE utf8mb4_bin", "INSERT INTO country VALUES (1)", "TRUNCATE country", "INSERT INTO country VALUES (2)")
+	resume := func(q string, left bool) {
+		t.Helper()
+		if q != "" {
+			c.exec(q)
+		}
+		r, still, err := s.journal().Resume(t.Context(), s.reopen(), ddl.Orders{})
+		if err != nil || (len(still) > 0) != left || (r.Outcome == ddl.Open) != left {
+			t.Errorf("%s: %v, %v, %v", q, r.Outcome, still, err)
+		}
+		if left {
+			if _, err := s.journal().Abandon(t.Context(), r.ID); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	resume("", false)
+	s.everywhere("0", "SELECT COUNT(*) FROM SCHEMA.country")
+	resume("CREATE TABLE orders (customer INT PRIMARY KEY, v INT) COLLATE utf8mb4_bin", false)
+	resume("ALTER TABLE orders RENAME TO items", false)
+	resume("CREATE INDEX i ON items (v)", false)
+	resume("DROP INDEX i ON items", false)
+	resume("RENAME TABLE items TO orders, orders TO done, done TO items", true) // names that were exchanged look alike
+	c.exec("CREATE TABLE last (x INT)")
+	resume("DROP TABLE items, last", false)
+	s.everywhere("", fmt.Sprintf(nameOfColumns, "items"))
+	resume("CREATE DATABASE "+s.schema+"_new COLLATE utf8mb4_bin", false)
+	resume("DROP DATABASE "+s.schema+"_new", false)
+}
