@@ -23,9 +23,12 @@ func newBroadcastStack(t *testing.T, kinds []servers.Kind) *stack {
 	return newBroadcastStackOn(t, on)
 }
 
-func newBroadcastStackOn(t *testing.T, on []*servers.Server) *stack {
+func newBroadcastStackOn(t *testing.T, on []*servers.Server, change ...func(*config.Config)) *stack {
 	t.Helper()
 	s := newStackOn(t, on, func(c *config.Config) {
+		for _, f := range change {
+			f(c)
+		}
 		for _, name := range []string{"ref", "rate"} {
 			c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: name, Broadcast: true})
 		}
