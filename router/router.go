@@ -84,6 +84,10 @@ func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 	return p, true, nil
 }
 
+// maxShape bounds what is analysed of a statement, in bytes: its text without comments, with a placeholder for each literal and one row of
+// VALUES. A list of 170,000 values is as long; its analysis takes some 100 MB, and a second.
+const maxShape = 512 << 10
+
 // look reads a statement into s and returns its plan, or its shape if the plan depends on the shard keys in it.
 func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *shape, *Refusal) {
 	s.trace = false
@@ -113,6 +117,9 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 				p = readHints(s.hint).beside(p)
 			}
 			return p, nil, nil
+		}
+		if n := len(s.text()); n > maxShape {
+			return nil, nil, unsupported(-1, "split it, for instance its longest list", "the statement has %d bytes without its values and the rows of an INSERT, and at most %d are analysed", n, maxShape).refusal(-1)
 		}
 		sh = r.analyse(string(s.text()), schema, mode, readHints(s.hint))
 		if r.cache != nil {
