@@ -132,7 +132,7 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		return s.fail(clientError(err, false))
 	case first.Verb == router.Handler:
 		first = s.atHandler(first)
-	case first.Verb == router.Set && one.params > 0, first.Merge == router.MergeSteps:
+	case first.Verb == router.Set && one.params > 0, first.Merge == router.MergeSteps, first.Compute != nil:
 		return s.written(one, func(i int) []byte {
 			if a := p.Using[i]; a.Var == "" {
 				return []byte(a.Text)

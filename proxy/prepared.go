@@ -272,7 +272,9 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(e)
 	}
 	switch {
-	case plan.Verb == router.Set && p.params > 0, plan.Merge == router.MergeSteps:
+	case plan.Compute != nil && plan.Returning: // the rows would come as text
+		return s.fail(wire.NewError(wire.CodeNotSupported, "the value of %s, the shard key of %s, is an expression, and the statement has RETURNING; bind the value itself", plan.Compute[0].Column, plan.Compute[0].Table))
+	case plan.Verb == router.Set && p.params > 0, plan.Merge == router.MergeSteps, plan.Compute != nil:
 		err = s.written(p, func(i int) []byte { return s.literal(x, p.long, i) })
 		s.dropLong(p)
 		return err
@@ -340,8 +342,16 @@ func (s *session) written(p *prepared, value func(int) []byte) error {
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	if plan.Merge == router.MergeSteps && p.mode != s.mode {
-		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_mode has changed since the statement was prepared, and its rows come from several backends; prepare it again"))
+	if (plan.Merge == router.MergeSteps || plan.Compute != nil) && p.mode != s.mode {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_mode has changed since the statement was prepared, and values are written into it; prepare it again"))
+	}
+	if plan.Compute != nil && p.routed.Numbered() {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "the value of the shard key of %s is an expression, and the table has a sequence; write the statement as text", plan.Compute[0].Table))
+	}
+	if plan.Compute != nil {
+		if sql, plan, err = s.computed(plan, sql); err != nil {
+			return s.fail(clientError(err, false))
+		}
 	}
 	s.request = request{sql: sql, schema: p.schema}
 	return s.carryOut(plan, &s.request)

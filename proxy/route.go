@@ -68,6 +68,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 	switch {
 	case p.Merge == router.MergeSteps:
 		return s.steps(p, r)
+	case p.Merge == router.MergeReturning:
+		return s.returning(p, r)
 	case p.Merge == router.MergeScratch:
 		return s.scratch(p, r)
 	case p.Merge == router.MergeChange:

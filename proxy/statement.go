@@ -53,6 +53,9 @@ func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, e
 			return sql, nil, n, e
 		}
 	}
+	if err == nil && plan.Compute != nil {
+		sql, plan, err = s.computed(plan, sql)
+	}
 	return sql, plan, n, err
 }
 
@@ -70,7 +73,7 @@ func (s *session) forbidden(plan *router.Plan) *wire.Error {
 		return s.mayOnlyRead()
 	}
 	asked := plan.MayScatter && s.user.scatter != router.ScatterNone
-	if (plan.Merge == router.MergeOK || plan.Merge == router.MergeChange || plan.Merge == router.MergeSteps) && plan.Scatter > s.user.scatter && !asked {
+	if (plan.Merge == router.MergeOK || plan.Merge == router.MergeChange || plan.Merge == router.MergeSteps || plan.Merge == router.MergeReturning) && plan.Scatter > s.user.scatter && !asked {
 		return wire.NewError(wire.CodeSafeUpdate, "the statement would change rows on %d backends, and scatter_writes of user '%s' does not let it; compare the shard key with values in WHERE, or change the setting",
 			len(plan.Parts), s.login.User)
 	}

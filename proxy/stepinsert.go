@@ -27,6 +27,9 @@ func (st *stepping) insert() *wire.Error {
 		return e
 	}
 	rows, e := st.find(steps.Query, st)
+	if e != nil && e.Errno == errnoBadField && steps.Row { // a server takes columns of the same row
+		return wire.NewError(wire.CodeNotSupported, "the values of the row are computed first, and one names a column (%s); write its value", e.Message)
+	}
 	if e != nil {
 		return e
 	}

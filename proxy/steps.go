@@ -39,16 +39,24 @@ func (s *session) steps(p *router.Plan, r *request) error {
 		s.state.Schema = r.schema
 	}
 	st := &stepping{session: s, plan: p, sql: r.sql}
+	if e := s.whole(p, st.run); e != nil {
+		s.doubtColumns(e)
+		return s.fail(e)
+	}
+	return s.ok(st.answer())
+}
+
+// whole runs what a statement consists of in the client's transaction, or in one of its own: all of it is undone if it fails.
+func (s *session) whole(p *router.Plan, run func() *wire.Error) (e *wire.Error) {
 	own := s.tx == nil
 	var failed func(*wire.Error)
-	var e *wire.Error
 	if own {
 		failed = s.startOwn(p)
 	} else {
 		e = s.mark()
 	}
 	if e == nil {
-		e = st.run()
+		e = run()
 	}
 	switch {
 	case own && e == nil:
@@ -62,11 +70,7 @@ func (s *session) steps(p *router.Plan, r *request) error {
 			e = lost
 		}
 	}
-	if e != nil {
-		s.doubtColumns(e)
-		return s.fail(e)
-	}
-	return s.ok(st.answer())
+	return e
 }
 
 // mayStep says why a statement cannot run in steps in the session's present state.
@@ -233,7 +237,9 @@ func (st *stepping) answer() wire.OK {
 	}
 	ok.Warnings = uint16(min(st.warnings, 1<<16-1))
 	if steps.Table != nil {
-		ok.Info = insertInfo(&router.Plan{Records: int(st.rows), Ignore: steps.Ignore}, st.oks)
+		if !steps.Row {
+			ok.Info = insertInfo(&router.Plan{Records: int(st.rows), Ignore: steps.Ignore}, st.oks)
+		}
 		if st.inserted != 0 {
 			ok.InsertID = st.inserted
 			st.past.inserted(st.inserted)

@@ -34,7 +34,7 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 	if target.table == nil {
 		// A row left out of the shape because it looks like another may have keys of its own.
 		if literal && len(v.sharded) > 0 {
-			v.refuse(unsupported(v.st.find(v.sharded[0].name), "read it first", "a query on the sharded table %s inside of VALUES is not supported", v.sharded[0].table.name))
+			return &insert{only: unsupported(v.st.find(v.sharded[0].name), "read it first", "a query on the sharded table %s inside of VALUES is not supported", v.sharded[0].table.name)}
 		}
 		return nil
 	}
@@ -106,19 +106,31 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 			return nil
 		}
 	}
-	for _, r := range values {
+	for like, r := range values {
 		for n, i := range places {
 			if i >= len(r) {
 				v.refuse(fewer(at))
 				return nil
 			}
 			k, ok := v.st.literal(r[i])
+			if !ok && v.computable(in, r[i]) {
+				in.computed = append(in.computed, computedKey{like: like, place: i, column: t.columns[n]})
+				continue
+			}
+			if !ok && (v.subquery || v.derived || v.real > 1) {
+				in.only = unsupported(at, "read it first", "the value of %s, the shard key of %s, is the result of a query", t.columns[n], t.name)
+				return in
+			}
 			if !ok {
 				v.refuse(unsupported(at, "compute it in the client", "the value of %s, the shard key of %s, is not a literal", t.columns[n], t.name))
 				return nil
 			}
 			in.keys = append(in.keys, k)
 		}
+	}
+	if in.computed != nil {
+		v.returning = v.st.has("RETURNING") >= 0
+		in.keys = nil // they are looked at when the values are there
 	}
 	return in
 }

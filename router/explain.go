@@ -154,7 +154,7 @@ func (x *explanation) shards() {
 		pl.shards(root.table, root.pick, &set)
 		x.table(root.table, &set, "")
 	}
-	if in := x.of.insert; in != nil && in.rows {
+	if in := x.of.insert; in != nil && in.rows && in.computed == nil {
 		var set shardSet
 		for _, r := range x.s.rows {
 			keys := in.keysOf(x.s, r, make([]keyRef, len(in.table.columns)))
@@ -237,15 +237,16 @@ func (x *explanation) steps() {
 
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
-	MergeChange:  "the counts of all backends are added up; rows whose shard is another one then move there",
-	MergeOK:      "the counts of all backends are added up",
-	MergeRows:    "the rows of one backend behind those of another, in no order",
-	MergeOne:     "the first backend's answer, before the others have their turn; they must do the same",
-	MergeScratch: "these backends' rows are loaded into temporary tables of one of them, where the text runs",
-	MergeListing: "each row of the backend that has what it is about, sorted",
-	MergeStream:  "the sorted rows of all backends are merged",
-	MergeDDL:     "each backend does it for itself; where it fails, xaproxy ddl resume goes on",
-	MergeSteps:   "the counts of all statements are added up",
+	MergeChange:    "the counts of all backends are added up; rows whose shard is another one then move there",
+	MergeOK:        "the counts of all backends are added up",
+	MergeRows:      "the rows of one backend behind those of another, in no order",
+	MergeOne:       "the first backend's answer, before the others have their turn; they must do the same",
+	MergeScratch:   "these backends' rows are loaded into temporary tables of one of them, where the text runs",
+	MergeStream:    "the sorted rows of all backends are merged",
+	MergeDDL:       "each backend does it for itself; where it fails, xaproxy ddl resume goes on",
+	MergeReturning: "the rows that the backends return, of an INSERT in its order",
+	MergeSteps:     "the counts of all statements are added up",
+	MergeListing:   "each row of the backend that has what it is about, sorted",
 }
 
 func (x *explanation) merge() {
@@ -282,6 +283,9 @@ func (x *explanation) remarks() {
 	p := x.plan
 	if p.Own {
 		x.top.add("values of the session are written into the text first")
+	}
+	if p.Compute != nil {
+		x.top.add("the values of the shard key are computed first, and say then where the rows go")
 	}
 	if p.Pin != PinNone && !p.Unpin {
 		x.top.add("leaves on its connection: %s", p.Pin)

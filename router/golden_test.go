@@ -396,6 +396,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 				fmt.Fprintf(&b, ": %s", part.SQL)
 			}
 		}
+		for _, one := range p.Compute {
+			fmt.Fprintf(&b, "\n  compute %s.%s: %s", one.Table, one.Column, sql[one.Start:one.End])
+		}
 		if st := p.Steps; st != nil {
 			describeSteps(&b, c, st)
 		}

@@ -1,6 +1,9 @@
 package router
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // afterVerb are words behind the first one of a statement that only advise the server.
 var afterVerb = map[string]bool{
@@ -45,6 +48,10 @@ func (st *stmt) omitted(i int) int {
 		}
 		if w := st.word(i - 1); st.word(i) == "IGNORE" && (w == "DELETE" || st.word(0) == "DELETE" && afterVerb[w]) {
 			return 1
+		}
+	case "RETURNING":
+		if w := st.word(0); (w == "DELETE" || w == "REPLACE") && st.returnsPlainly(i+1) {
+			return st.end() - i
 		}
 	case "WITH":
 		if st.word(i+1) == "ROLLUP" {
@@ -244,3 +251,14 @@ func (st *stmt) bracket(i int, all map[int]recast) {
 
 // queryVerbs begin a query.
 var queryVerbs = map[string]bool{"SELECT": true, "WITH": true, "TABLE": true, "VALUES": true}
+
+// returnsPlainly tells whether RETURNING has nothing that the analysis would have to see: queries, functions that are not built in, variables.
+func (st *stmt) returnsPlainly(i int) bool {
+	for ; i < st.end(); i++ {
+		t := st.toks[i]
+		if t.kind == kUserVar || t.kind == kSysVar || slices.Contains(queries, t.word) || t.name != "" && st.op(i+1, "(") && !builtin[strings.ToLower(t.name)] {
+			return false
+		}
+	}
+	return true
+}

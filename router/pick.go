@@ -149,11 +149,12 @@ func (p *pick) single(columns int) []keyRef {
 
 // placing places the keys of one statement.
 type placing struct {
-	s     *scan
-	value func(int) Value // not called for text without parameters
-	why   *reason         // why a key has no place; it may be on all shards then
-	at    int             // the literal that why is about
-	key   key             // of one column, used again for each row
+	s            *scan
+	value        func(int) Value // not called for text without parameters
+	why          *reason         // why a key has no place; it may be on all shards then
+	at           int             // the literal that why is about
+	null, column int             // its slot, counted from 1, and its place in the key, if it is a parameter that is NULL
+	key          key             // of one column, used again for each row
 }
 
 // read reads the literal as a key of the table.
@@ -202,6 +203,9 @@ func (pl *placing) wrong(t *table, column int, ref keyRef, fault keyFault) {
 	}
 	lit := pl.s.lits[ref.slot]
 	pl.at = lit.start
+	if fault == keyNull {
+		pl.null, pl.column = ref.slot+1, column
+	}
 	pl.why = misplaced(t, column, fault, lit.kind == kParam)
 }
 

@@ -9,10 +9,20 @@ func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, i
 	if in.rows && len(s.likes) != in.likes {
 		return nil, unsupported(-1, "write VALUES (...), (...)", "the rows of the INSERT are not understood"), -1
 	}
-	if in.numbers != nil {
+	switch {
+	case in.numbers != nil:
 		return sh.chooseNumbered(&pl)
+	case in.computed != nil:
+		return sh.chooseComputed(&pl)
 	}
-	return sh.chooseRows(&pl)
+	p, why, at := sh.chooseRows(&pl)
+	if why != nil && pl.null > 0 && in.rows { // a server says whether that is an error
+		one := *sh.set.on(in.table.first())
+		lit := s.lits[pl.null-1]
+		one.Compute = []Computed{{in.table.name, in.table.columns[pl.column], lit.start, lit.end}}
+		return &one, nil, -1
+	}
+	return p, why, at
 }
 
 // chooseNumbered is chooseInsert for a table with a sequence.
@@ -27,6 +37,13 @@ func (sh *shape) chooseNumbered(pl *placing) (*Plan, *reason, int) {
 		p := *sh.set.on(sh.insert.table.first())
 		p.Numbers, p.Highest = count, highest
 		return &p, nil, -1
+	}
+	if sh.insert.computed != nil {
+		p, why, at := sh.chooseComputed(pl)
+		if why == nil {
+			p.Highest = highest
+		}
+		return p, why, at
 	}
 	p, why, at := sh.chooseRows(pl)
 	if why != nil {
@@ -143,6 +160,11 @@ func (sh *shape) cut(s *scan, homes []uint16) *Plan {
 	head, tail := s.sql[:s.rows[0].start], s.sql[s.rows[len(s.rows)-1].end:]
 	p := sh.set.several(sh.merge)
 	p.Records = len(s.rows)
+	if sh.merge == MergeReturning {
+		for _, home := range homes {
+			p.Order = append(p.Order, int(home))
+		}
+	}
 	var space [8]int
 	sizes, total := space[:0], 0 // of the parts' texts
 	part := func(home uint16) int {

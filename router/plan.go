@@ -54,19 +54,20 @@ type Merge uint8
 
 // The merges.
 const (
-	MergeNone    Merge = iota // there is one part
-	MergeOK                   // add up the counts of the OK packets
-	MergeRows                 // concatenate the rows; the parts' columns are identical
-	MergeOne                  // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
-	MergeStream               // merge the rows as Stream says
-	MergeChange               // read the rows first, as Change says, and add up the counts of the OK packets
-	MergeScratch              // run the text where the rows of its tables are put together: Scratch
-	MergeDDL                  // all parts do the same to what they have of a table or a schema, each for itself: DDL
-	MergeSteps                // read first and write what is found: Steps
-	MergeListing              // each row of one backend only, as Listing says
+	MergeNone      Merge = iota // there is one part
+	MergeOK                     // add up the counts of the OK packets
+	MergeRows                   // concatenate the rows; the parts' columns are identical
+	MergeOne                    // all parts did the same to copies of the same rows, the first part before the others: its answer stands for all
+	MergeStream                 // merge the rows as Stream says
+	MergeChange                 // read the rows first, as Change says, and add up the counts of the OK packets
+	MergeScratch                // run the text where the rows of its tables are put together: Scratch
+	MergeDDL                    // all parts do the same to what they have of a table or a schema, each for itself: DDL
+	MergeReturning              // a change that answers with rows: concatenate them
+	MergeSteps                  // read first and write what is found: Steps
+	MergeListing                // each row of one backend only, as Listing says
 )
 
-var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl", "steps", "listing"}
+var mergeNames = [...]string{"none", "ok", "rows", "one", "stream", "change", "scratch", "ddl", "returning", "steps", "listing"}
 
 func (m Merge) String() string {
 	if int(m) < len(mergeNames) {
@@ -149,6 +150,11 @@ type Plan struct {
 	// Columns is the sharded table, as schema.table in lower case, whose columns an INSERT means without naming them. It cannot be
 	// placed before Router.List has written their names into it.
 	Columns string
+	// Compute are the values of the shard key of an INSERT that are expressions. It cannot be placed before values stand in the text in
+	// their place.
+	Compute []Computed
+	// Order is the backends of the rows of an INSERT with MergeReturning, in the order of the statement.
+	Order []int
 	// Parts of Route, at least one, in the order of config.Backends, each backend once.
 	Parts []Part
 	Merge Merge

@@ -212,7 +212,7 @@ func (v *resolver) pipes() int {
 }
 
 // oneBackend are words of changes that are not the sum of their parts.
-var oneBackend = []string{"ORDER", "LIMIT", "WITH", "RETURNING"}
+var oneBackend = []string{"ORDER", "LIMIT", "WITH"}
 
 // merging says how the answers of several backends are put together, or why they cannot be.
 func (v *resolver) merging() (Merge, *stream, string) {
@@ -237,6 +237,8 @@ func (v *resolver) merging() (Merge, *stream, string) {
 		return MergeNone, nil, st.word(i) + " is not supported across backends yet"
 	case v.derived || v.subquery:
 		return MergeNone, nil, "subqueries are not supported across backends yet"
+	case st.has("RETURNING") >= 0:
+		return MergeReturning, nil, ""
 	}
 	return MergeOK, nil, ""
 }
@@ -247,8 +249,8 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 		return v.instead(in.only)
 	}
 	if !in.query && (v.real > 1+len(v.copied) || v.derived || v.subquery) {
-		return nil, unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
-			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name)
+		return v.instead(unsupported(v.st.find(in.table.name[strings.IndexByte(in.table.name, '.')+1:]), "insert literals",
+			"inserting the result of a query into the sharded table %s is not supported yet", in.table.name))
 	}
 	if in.query {
 		return v.spread(in)
@@ -258,14 +260,14 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 	}
 	sh := &shape{set: v.st.r.plans.get(v.plan(), len(v.st.r.catalog.backends)), insert: in, fixed: -1, merge: MergeOK, lacks: v.lacks(), catalog: v.st.r.catalog}
 	switch {
-	case v.st.has("RETURNING") >= 0:
-		sh.merge, sh.whole = MergeNone, "RETURNING is not supported across backends yet"
 	case v.previous:
 		sh.merge, sh.whole = MergeNone, "it depends on the statement before it"
 	case v.leaves != PinNone:
 		sh.merge, sh.whole = MergeNone, "it leaves state ("+v.leaves.String()+") on one connection"
 	case v.foreign != "":
 		sh.merge, sh.whole = MergeNone, "function "+v.foreign+" is not built in"
+	case v.st.has("RETURNING") >= 0:
+		sh.merge = MergeReturning
 	}
 	return sh, nil
 }

@@ -58,7 +58,7 @@ func (c *change) size() int { return 256 + 64*len(c.values) }
 
 // sums tells whether the plan adds up the counts of changes on several backends.
 func (p *Plan) sums() bool {
-	return p.Merge == MergeOK || p.Merge == MergeChange || p.Merge == MergeSteps
+	return p.Merge == MergeOK || p.Merge == MergeChange || p.Merge == MergeSteps || p.Merge == MergeReturning
 }
 
 // rekeying is what an UPDATE of one table does that assigns columns of its shard key.

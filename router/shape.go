@@ -59,6 +59,8 @@ type insert struct {
 	query bool    // INSERT ... SELECT of rows that are on the same shard already
 	only  *reason // why it is none of these, and runs in steps if it can
 	likes int     // row shapes
+	// computed are the values of the shard key that are no literals.
+	computed []computedKey
 	// numbers is of a table that has a sequence.
 	numbers *numbering
 }

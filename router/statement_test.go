@@ -140,7 +140,7 @@ func twins(t *testing.T, r *Router, st *Statement, sql, schema string, mode Mode
 		return values[i]
 	})
 	want, err2 := r.Plan([]byte(text), schema, mode)
-	if err1 == nil && (got.Verb == Set || got.Merge == MergeSteps) && st.Params > 0 { // its values are written into the text
+	if err1 == nil && (got.Verb == Set || got.Merge == MergeSteps || got.Compute != nil) && st.Params > 0 { // its values are written into the text
 		bound := string(st.Written(func(i int) []byte { return []byte(values[i].literal(mode)) }))
 		if got, err1 = r.Plan([]byte(bound), schema, mode); bound != text {
 			t.Errorf("%q with its values is %q, want %q", sql, bound, text)
@@ -151,7 +151,7 @@ func twins(t *testing.T, r *Router, st *Statement, sql, schema string, mode Mode
 			t.Errorf("%s: parameter %d was asked for, the keys are %v", sql, i, st.Keys)
 		}
 	}
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || want.Compute != nil && got.Compute == nil { // a bound value is looked at when another one is not known yet
 		return false
 	}
 	if got.Merge == MergeScratch && want.Merge == MergeStream { // a parameter where only a literal can be merged by
@@ -259,7 +259,7 @@ func TestBoundLikeWritten(t *testing.T) {
 			refused++
 			_, err1 := st.Plan(func(i int) Value { return bind[i] })
 			_, err2 := r.Plan([]byte(written(sql, 0, bind, nil)), "shop", 0)
-			if (err1 == nil) != (err2 == nil) {
+			if (err1 == nil) != (err2 == nil) && !(err2 == nil && asks(r, sql, bind)) {
 				t.Errorf("%s %v: bound %v, written %v", sql, bind, err1, err2)
 			}
 		}
@@ -267,6 +267,12 @@ func TestBoundLikeWritten(t *testing.T) {
 	if planned < 60 || refused < 30 {
 		t.Errorf("%d executions were planned and %d refused: the values are of no use", planned, refused)
 	}
+}
+
+// asks tells whether the text with the values in place has a key that must be computed before others are looked at.
+func asks(r *Router, sql string, bind []Value) bool {
+	p, err := r.Plan([]byte(written(sql, 0, bind, nil)), "shop", 0)
+	return err == nil && p.Compute != nil
 }
 
 // FuzzPrepare: no text makes Prepare panic, and executions go where the text with the values in place goes.

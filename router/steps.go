@@ -24,6 +24,7 @@ type Steps struct {
 	After   []byte
 	Order   []byte // ORDER BY of an UPDATE of one table, for its statements
 
+	Row    bool   // Query makes the only row of VALUES
 	Query  []byte // what is read; of UPDATE and DELETE with the columns that the Router knows of
 	Delete bool
 	Ignore bool
@@ -57,7 +58,10 @@ type steps struct {
 	planner func(sql []byte, schema string, mode Mode) (*Plan, error) // NB: called by name it would be a recursion, in which all parameters escape
 	sources []source
 	insert  *stepTable
-	query   [2]int // of INSERT: the query
+	query   [2]int // of INSERT: the query, or with row the values of the only row
+	row     bool
+	head    [2]int // of INSERT: what is before VALUES, and what is behind the rows
+	tail    [2]int
 	targets []stepTable
 	with    [2]int
 	tables  [2]int // what stands where FROM of the query is
@@ -122,12 +126,15 @@ func (v *resolver) instead(why *reason) (*shape, *reason) {
 // cutInsert cuts INSERT or REPLACE ... SELECT.
 func (sp *steps) cutInsert(v *resolver, tree *sqlparser.Insert) bool {
 	st := sp.st
-	if _, literal := rowsOf(tree.Rows); literal || len(v.sources) == 0 {
+	if len(v.sources) == 0 {
 		return false
 	}
 	start := slices.IndexFunc(st.toks, func(t tok) bool { return t.word == "INSERT" || t.word == "REPLACE" })
 	if start != 0 {
 		return false
+	}
+	if values, literal := rowsOf(tree.Rows); literal {
+		return len(values) == 1 && !v.set() && sp.cutRow() && sp.into(v, tree)
 	}
 	for sp.query[0] = 1; sp.query[0] < len(st.toks) && !st.derives(sp.query[0]); sp.query[0]++ {
 		if st.op(sp.query[0], "(") {
@@ -146,7 +153,25 @@ func (sp *steps) cutInsert(v *resolver, tree *sqlparser.Insert) bool {
 	if sp.query[1] = end; sp.query[0] >= end {
 		return false
 	}
-	at := 1
+	sp.head, sp.tail = [2]int{0, sp.query[0]}, [2]int{end, st.end()}
+	return sp.into(v, tree)
+}
+
+// cutRow cuts INSERT ... VALUES with one row, whose values can be selected.
+func (sp *steps) cutRow() bool {
+	st := sp.st
+	i := st.has("VALUES", "VALUE")
+	if i < 0 || !st.op(i+1, "(") {
+		return false
+	}
+	end := st.closing(i + 1)
+	sp.row, sp.head, sp.query, sp.tail = true, [2]int{0, i}, [2]int{i + 2, end}, [2]int{end + 1, st.end()}
+	return end < st.end() && sp.query[0] < end && !slices.ContainsFunc(st.toks[sp.query[0]:end], func(t tok) bool { return t.word == "DEFAULT" })
+}
+
+// into finds what an INSERT writes to.
+func (sp *steps) into(v *resolver, tree *sqlparser.Insert) bool {
+	st, at := sp.st, 1
 	for st.word(at) == "IGNORE" || st.word(at) == "INTO" || afterVerb[st.word(at)] {
 		at++
 	}
@@ -399,6 +424,9 @@ func (sp *steps) plan(set *planSet, s *scan) (*Plan, *reason, int) {
 		from, to := sp.st.span(at[0], at[1]-1).of(traced)
 		return slices.Clone(s.sql[from:to])
 	}
+	if sp.row && len(s.rows) != 1 {
+		return nil, sp.only, s.retrace(sp.only.at)
+	}
 	p := set.base
 	p.Merge, p.Steps = MergeSteps, &Steps{Delete: sp.delete, Ignore: sp.ignore, Common: sp.common()}
 	var backends []int
@@ -435,12 +463,15 @@ func (sp *steps) plan(set *planSet, s *scan) (*Plan, *reason, int) {
 
 func (sp *steps) planInsert(to *Steps, text func([2]int) []byte) {
 	t := sp.insert.StepTable
-	to.Table, to.Query = &t, text(sp.query)
-	to.Head = append(text([2]int{0, sp.query[0]}), ' ')
-	if tail := text([2]int{sp.query[1], sp.st.end()}); tail != nil {
+	to.Table, to.Query, to.Row = &t, text(sp.query), sp.row
+	if sp.row {
+		to.Query = append([]byte("SELECT "), to.Query...)
+	}
+	to.Head = append(text(sp.head), ' ')
+	if tail := text(sp.tail); tail != nil {
 		to.Tail = append([]byte{' '}, tail...)
 	}
-	if sp.st.shares(sp.query) {
+	if !sp.row && sp.st.shares(sp.query) {
 		to.Query = append(to.Query, " LOCK IN SHARE MODE"...)
 	}
 }

@@ -43,12 +43,13 @@ const (
 //
 // Source: MySQL "Column Definition Flags".
 const (
-	FlagNotNull  uint16 = 1 << 0
-	FlagUnsigned uint16 = 1 << 5
-	FlagZerofill uint16 = 1 << 6
-	FlagBinary   uint16 = 1 << 7
-	FlagEnum     uint16 = 1 << 8
-	FlagSet      uint16 = 1 << 11
+	FlagNotNull       uint16 = 1 << 0
+	FlagUnsigned      uint16 = 1 << 5
+	FlagZerofill      uint16 = 1 << 6
+	FlagBinary        uint16 = 1 << 7
+	FlagEnum          uint16 = 1 << 8
+	FlagAutoIncrement uint16 = 1 << 9
+	FlagSet           uint16 = 1 << 11
 )
 
 // Column describes one column of a result set, or one parameter of a prepared statement.

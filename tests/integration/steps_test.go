@@ -206,3 +206,57 @@ func TestStepsRefused(t *testing.T) {
 		c.one(t, "SELECT COUNT(*) FROM audit", "5")
 	}, scattering)
 }
+
+// TestReturning: rows that several backends return are those of one statement, which is done or undone as a whole.
+func TestReturning(t *testing.T) {
+	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MariaDBBinlog}, scattering)
+	c := s.conn()
+	c.returns(t, "INSERT INTO accounts (id, v, t) VALUES (4, 1, 'a'), (1, 2, 'b'), (3, 3, 'c'), (2, 4, 'd') RETURNING id", "4", "1", "3", "2")
+	c.exec("BEGIN")
+	c.fails(1062, "INSERT INTO accounts (id, v, t) VALUES (10, 1, 'x'), (11, 2, 'y'), (12, 3, 'x') RETURNING id")
+	c.returns(t, "SELECT id FROM accounts ORDER BY id", "1", "2", "3", "4")
+	c.returns(t, "REPLACE INTO accounts (id, v, t) VALUES (1, 9, 'z'), (2, 9, 'y') RETURNING CONCAT(id, t)", "1z", "2y")
+	c.exec("COMMIT")
+	c.fails(1062, "INSERT INTO accounts (id, v, t) VALUES (10, 1, 'x'), (11, 2, 'y'), (12, 3, 'x') RETURNING id")
+	got := c.column("DELETE FROM accounts WHERE v > 2 RETURNING id")
+	if slices.Sort(got); !slices.Equal(got, []string{"1", "2", "3"}) {
+		t.Errorf("%q were deleted", got)
+	}
+	c.returns(t, "SELECT id FROM accounts", "4")
+	b := s.binary()
+	if _, err := b.ExecContext(context.Background(), "INSERT INTO accounts (id, v) VALUES (5 + ?, 8), (? * 10, 9)", 1, 1); err != nil {
+		t.Error(err)
+	}
+	c.returns(t, "SELECT v FROM accounts WHERE id IN (6, 10)", "8", "9")
+	var said *mysql.MySQLError
+	if _, err := b.ExecContext(context.Background(), "INSERT INTO accounts (id, v) VALUES (?, 8)", nil); !errors.As(err, &said) || said.Number != 1048 {
+		t.Errorf("a key that is NULL: %v", err)
+	}
+	if _, err := b.QueryContext(context.Background(), "INSERT INTO accounts (id, v) VALUES (5 + ?, 8), (? * 10, 9) RETURNING id", 1, 1); !errors.As(err, &said) || said.Number != 1235 {
+		t.Errorf("a key that must be computed, with rows in the binary protocol: %v", err)
+	}
+	rows, err := b.QueryContext(context.Background(), "INSERT INTO accounts (id, v) VALUES (?, ?), (?, 7), (?, 8) RETURNING id, v", 20, 5, 21, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var id, v int
+		if err := rows.Scan(&id, &v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fmt.Sprint(id, " ", v))
+	}
+	if err := rows.Err(); err != nil || !slices.Equal(all, []string{"20 5", "21 7", "7 8"}) {
+		t.Errorf("%q were returned, %v", all, err)
+	}
+}
+
+// returns checks the first column of a result.
+func (c *conn) returns(t *testing.T, q string, want ...string) {
+	t.Helper()
+	if got := c.column(q); !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", q, got, want)
+	}
+}
