@@ -135,6 +135,12 @@ shard_map = "m"
 auto_increment = "id"
 sequence = "few"
 key_changes = "move"
+[[tables]]
+schema = "crm"
+name = "by_email"
+column = "email"
+shard_map = "m"
+lookup_of = "u"
 [[sequences]]
 name = "few"
 backend = "two"
@@ -186,6 +192,7 @@ node = 9
 			{Schema: "shop", Name: "audit", Backend: "one"},
 			{Schema: "crm", Name: "t", Column: "id", Function: "modulo", Backends: []string{"two", "one"}},
 			{Schema: "crm", Name: "u", Columns: []string{"id", "day"}, ShardMap: "m", AutoIncrement: "id", Sequence: "few", KeyChanges: "move"},
+			{Schema: "crm", Name: "by_email", Column: "email", ShardMap: "m", LookupOf: "u"},
 		},
 		Sequences: []Sequence{
 			{Name: "few", Kind: Blocks, Backend: "two", Table: "numbers", Block: 5},

@@ -45,6 +45,9 @@ type Table struct {
 	// KeyChanges is what becomes of an UPDATE that changes the shard key of rows: "deny" refuses it, "move" brings the rows to their
 	// new shard within the transaction. Of sharded tables only. Default "deny".
 	KeyChanges string `toml:"key_changes"`
+	// LookupOf is the name of a sharded table of the same schema, of which this sharded table is a lookup table: for each value of its
+	// own shard key, columns of that table too, it says what the shard key of the only row with this value is. Default "": it is none.
+	LookupOf string `toml:"lookup_of"`
 }
 
 // What Table.KeyChanges may be; "" is Deny.
@@ -116,9 +119,12 @@ func (t *Table) validate(at section, c *Config) {
 		t.validateKey(at)
 		t.validateSharding(at, c)
 		t.validateNumbering(at, c)
+		t.validateLookup(at, c)
 		if at.has("key_changes") {
 			at.oneOf("key_changes", t.KeyChanges, KeyChangesDeny, KeyChangesMove)
 		}
+	case at.has("lookup_of"):
+		at.wrong("lookup_of", "is for sharded tables; add column and shard_map, or function and backends")
 	case at.has("key_changes"):
 		at.wrong("key_changes", "is for sharded tables; an UPDATE of any other one moves no rows")
 	case at.has("auto_increment"):
@@ -131,7 +137,7 @@ func (t *Table) validate(at section, c *Config) {
 }
 
 func (t *Table) validateBroadcast(at section, c *Config) {
-	for _, key := range []string{"backend", "shard_map", "column", "columns", "function", "key_changes"} {
+	for _, key := range []string{"backend", "shard_map", "column", "columns", "function", "key_changes", "lookup_of"} {
 		if at.has(key) {
 			at.wrong(key, "a broadcast table is whole on each of its backends; take it out, or broadcast")
 		}
@@ -178,6 +184,31 @@ func (t *Table) validateKey(at section) {
 		at.missing("column", "a sharded table needs the column whose value chooses the shard")
 	default:
 		at.identifier("column", t.Column)
+	}
+}
+
+func (t *Table) validateLookup(at section, c *Config) {
+	if !at.has("lookup_of") {
+		return
+	}
+	i := slices.IndexFunc(c.Tables, func(o Table) bool { return fold(o.Schema) == fold(t.Schema) && fold(o.Name) == fold(t.LookupOf) })
+	switch {
+	case i < 0 || !c.Tables[i].Sharded():
+		at.wrong("lookup_of", "there is no sharded table %q in schema %q; name one of [[tables]]", t.LookupOf, t.Schema)
+	case c.Tables[i].key() == t.key():
+		at.wrong("lookup_of", "is the table itself; name the table whose rows are to be found")
+	case c.Tables[i].LookupOf != "":
+		at.wrong("lookup_of", "table %q is a lookup table itself; name the table whose rows are to be found", t.LookupOf)
+	case at.has("auto_increment"):
+		at.wrong("auto_increment", "a lookup table gets its rows from %q; take it out", t.LookupOf)
+	}
+	if i < 0 {
+		return
+	}
+	for _, own := range t.Key() {
+		if slices.ContainsFunc(c.Tables[i].Key(), func(s string) bool { return fold(s) == fold(own) }) {
+			at.wrong("lookup_of", "column %q is of the shard key of %q, whose rows it finds by itself; look another one up", own, t.LookupOf)
+		}
 	}
 }
 

@@ -13,16 +13,18 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// changing is a statement that may change the shard key of rows, as it runs. The rows are locked and their new keys computed on the
-// servers that have them; then these run the client's text, as for any other UPDATE; then rows that are on the wrong backend are
-// brought to theirs (move.go). That the text has done what was computed before is proved by counting rows, so nothing is ever left
-// where nobody looks for it.
+// changing is a statement that may change the shard key of rows, or what lookup tables say of them, as it runs. The rows are locked and
+// what becomes of them is computed on the servers that have them; then these run the client's text, as any other; then rows that are on the
+// wrong backend are brought to theirs (move.go), and entries of lookup tables written (entry.go). That the text has done what was
+// computed before is proved by counting rows, so nothing is ever left where nobody looks for it.
 type changing struct {
 	*session
 	of      *router.Change
 	def     *temptable.Table
-	key     []temptable.Column
-	lead    []string // the savepoint; nil: the transaction is the statement's own
+	columns []temptable.Column // of.Columns
+	key     []temptable.Column // those of the shard key
+	unique  []string           // of each lookup table, the name of the key of the table that an entry stands for
+	lead    []string           // the savepoint; nil: the transaction is the statement's own
 	sources []*changed
 	touched []*txBranch          // behind the savepoint, each of them once
 	loading map[*txBranch]uint64 // those whose sessions are as a Batch wants them, with their max_allowed_packet
@@ -34,12 +36,13 @@ type changing struct {
 
 // changed is the rows of one backend that the statement changes.
 type changed struct {
-	branch *txBranch
-	rows   uint64
-	seen   map[string]bool  // the new keys
-	stays  [][][]byte       // those of rows that stay there, but for keys that do not change
-	leaves map[int]*leaving // those of rows that do not, by their backend
-	wrong  *wire.Error      // why a row cannot have its new key
+	branch  *txBranch
+	rows    uint64
+	seen    map[string]bool  // the new keys
+	stays   [][][]byte       // those of rows that stay there, but for keys that do not change
+	leaves  map[int]*leaving // those of rows that do not, by their backend
+	entries []lookupEntry
+	wrong   *wire.Error // why a row cannot have its new key
 }
 
 // leaving is rows that leave for one backend.
@@ -48,23 +51,20 @@ type leaving struct {
 	rows uint64
 }
 
-// change runs an UPDATE that may change shard keys, in the client's transaction or in one of its own.
+// change runs a statement that may change shard keys or lookup tables, in the client's transaction or in one of its own.
 func (s *session) change(p *router.Plan, r *request) error {
-	c := &changing{session: s, of: p.Change, loading: map[*txBranch]uint64{}}
-	if r.bound != nil {
-		r.bound.execute.Flags = 0 // no cursor: the rows that are read are not the client's
-	}
-	own := s.tx == nil
+	own, lead := s.tx == nil, []string(nil)
 	var failed func(*wire.Error)
 	if own {
 		failed = s.startOwn(p)
 	} else {
-		c.lead = []string{"SAVEPOINT " + statementSavepoint}
+		lead = []string{"SAVEPOINT " + statementSavepoint}
 	}
-	ok, e := c.run(p, r)
-	if e = c.settle(e); e != nil && own {
+	ok, e := s.changeRows(p, r, lead)
+	switch {
+	case e != nil && own:
 		failed(e)
-	} else if own {
+	case own:
 		e = s.commit()
 	}
 	if e != nil {
@@ -77,36 +77,45 @@ func (s *session) change(p *router.Plan, r *request) error {
 	return s.ok(ok)
 }
 
+// changeRows is change inside of the transaction. With a lead, a savepoint, a statement that fails is undone; without one the caller rolls
+// back. After an error s.tx is nil if the transaction is over.
+func (s *session) changeRows(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
+	if r.bound != nil {
+		r.bound.execute.Flags = 0 // no cursor: the rows that are read are not the client's
+	}
+	c := &changing{session: s, of: p.Change, lead: lead, loading: map[*txBranch]uint64{}}
+	ok, e := c.run(p, r)
+	return ok, c.settle(e)
+}
+
 // run does all of it but the end. After an error s.tx is nil if the transaction is over.
 func (c *changing) run(p *router.Plan, r *request) (wire.OK, *wire.Error) {
-	def, bound, err := c.definition(c.of.Schema, c.of.Table)
-	if err != nil {
-		return wire.OK{}, clientError(err, false)
+	def, e := c.define()
+	if e != nil {
+		return wire.OK{}, e
 	}
-	c.def = def
-	for _, name := range c.of.Key {
-		column, ok := def.Column(name)
-		if !ok {
-			return wire.OK{}, &wire.Error{Errno: errnoBadField, State: "42S22", Message: fmt.Sprintf("Unknown column '%s' of table '%s.%s', whose shard key it is", name, c.of.Schema, c.of.Table)}
-		}
-		c.key = append(c.key, column)
+	if len(c.of.Read) == 0 {
+		return c.insert(p, r)
 	}
 	if e := c.read(p, r); e != nil {
 		return wire.OK{}, e
 	}
 	leaves := slices.ContainsFunc(c.sources, func(from *changed) bool { return len(from.leaves) > 0 })
-	if leaves && bound != "" {
-		return wire.OK{}, wire.NewError(wire.CodeNotSupported, "rows of %s.%s would move to another backend, and %s; delete the rows and insert them anew", c.of.Schema, c.of.Table, bound)
+	if why := def.immovable(); leaves && why != "" {
+		return wire.OK{}, wire.NewError(wire.CodeNotSupported, "rows of %s.%s would move to another backend, and %s; delete the rows and insert them anew", c.of.Schema, c.of.Table, why)
 	}
 	ok, e := c.writes(p, r)
 	if e != nil {
 		return wire.OK{}, e
 	}
-	matched, read := uint64(0), uint64(0)
+	matched, read := ok.Affected, uint64(0)
 	for _, from := range c.sources {
 		read += from.rows
 	}
-	_, _ = fmt.Sscanf(ok.Info, "Rows matched: %d", &matched) // MariaDB says nothing of a condition that no row can meet
+	if !c.of.Gone {
+		matched = 0
+		_, _ = fmt.Sscanf(ok.Info, "Rows matched: %d", &matched) // MariaDB says nothing of a condition that no row can meet
+	}
 	if matched != read {
 		return wire.OK{}, c.differs()
 	}
@@ -115,13 +124,34 @@ func (c *changing) run(p *router.Plan, r *request) (wire.OK, *wire.Error) {
 			return wire.OK{}, e
 		}
 	}
-	return ok, c.move()
+	if e := c.move(); e != nil {
+		return wire.OK{}, e
+	}
+	return ok, c.writeEntries()
+}
+
+// define finds out what the table and its lookup tables look like.
+func (c *changing) define() (shape, *wire.Error) {
+	def, err := c.definition(c.of.Schema, c.of.Table)
+	if err != nil {
+		return def, clientError(err, false)
+	}
+	c.def = def.table
+	for _, name := range c.of.Columns {
+		column, ok := c.def.Column(name)
+		if !ok {
+			return def, &wire.Error{Errno: errnoBadField, State: "42S22", Message: fmt.Sprintf("Unknown column '%s' of table '%s.%s', which the configuration of xaproxy names", name, c.of.Schema, c.of.Table)}
+		}
+		c.columns = append(c.columns, column)
+	}
+	c.key = c.columns[:c.of.Key]
+	return def, c.defineLookups(def)
 }
 
 // differs is the error of a statement whose rows are not those that were read.
 func (c *changing) differs() *wire.Error {
 	return &wire.Error{Errno: 1020, State: "HY000", Message: fmt.Sprintf(
-		"Record has changed since last read in table '%s': rows came in between, or the new shard key is not what its expression says; nothing was changed", c.of.Table)}
+		"Record has changed since last read in table '%s': rows came or went in between, or a new value is not what its expression says; nothing was changed", c.of.Table)}
 }
 
 // settle ends the statement on its branches: their sessions are the client's again, and after an error the statement is undone.
@@ -173,7 +203,12 @@ func (c *changing) read(p *router.Plan, r *request) *wire.Error {
 		one := r.share(c.of.Read[i])
 		if errs[i] = c.tx.begin(branches[i], &c.state, one, false, c.lead...); errs[i] == nil {
 			started[i] = true
-			errs[i] = c.readFrom(c.sources[i], one.bound != nil)
+			from := c.sources[i]
+			errs[i] = texts(from.branch.Conn(), c.width(), one.bound != nil, func(values [][]byte) {
+				if from.wrong == nil {
+					from.wrong = c.note(from, values[:len(c.columns)], values[len(c.columns):])
+				}
+			})
 		}
 	})
 	c.tx.last = branches[0]
@@ -187,40 +222,56 @@ func (c *changing) read(p *router.Plan, r *request) *wire.Error {
 	return c.undo(branches, started, errs, false, wrong)
 }
 
-// readFrom reads the keys of one backend's rows to their end.
-func (c *changing) readFrom(from *changed, inBinary bool) error {
-	conn := from.branch.Conn()
+// width is how many columns Read answers with.
+func (c *changing) width() int {
+	if c.of.Gone {
+		return len(c.columns)
+	}
+	return 2 * len(c.columns)
+}
+
+// texts reads rows of so many texts to their end.
+func texts(conn *backend.Conn, n int, inBinary bool, row func(values [][]byte)) error {
 	rows, err := conn.Read()
 	if err != nil {
 		return err
 	}
-	n := len(c.key)
-	columns, cut := slices.Repeat([]wire.Column{{Type: wire.TypeVarString}}, 2*n), make([]wire.Value, 2*n)
+	columns, cut := slices.Repeat([]wire.Column{{Type: wire.TypeVarString}}, n), make([]wire.Value, n)
 	for {
-		row, err := rows.Next()
-		if row == nil || err != nil {
+		one, err := rows.Next()
+		if one == nil || err != nil {
 			return conn.Classify(err)
 		}
-		if from.wrong != nil {
-			continue
-		}
-		if _, err := wire.CutRow(row, inBinary, columns, 2*n, cut); err != nil {
+		if _, err := wire.CutRow(one, inBinary, columns, n, cut); err != nil {
 			return conn.Lost(err)
 		}
-		values := make([][]byte, 2*n)
+		values := make([][]byte, n)
 		for i, v := range cut {
 			if !v.Null {
-				values[i] = slices.Clone(row[v.From:v.To])
+				values[i] = slices.Clone(one[v.From:v.To])
 			}
 		}
-		from.wrong = c.note(from, values[:n], values[n:])
+		row(values)
 	}
 }
 
-// note notes what the statement makes of the key of a row.
+// note notes what the statement makes of a row; after is empty if the row goes.
 func (c *changing) note(from *changed, before, after [][]byte) *wire.Error {
 	from.rows++
-	if slices.EqualFunc(before, after, slices.Equal) {
+	if e := c.list(from, before, after); e != nil || c.of.Gone {
+		return e
+	}
+	return c.rekey(from, before[:c.of.Key], after[:c.of.Key])
+}
+
+// equal tells whether values are the same; nil is NULL, which is no text.
+func equal(a, b [][]byte) bool {
+	return slices.EqualFunc(a, b, func(a, b []byte) bool { return (a == nil) == (b == nil) && string(a) == string(b) })
+}
+
+// rekey notes what the statement makes of the key of a row.
+func (c *changing) rekey(from *changed, before, after [][]byte) *wire.Error {
+	if equal(before, after) {
 		return nil
 	}
 	home, err := c.of.Place(after)
@@ -230,16 +281,16 @@ func (c *changing) note(from *changed, before, after [][]byte) *wire.Error {
 	id := fmt.Sprintf("%q", after)
 	known := from.seen[id]
 	if !known {
-		if from.seen[id] = true; c.spend(1, len(id)) != nil {
-			return c.spend(0, 0)
+		if e := c.spend(1, len(id)); e != nil {
+			return e
 		}
+		from.seen[id] = true
 	}
 	switch l := from.leaves[home]; {
 	case home == from.branch.Conn().Backend().Index:
 		if !known {
 			from.stays = append(from.stays, after)
 		}
-		return nil
 	case l == nil:
 		from.leaves[home] = &leaving{keys: [][][]byte{after}, rows: 1}
 	default:
@@ -261,7 +312,7 @@ func (c *changing) spend(rows, bytes int) *wire.Error {
 		name      string
 	}{{c.rows, u.rows, "max_scratch_rows"}, {c.bytes, u.bytes, "max_scratch_bytes"}} {
 		if limit.may > 0 && limit.have > limit.may {
-			return wire.NewError(wire.CodeTooBigSelect, "the UPDATE would move more rows to other backends than %s = %d of user '%s' allows: %d rows, %d bytes, and more to come; change fewer at a time, or the setting",
+			return wire.NewError(wire.CodeTooBigSelect, "the statement would bring more rows to other backends than %s = %d of user '%s' allows: %d rows, %d bytes, and more to come; change fewer at a time, or the setting",
 				limit.name, limit.may, c.login.User, c.rows, c.bytes)
 		}
 	}

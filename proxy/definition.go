@@ -15,44 +15,61 @@ import (
 // definition is what a sharded table looks like, as the first of its backends has said.
 type definition struct {
 	mu    sync.Mutex // protects following fields
-	table *temptable.Table
-	bound string // why its rows cannot be taken out and put back elsewhere; "": they can
+	shape shape
 	asked time.Time
 }
 
+// shape is the columns and keys of a table, and what else hangs on its rows.
+type shape struct {
+	table   *temptable.Table // nil: nobody has asked yet, or it may have changed
+	trigger string           // the name of one, "": there is none
+	foreign string           // the name of a foreign key to or from it
+}
+
+// immovable is why its rows cannot be taken out and put back elsewhere; "": they can.
+func (d *shape) immovable() string {
+	switch {
+	case d.trigger != "":
+		return fmt.Sprintf("the table has trigger %s, which may do something else for a row that goes or comes than for one that changes", d.trigger)
+	case d.foreign != "":
+		return fmt.Sprintf("foreign key %s refers to other rows of its shard", d.foreign)
+	}
+	return ""
+}
+
 // definition returns what a sharded table looks like, as it was columnsLast ago or later.
-func (s *session) definition(schema, table string) (*temptable.Table, string, error) {
+func (s *session) definition(schema, table string) (shape, error) {
 	of := s.srv.columns[strings.ToLower(schema+"."+table)]
 	d := &of.definition
 	d.mu.Lock()
-	def, bound, asked := d.table, d.bound, d.asked
+	known, asked := d.shape, d.asked
 	d.mu.Unlock()
 	now := time.Now()
-	if def != nil && now.Sub(asked) < columnsLast {
-		return def, bound, nil
+	if known.table != nil && now.Sub(asked) < columnsLast {
+		return known, nil
 	}
 	err := of.backend.Apart(s.ctx(), func(conn *backend.Conn) (err error) {
-		def, bound, err = define(conn, schema, table)
+		known, err = define(conn, schema, table)
 		return err
 	})
 	if err != nil {
-		return nil, "", err
+		return shape{}, err
 	}
 	d.mu.Lock()
-	d.table, d.bound, d.asked = def, bound, now
+	d.shape, d.asked = known, now
 	d.mu.Unlock()
-	return def, bound, nil
+	return known, nil
 }
 
 // forget says that it may have changed.
 func (d *definition) forget() {
 	d.mu.Lock()
-	d.table = nil
+	d.shape = shape{}
 	d.mu.Unlock()
 }
 
 // define asks for the definition of a table.
-func define(conn *backend.Conn, schema, table string) (def *temptable.Table, bound string, _ error) {
+func define(conn *backend.Conn, schema, table string) (d shape, _ error) {
 	answers, err := conn.Batch(maxDefinition,
 		"SET NAMES utf8mb4", "SET SESSION sql_quote_show_create = 1",
 		"SHOW CREATE TABLE "+backend.Quote(schema)+"."+backend.Quote(table),
@@ -61,20 +78,20 @@ func define(conn *backend.Conn, schema, table string) (def *temptable.Table, bou
 			" OR UNIQUE_CONSTRAINT_SCHEMA = %[1]s AND REFERENCED_TABLE_NAME = %[2]s LIMIT 1", systemText(schema), systemText(table)),
 	)
 	if err != nil {
-		return nil, "", err
+		return d, err
 	}
 	shown, triggers, keys := answers[2].Values, answers[3].Values, answers[4].Values
 	if len(shown) != 1 || len(shown[0]) != 2 {
-		return nil, "", errors.New("it is not a table")
+		return d, errors.New("it is not a table")
 	}
-	if def, err = temptable.ParseTable(string(shown[0][1])); err != nil {
-		return nil, "", wire.NewError(wire.CodeNotSupported, "the definition of %s.%s is not understood: %v", schema, table, err)
+	if d.table, err = temptable.ParseTable(string(shown[0][1])); err != nil {
+		return d, wire.NewError(wire.CodeNotSupported, "the definition of %s.%s is not understood: %v", schema, table, err)
 	}
-	switch {
-	case len(triggers) > 0:
-		bound = fmt.Sprintf("the table has trigger %s, which may do something else for a row that goes or comes than for one that changes", triggers[0][0])
-	case len(keys) > 0:
-		bound = fmt.Sprintf("foreign key %s refers to other rows of its shard", keys[0][0])
+	if len(triggers) > 0 {
+		d.trigger = string(triggers[0][0])
 	}
-	return def, bound, nil
+	if len(keys) > 0 {
+		d.foreign = string(keys[0][0])
+	}
+	return d, nil
 }

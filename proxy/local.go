@@ -45,8 +45,8 @@ func (s *session) underLocks(conn *backend.Conn, p *router.Plan, r *request) err
 				s.srv.backends[at].Name(), conn.Backend().Name())})
 		}
 	}
-	if p.Change != nil {
-		return s.fail(wire.NewError(wire.CodeNotSupported, "an UPDATE of the shard key is not supported under LOCK TABLES: rows may move to another backend; UNLOCK TABLES first"))
+	if p.Change != nil || p.Lookup != nil {
+		return s.fail(wire.NewError(wire.CodeNotSupported, "the statement may need other backends, which is not supported under LOCK TABLES; UNLOCK TABLES first"))
 	}
 	if p.ImplicitCommit || p.Unpin && p.Pin == router.PinLockTables {
 		s.nextTx = characteristics{}

@@ -26,20 +26,9 @@ func (c *changing) move() *wire.Error {
 
 // moveTo brings rows of one backend to another one.
 func (c *changing) moveTo(from *txBranch, to int, l *leaving) *wire.Error {
-	home, err := c.tx.branch(c.srv.backends[to], c.acquire)
-	if err != nil {
-		return clientError(err, false)
-	}
-	if !slices.Contains(c.touched, home) {
-		c.work.uses(home.Conn())
-		c.touched = append(c.touched, home)
-		c.tx.xa.Wrote(home.index)
-		if err := c.tx.begin(home, &c.state, &request{sql: []byte("DO 0")}, true, c.lead...); err != nil {
-			return c.lose(home, err)
-		}
-		if err := home.Conn().Expect(); err != nil {
-			return c.ended(home, err)
-		}
+	home, e := c.join(to)
+	if e != nil {
+		return e
 	}
 	for _, br := range []*txBranch{from, home} {
 		if e := c.load(br); e != nil {
@@ -65,6 +54,26 @@ func (c *changing) moveTo(from *txBranch, to int, l *leaving) *wire.Error {
 		return c.differs()
 	}
 	return nil
+}
+
+// join is the branch on a backend that gets rows: it is behind the savepoint, too.
+func (c *changing) join(to int) (*txBranch, *wire.Error) {
+	br, err := c.tx.branch(c.srv.backends[to], c.acquire)
+	if err != nil {
+		return nil, clientError(err, false)
+	}
+	if slices.Contains(c.touched, br) {
+		return br, nil
+	}
+	c.work.uses(br.Conn())
+	c.touched = append(c.touched, br)
+	if err := c.tx.begin(br, &c.state, &request{sql: []byte("DO 0")}, true, c.lead...); err != nil {
+		return nil, c.lose(br, err)
+	}
+	if err := br.Conn().Expect(); err != nil {
+		return nil, c.ended(br, err)
+	}
+	return br, nil
 }
 
 // copyRows inserts the rows of one branch that meet the condition on another one. Only a batch of them is ever here.
@@ -96,7 +105,7 @@ func (c *changing) copyRows(from, to *txBranch, condition string) (rows uint64, 
 		}
 		if failed == nil && (batch.Full() || row == nil && batch.Rows > 0) {
 			rows += uint64(batch.Rows)
-			if failed = c.insert(to, batch); failed != nil && c.tx == nil {
+			if failed = c.send(to, batch); failed != nil && c.tx == nil {
 				conn.Break()
 				return rows, failed
 			}
@@ -108,8 +117,8 @@ func (c *changing) copyRows(from, to *txBranch, condition string) (rows uint64, 
 	}
 }
 
-// insert sends a batch.
-func (c *changing) insert(to *txBranch, batch *temptable.Batch) *wire.Error {
+// send sends a batch.
+func (c *changing) send(to *txBranch, batch *temptable.Batch) *wire.Error {
 	if e := c.spend(batch.Rows, len(batch.SQL())); e != nil {
 		return e
 	}

@@ -66,6 +66,8 @@ func (s *session) route(p *router.Plan, r *request) error {
 		s.start()
 	}
 	switch {
+	case p.Lookup != nil:
+		return s.byLookup(p, r)
 	case p.Merge == router.MergeSteps:
 		return s.steps(p, r)
 	case p.Merge == router.MergeReturning:

@@ -34,6 +34,7 @@ type table struct {
 	columns  []string  // the shard key, lower case
 	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
 	moves    bool      // an UPDATE may change the shard key
+	lookups  []*table  // its lookup tables
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 }
 
@@ -94,6 +95,14 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 		}
 		s.tables[name] = t
 		s.names = append(s.names, name)
+	}
+	for i := range cfg.Tables {
+		if of := cfg.Tables[i].LookupOf; of != "" {
+			in := c.schemas[strings.ToLower(cfg.Tables[i].Schema)].tables
+			if t := in[strings.ToLower(of)]; t != nil && t.sharded() { // on one backend there is nothing to look up
+				t.lookups = append(t.lookups, in[strings.ToLower(cfg.Tables[i].Name)])
+			}
+		}
 	}
 	return c, nil
 }

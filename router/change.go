@@ -50,6 +50,7 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", a.Name.Name.Lowered(), target.table.name))
 		}
 	}
+	v.onlyInsert(target.table, at)
 	if !literal {
 		return v.copies(target.table, n, at)
 	}
@@ -131,7 +132,9 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 	if in.computed != nil {
 		v.returning = v.st.has("RETURNING") >= 0
 		in.keys = nil // they are looked at when the values are there
+		return in
 	}
+	in.entries = v.entries(t, columns, values, at)
 	return in
 }
 
@@ -161,14 +164,14 @@ func (v *resolver) update(n *sqlparser.Update) {
 		v.visit(part, sc)
 	}
 	if v.rekeyed {
-		v.change = v.rekeying(n, sc.refs[0])
+		v.change = v.updating(n, sc.refs[0])
 	}
 }
 
 // assign refuses to change a shard key, unless rows of the table may move.
 func (v *resolver) assign(c *sqlparser.ColName, sc *scope) {
 	for _, r := range sc.refs {
-		if r.keyed(c.Name.Lowered()) < 0 {
+		if v.assignLookup(c, r, sc); r.keyed(c.Name.Lowered()) < 0 {
 			continue
 		}
 		q := strings.ToLower(c.Qualifier.Name.String())
@@ -205,4 +208,5 @@ func (v *resolver) delete(n *sqlparser.Delete) {
 	for _, part := range []any{n.OrderBy, n.Limit, n.Returning} {
 		v.visit(part, sc)
 	}
+	v.change = v.deleting(n, sc)
 }

@@ -122,6 +122,8 @@ func (x *explanation) head() {
 	switch {
 	case p.Verb != Route:
 		x.top.text = "carried out by xaproxy itself: " + p.Verb.String()
+	case p.Lookup != nil:
+		x.top.text = "the backends of the rows that lookup table " + p.Lookup.Table + " finds"
 	case p.Parts[0].Backend == AnyBackend:
 		x.top.text = "any backend: it reads no tables of the configuration"
 	case p.Parts[0].Backend == OneCopy:
@@ -190,9 +192,17 @@ func (x *explanation) parts() {
 		x.steps()
 		return
 	}
-	if c := x.plan.Change; c != nil {
-		x.top.add("before the change, on each backend").quote(c.Read[0].SQL)
+	if l := x.plan.Lookup; l != nil {
+		for _, part := range l.Ask {
+			x.top.add("first, on backend %s", x.catalog.backends[part.Backend]).quote(part.SQL)
+		}
+		x.top.add("then, on the shards of the rows found").quote(x.sql)
+		return
 	}
+	if c := x.plan.Change; c != nil && len(c.Read) > 0 {
+		x.top.add("first, on each backend").quote(c.Read[0].SQL)
+	}
+	defer x.entries()
 	for i, part := range x.plan.Parts {
 		n := x.top
 		if len(x.plan.Parts) > 1 {
@@ -235,9 +245,22 @@ func (x *explanation) steps() {
 	}
 }
 
+// entries says what is written into lookup tables.
+func (x *explanation) entries() {
+	if x.plan.Change == nil {
+		return
+	}
+	for _, l := range x.plan.Change.Lookups {
+		n := x.top.add("then lookup table %s.%s gets the entries of the rows", l.Schema, l.Table)
+		for _, part := range l.Insert {
+			n.add("backend %s", x.catalog.backends[part.Backend]).quote(part.SQL)
+		}
+	}
+}
+
 // mergeLines say how several answers become one.
 var mergeLines = [...]string{
-	MergeChange:    "the counts of all backends are added up; rows whose shard is another one then move there",
+	MergeChange:    "the counts of all backends are added up",
 	MergeOK:        "the counts of all backends are added up",
 	MergeRows:      "the rows of one backend behind those of another, in no order",
 	MergeOne:       "the first backend's answer, before the others have their turn; they must do the same",
@@ -251,6 +274,9 @@ var mergeLines = [...]string{
 
 func (x *explanation) merge() {
 	line := mergeLines[x.plan.Merge]
+	if c := x.plan.Change; c != nil && !c.Gone && len(c.Read) > 0 && c.of.moves {
+		x.top.add("then rows whose shard key is of another backend move there")
+	}
 	if s := x.plan.Stream; s != nil && s.Group {
 		line += ", and those of a group become one"
 	}
@@ -265,8 +291,8 @@ func (x *explanation) commit() {
 	case p.ImplicitCommit:
 		x.top.add("commit: by itself, and what is open before it")
 	case p.Verb != Route || !p.Write:
-	case p.Change != nil:
-		x.top.add("commit: in two phases (XA) if rows move, or several backends have some of them")
+	case p.Change != nil || p.Lookup != nil:
+		x.top.add("commit: in two phases (XA), if more than one backend is written")
 	case len(p.Parts) > 1:
 		var on []int
 		for _, part := range p.Parts {

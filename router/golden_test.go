@@ -19,6 +19,7 @@ import (
 //	                        or "table SCHEMA.NAME on [BACKEND ...]" for a broadcast one,
 //	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
 //	                        "auto SCHEMA.NAME COLUMN": that table has a sequence
+//	                        "lookup SCHEMA.NAME OTHER": it is a lookup table of the other one
 //	                        "moves SCHEMA.NAME": an UPDATE may change its shard key
 //	plan [schema=S] [ansi] [noescape] [zero]   a statement, or several with a line "---" between them
 //	prepare [schema=S]      the same with parameters; lines "bind VALUE, ..." behind a statement execute it
@@ -236,13 +237,15 @@ func parseConfig(t testing.TB, text string) *config.Config {
 				table.Backend = f[2]
 			}
 			cfg.Tables = append(cfg.Tables, table)
-		case "auto", "moves":
+		case "auto", "moves", "lookup":
 			schema, name, _ := strings.Cut(f[1], ".")
 			for i := range cfg.Tables {
 				switch t := &cfg.Tables[i]; {
 				case t.Schema != schema || t.Name != name:
 				case f[0] == "auto":
 					t.AutoIncrement = f[2]
+				case f[0] == "lookup":
+					t.LookupOf = f[2]
 				default:
 					t.KeyChanges = config.KeyChangesMove
 				}
@@ -403,12 +406,14 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			describeSteps(&b, c, st)
 		}
 		if p.Change != nil {
-			for _, part := range p.Change.Read {
-				fmt.Fprintf(&b, "\n  read on %s: %s", c.backends[part.Backend], part.SQL)
-				if part.Params != nil {
-					fmt.Fprintf(&b, " %v", part.Params)
-				}
+			parts(&b, c, "read", p.Change.Read)
+			for _, l := range p.Change.Lookups {
+				fmt.Fprintf(&b, "\n  %s.%s by %v of %v", l.Schema, l.Table, l.Columns, p.Change.Columns)
+				parts(&b, c, fmt.Sprint("enter ", l.Rows), l.Insert)
 			}
+		}
+		if p.Lookup != nil {
+			parts(&b, c, "look up", p.Lookup.Ask)
 		}
 		if sc := p.Scratch; sc != nil {
 			describeScratch(&b, c, sc, sql)
@@ -461,6 +466,16 @@ func describeSteps(b *strings.Builder, c *catalog, st *Steps) {
 	}
 	if st.Common >= 0 {
 		fmt.Fprintf(b, "\n  %s has all tables", c.backends[st.Common])
+	}
+}
+
+// parts prints what each backend gets.
+func parts(b *strings.Builder, c *catalog, what string, all []Part) {
+	for _, part := range all {
+		fmt.Fprintf(b, "\n  %s on %s: %s", what, c.backends[part.Backend], part.SQL)
+		if part.Params != nil {
+			fmt.Fprintf(b, " %v", part.Params)
+		}
 	}
 }
 

@@ -143,6 +143,9 @@ func (st *stmt) load() (*Plan, *reason) {
 	if len(l.Assigns) > 0 {
 		f.keep(PinUserVariable)
 	}
+	if p.table != nil && len(p.table.lookups) > 0 {
+		return nil, unsupported(o.at, "INSERT the rows", "LOAD DATA into %s, which has lookup table %s, is not supported", p.table.name, p.table.lookups[0].name)
+	}
 	if p.table != nil {
 		if f.home >= 0 || f.previous || carries {
 			return nil, unsupported(o.at, "compute it in the client", "LOAD DATA into the sharded table %s needs %s", p.table.name, sessionState)

@@ -64,6 +64,7 @@ type scan struct {
 	hidden   string // of hides: Router.hidden
 	position rowState
 	depth    int
+	found    *shardSet // where the rows are that a lookup table was asked for, nil: it was not
 	mark     int       // len(buf) before the comma or bracket of the row being read
 	rowAt    int       // len(buf) at its bracket
 	rowStart int       // the bracket in sql
@@ -117,7 +118,7 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 	s.base, s.tail, s.hint = len(s.buf), 0, s.hint[:0]
 	s.lits, s.rows, s.likes, s.origins = s.lits[:0], s.rows[:0], s.likes[:0], s.origins[:0]
 	s.slots, s.depth, s.params, s.position = 0, 0, 0, rowsNone
-	s.first = token{}
+	s.first, s.found = token{}, nil
 	s.fault, s.second = -1, false
 
 	// sql[from:to] belongs behind buf as it is: most of a statement is copied in few pieces.

@@ -59,6 +59,15 @@ func (sh *shape) chooseNumbered(pl *placing) (*Plan, *reason, int) {
 
 // chooseRows places each row of an INSERT that has all its numbers.
 func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
+	p, why, at := sh.placeRows(pl)
+	if why != nil || len(sh.insert.entries) == 0 {
+		return p, why, at
+	}
+	return sh.insert.enter(p, pl)
+}
+
+// placeRows is chooseRows for the table alone.
+func (sh *shape) placeRows(pl *placing) (*Plan, *reason, int) {
 	in, s := sh.insert, pl.s
 	if !in.rows {
 		shard, fault := pl.shard(in.table, in.keys)

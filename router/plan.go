@@ -169,6 +169,8 @@ type Plan struct {
 	Change *Change
 	// Listing is of MergeListing.
 	Listing *Listing
+	// Lookup is what must be asked first: it knows the plan then. Parts has one backend to describe the statement.
+	Lookup *Lookup
 	// Scratch is of MergeScratch; Parts are the backends that have the rows then.
 	Scratch *Scratch
 	// DDL is of MergeDDL, and of a statement about a schema on one backend.

@@ -135,7 +135,7 @@ func (v *resolver) placed() (*shape, *reason) {
 			why = unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
 		}
 		for _, r := range v.sharded { // what limits the rows is not certain either
-			r.pick, r.with = nil, nil
+			r.pick, r.with, r.found = nil, nil, nil
 		}
 	}
 	switch {
@@ -150,7 +150,11 @@ func (v *resolver) placed() (*shape, *reason) {
 	if v.foreign != "" {
 		sh.advice = "call the function in a statement of its own, and write its value into this one"
 	}
-	if sh.change = v.change; sh.change == nil {
+	i := slices.IndexFunc(sh.roots, func(r root) bool { return r.pick == nil && r.found != nil })
+	if i >= 0 && why == nil && !v.previous && !(v.changes && v.st.has("RETURNING") >= 0) { // whose rows cannot wait for the end of a transaction of the statement's own
+		sh.asks = &sh.roots[i]
+	}
+	if sh.change = v.change; sh.change == nil && sh.asks == nil {
 		sh.everywhere()
 	}
 	return sh, nil
@@ -162,7 +166,7 @@ func (v *resolver) drive(sh *shape) *reason {
 		r.spread()
 		if !slices.ContainsFunc(v.sharded, func(r *ref) bool { return !r.pinned }) && !r.besideCopies() {
 			sh.driven = true
-			sh.roots = append(sh.roots, root{r.table, r.pick})
+			sh.roots = append(sh.roots, root{r.table, r.pick, r.found})
 			if v.top != nil && slices.Contains(v.top.refs, r) {
 				v.drivers = append(v.drivers, r)
 			}
@@ -177,7 +181,7 @@ func (v *resolver) drive(sh *shape) *reason {
 	}
 	for _, r := range v.sharded {
 		if r.pick != nil {
-			sh.roots = append(sh.roots, root{r.table, r.pick})
+			sh.roots = append(sh.roots, root{r.table, r.pick, nil})
 			r.spread()
 		}
 	}

@@ -7,113 +7,144 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// Change is what a session has to know of the rows of an UPDATE that may change their shard key: Plan.Parts run as they are, and
-// rows whose key is of another backend then are brought there.
+// Change is what a session has to know of the rows of a statement whose shard key, or what lookup tables say of them, it changes.
+// Plan.Parts run as they are. Rows whose key is of another backend then are brought there, and lookup tables are brought up to date.
 type Change struct {
 	Schema, Table string   // as the configuration has them
-	Key           []string // the columns of the shard key, in their order, in lower case
-	// Read, for each of Plan.Parts, locks the rows that the statement is about, and answers with texts, all of type BINARY: the shard
-	// key as it is, and as it will be, each in the order of Key.
-	Read []Part
-	of   *table
+	Columns       []string // in lower case: those of the shard key, Key of them, and those of Lookups
+	Key           int
+	// Read, for each of Plan.Parts, locks the rows that the statement is about, and answers with texts, all of type BINARY: the Columns as
+	// they are, and then, unless the rows are Gone, as they will be. Of an INSERT there is none.
+	Read    []Part
+	Gone    bool
+	Lookups []Entries
+	of      *table
+}
+
+// Entries are the rows of a lookup table.
+type Entries struct {
+	Schema, Table string // as the configuration has them
+	Columns       []int  // of Change.Columns: its own shard key; besides it has the shard key of the table
+	// Insert, of an INSERT, writes the rows, a part for each backend; Rows has their numbers.
+	Insert []Part
+	Rows   []uint64
+	of     *table
 }
 
 // Place is the backend of the rows with a shard key, whose values are texts, nil being NULL. The only error is *Refusal.
-func (c *Change) Place(values [][]byte) (backend int, _ error) {
+func (c *Change) Place(values [][]byte) (backend int, _ error) { return c.of.place(values) }
+
+// Place is the backend of an entry. The only error is *Refusal.
+func (e *Entries) Place(values [][]byte) (backend int, _ error) { return e.of.place(values) }
+
+func (t *table) place(values [][]byte) (backend int, _ error) {
 	keys := make([]key, len(values))
 	for i, v := range values {
 		one := Value{Kind: ValueBytes, Bytes: v}
 		if v == nil {
 			one.Kind = ValueNull
 		}
-		keys[i].date = c.of.sharding.moments
+		keys[i].date = t.sharding.moments
 		if fault := keys[i].value(one, false); fault != keyGood {
-			return 0, misplaced(c.of, i, fault, false).refusal(-1)
+			return 0, misplaced(t, i, fault, false).refusal(-1)
 		}
 	}
 	shard, fault := 0, keyGood
 	if len(keys) == 1 {
-		shard, fault = c.of.sharding.shard(&keys[0])
+		shard, fault = t.sharding.shard(&keys[0])
 	} else {
-		shard, fault = c.of.sharding.together(keys)
+		shard, fault = t.sharding.together(keys)
 	}
 	if fault != keyGood {
-		return 0, misplaced(c.of, 0, fault, false).refusal(-1)
+		return 0, misplaced(t, 0, fault, false).refusal(-1)
 	}
-	return c.of.sharding.backends[shard], nil
+	return t.sharding.backends[shard], nil
 }
 
 // change is what is known of a Change before the literals are.
 type change struct {
-	table *table
-	keys  []keyRef // the new shard key, if all of it is literals
-	// refused is why no row may move; one that stays may be changed all the same.
-	refused *reason
-	from    span   // the table reference
-	values  []span // what each column of the key gets, of width 0 for a column that the statement leaves
-	where   span   // the condition, of width 0 if there is none
+	table   *table
+	lookups []*table // those that it concerns
+	columns []string
+	gone    bool
+	keys    []keyRef // the new shard key, if all of it is literals
+	refused *reason  // why no row may be changed but one that stays and that no lookup table knows
+	from    span     // the table reference
+	values  []span   // what each of columns gets, of width 0 for one that the statement leaves
+	where   span     // the condition, of width 0 if there is none
 }
 
-func (c *change) size() int { return 256 + 64*len(c.values) }
+func (t *table) newChange(lookups []*table) *change {
+	c := &change{table: t, lookups: lookups, columns: slices.Clone(t.columns)}
+	for _, l := range lookups {
+		for _, name := range l.columns {
+			if !slices.Contains(c.columns, name) {
+				c.columns = append(c.columns, name)
+			}
+		}
+	}
+	c.values = make([]span, len(c.columns))
+	return c
+}
+
+func (c *change) size() int { return 256 + 96*len(c.values) }
+
+// refuse notes why the rows may not be changed.
+func (c *change) refuse(at int, do, why string) {
+	if c.refused != nil {
+		return
+	}
+	of := c.table.key() + ", the shard key of " + c.table.name
+	if len(c.lookups) > 0 {
+		of = c.table.name + ", which has lookup table " + c.lookups[0].name
+	}
+	c.refused = unsupported(at, do, "the statement changes %s, and %s", of, why)
+}
 
 // sums tells whether the plan adds up the counts of changes on several backends.
 func (p *Plan) sums() bool {
 	return p.Merge == MergeOK || p.Merge == MergeChange || p.Merge == MergeSteps || p.Merge == MergeReturning
 }
 
-// rekeying is what an UPDATE of one table does that assigns columns of its shard key.
-func (v *resolver) rekeying(n *sqlparser.Update, r *ref) *change {
+// updating is what an UPDATE of one table does that assigns columns of its shard key or of lookup tables.
+func (v *resolver) updating(n *sqlparser.Update, r *ref) *change {
 	st, t := v.st, r.table
-	c := &change{table: t, values: make([]span, len(t.columns))}
-	refuse := func(at int, do, why string) {
-		if c.refused == nil {
-			c.refused = unsupported(at, do, "the UPDATE changes %s, the shard key of %s, and %s", t.key(), t.name, why)
+	rekeyed := slices.ContainsFunc(n.Exprs, func(a *sqlparser.AssignmentExpr) bool { return r.keyed(a.Name.Name.Lowered()) >= 0 })
+	var lookups []*table
+	for _, l := range t.lookups {
+		if rekeyed || slices.ContainsFunc(n.Exprs, func(a *sqlparser.AssignmentExpr) bool { return slices.Contains(l.columns, a.Name.Name.Lowered()) }) {
+			lookups = append(lookups, l)
 		}
 	}
-	set, where, end := v.cutUpdate()
+	c := t.newChange(lookups)
+	set, where, end := v.cutChange("SET")
 	list := st.commas(set+1, min(where, end))
 	if set < 0 || len(list) != len(n.Exprs) {
-		c.refused = unsupported(st.at(0), "write UPDATE table SET column = value WHERE condition", "the UPDATE of the shard key of %s is not understood", t.name)
+		c.refuse(st.at(0), "write UPDATE table SET column = value WHERE condition", "is not understood")
 		return c
 	}
-	first := 1
-	for w := st.word(first); w == "LOW_PRIORITY" || w == "IGNORE"; w = st.word(first) {
-		first++
-	}
-	c.from = st.span(first, set-1)
-	if where < end-1 {
-		c.where = st.span(where+1, end-1)
-	}
-	if i := st.has("IGNORE", "ORDER", "LIMIT", "WITH", "RETURNING"); i >= 0 && (st.word(i) != "ORDER" || i > set) {
-		refuse(st.at(i), "leave it out", "with "+st.word(i)+" it may be about other rows than those that are read before")
-	}
-	switch {
-	case v.subquery || v.derived:
-		refuse(st.find(r.name), "read it first", "subqueries may see the rows at another time")
-	case v.foreign != "":
-		refuse(st.find(v.foreign), "compute it in the client", "function "+v.foreign+" is not built in")
-	case v.previous, v.leaves != PinNone:
-		refuse(st.find(r.name), "run them one after the other", "it depends on other statements of its connection")
-	}
+	c.cut(v, r, set, where, end)
 	literals := 0
 	c.keys = make([]keyRef, len(t.columns))
 	assigned := map[string]bool{}
 	for i, a := range n.Exprs {
 		name := a.Name.Name.Lowered()
-		if k := r.keyed(name); k >= 0 {
+		if k := slices.Index(c.columns, name); k >= 0 {
 			at := st.at(list[i][0])
 			value, ok := v.assigned(list[i])
 			switch {
 			case assigned[name]:
-				refuse(at, "assign it once", "column "+name+" is assigned twice")
+				c.refuse(at, "assign it once", "column "+name+" is assigned twice")
 			case !ok:
-				refuse(at, "write the value", "what is assigned is not understood")
+				c.refuse(at, "write the value", "what is assigned is not understood")
 			}
 			c.values[k] = st.span(value[0], value[1]-1)
-			if key, ok := st.literal(a.Expr); ok {
+			key, ok := st.literal(a.Expr)
+			switch {
+			case !ok:
+				v.steady(value, assigned, c.refuse)
+			case k < len(t.columns):
 				c.keys[k], literals = key, literals+1
-			} else {
-				v.steady(value, assigned, refuse)
 			}
 		}
 		assigned[name] = true
@@ -124,8 +155,58 @@ func (v *resolver) rekeying(n *sqlparser.Update, r *ref) *change {
 	return c
 }
 
-// cutUpdate finds SET and WHERE of an UPDATE outside of brackets, and its end: those that are not there are at the end; SET is -1 then.
-func (v *resolver) cutUpdate() (set, where, end int) {
+// deleting is what a DELETE does to lookup tables; nil if there are none.
+func (v *resolver) deleting(n *sqlparser.Delete, sc *scope) *change {
+	i := slices.IndexFunc(sc.refs, func(r *ref) bool { return r.table != nil && len(r.table.lookups) > 0 })
+	if i < 0 {
+		return nil
+	}
+	r := sc.refs[i]
+	if len(sc.refs) > 1 || len(n.Targets) > 0 {
+		v.refuse(unsupported(v.st.find(r.name), "write DELETE FROM table WHERE condition", "DELETE by several tables from %s, which has lookup table %s, is not supported", r.table.name, r.table.lookups[0].name))
+		return nil
+	}
+	c := r.table.newChange(r.table.lookups)
+	c.gone = true
+	from, where, end := v.cutChange("FROM")
+	if from < 0 {
+		c.refuse(v.st.at(0), "write DELETE FROM table WHERE condition", "is not understood")
+		return c
+	}
+	c.cut(v, r, from, where, end)
+	return c
+}
+
+// cut finds the table reference, in front of the word SET at or behind the word FROM at, and the condition, and notes what cannot be done.
+func (c *change) cut(v *resolver, r *ref, at, where, end int) {
+	st := v.st
+	first, last := 1, at-1
+	if c.gone {
+		first, last = at+1, where-1
+	} else {
+		for w := st.word(first); w == "LOW_PRIORITY" || w == "IGNORE"; w = st.word(first) {
+			first++
+		}
+	}
+	c.from = st.span(first, last)
+	if where < end-1 {
+		c.where = st.span(where+1, end-1)
+	}
+	if i := st.has("IGNORE", "ORDER", "LIMIT", "WITH", "RETURNING"); i >= 0 && (st.word(i) != "ORDER" || i > at) {
+		c.refuse(st.at(i), "leave it out", "with "+st.word(i)+" it may be about other rows than those that are read before")
+	}
+	switch {
+	case v.subquery || v.derived:
+		c.refuse(st.find(r.name), "read it first", "subqueries may see the rows at another time")
+	case v.foreign != "":
+		c.refuse(st.find(v.foreign), "compute it in the client", "function "+v.foreign+" is not built in")
+	case v.previous, v.leaves != PinNone:
+		c.refuse(st.find(r.name), "run them one after the other", "it depends on other statements of its connection")
+	}
+}
+
+// cutChange finds a word and WHERE behind it outside of brackets, and the end. WHERE is there if it is not found, the word is -1 then.
+func (v *resolver) cutChange(word string) (set, where, end int) {
 	st := v.st
 	if end = len(st.toks); st.toks[end-1].kind == kSemi {
 		end--
@@ -139,7 +220,7 @@ func (v *resolver) cutUpdate() (set, where, end int) {
 		case st.op(i, ")"):
 			depth--
 		case depth > 0:
-		case w == "SET" && set < 0:
+		case w == word && set < 0:
 			set = i
 		case w == "WHERE" && set > 0 && where == end:
 			where = i
@@ -176,7 +257,7 @@ func (v *resolver) steady(value [2]int, assigned map[string]bool, refuse func(at
 	}
 }
 
-// changing plans a change: one that leaves the rows on their only backend like any other.
+// changing plans a change: one that leaves the rows on their only backend, and that no lookup table knows, like any other.
 func (sh *shape) changing(pl *placing) (*Plan, *reason, int) {
 	c := sh.change
 	home := -1
@@ -191,15 +272,16 @@ func (sh *shape) changing(pl *placing) (*Plan, *reason, int) {
 	switch {
 	case why != nil:
 		return nil, why, at
-	case len(p.Parts) == 1 && p.Parts[0].Backend == home:
+	case len(p.Parts) == 1 && p.Parts[0].Backend == home && len(c.lookups) == 0:
 		return p, nil, -1
 	case c.refused != nil:
 		return nil, c.refused, pl.s.retrace(c.refused.at)
 	case pl.s.exec:
-		return nil, unsupported(-1, "write it without the comment", "rows of %s may move, and there is an executable comment", c.table.name), -1
+		return nil, unsupported(-1, "write it without the comment", "rows of %s must be known before, and there is an executable comment", c.table.name), -1
 	}
 	moving := *p
-	moving.Merge, moving.Change = MergeChange, &Change{Schema: c.table.schema, Table: c.table.base, Key: c.table.columns, of: c.table}
+	moving.Merge, moving.Change = MergeChange, c.table.changed(c.columns, c.lookups)
+	moving.Change.Gone = c.gone
 	read := c.read(pl.s)
 	for _, part := range p.Parts {
 		read.Backend = part.Backend
@@ -208,7 +290,20 @@ func (sh *shape) changing(pl *placing) (*Plan, *reason, int) {
 	return &moving, nil, -1
 }
 
-// read is the query for the rows: their keys, before and after.
+// changed is the Change of rows with these columns.
+func (t *table) changed(columns []string, lookups []*table) *Change {
+	c := &Change{Schema: t.schema, Table: t.base, Columns: columns, Key: len(t.columns), of: t}
+	for _, l := range lookups {
+		e := Entries{Schema: l.schema, Table: l.base, of: l}
+		for _, name := range l.columns {
+			e.Columns = append(e.Columns, slices.Index(columns, name))
+		}
+		c.Lookups = append(c.Lookups, e)
+	}
+	return c
+}
+
+// read is the query for the rows: what is to be known of them, before and after.
 func (c *change) read(s *scan) (p Part) {
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
@@ -217,22 +312,22 @@ func (c *change) read(s *scan) (p Part) {
 		start, end := of.of(traced)
 		sql, params = append(sql, s.sql[start:end]...), append(params, s.paramsIn(start, end)...)
 	}
-	for _, name := range c.table.columns {
-		sql = append(sql, "CAST("+quoteName(name)+" AS BINARY), "...)
-	}
-	for i, value := range c.values {
+	for i, name := range c.columns {
 		if i > 0 {
 			sql = append(sql, ", "...)
 		}
-		sql = append(sql, "CAST("...)
-		if value.width == 0 {
-			sql = append(sql, quoteName(c.table.columns[i])...)
-		} else {
-			sql = append(sql, '(')
+		sql = append(sql, "CAST("+quoteName(name)+" AS BINARY)"...)
+	}
+	for i, value := range c.values {
+		switch {
+		case c.gone:
+		case value.width == 0:
+			sql = append(sql, ", CAST("+quoteName(c.columns[i])+" AS BINARY)"...)
+		default:
+			sql = append(sql, ", CAST(("...)
 			part(value)
-			sql = append(sql, ')')
+			sql = append(sql, ") AS BINARY)"...)
 		}
-		sql = append(sql, " AS BINARY)"...)
 	}
 	sql = append(sql, " FROM "...)
 	part(c.from)

@@ -45,8 +45,8 @@ type resolver struct {
 	derived       bool     // there is a derived table or common table expression
 	subquery      bool     // there is a subquery
 	aggregate     bool     // an aggregate or window function is called
-	rekeyed       bool     // UPDATE assigns a shard key
-	change        *change  // what it does to the rows
+	rekeyed       bool     // UPDATE assigns a shard key, or what lookup tables have
+	change        *change  // what UPDATE or DELETE does to such columns
 	unordered     bool     // an INSERT into a broadcast table takes its rows from a query
 	foreign       string   // a function that is not built in
 	foreignSchema string
@@ -62,6 +62,7 @@ type ref struct {
 	copied *table // a broadcast table, else nil
 	beside []*ref // tables whose rows are in the result of an outer join also where this one has none
 	pick   *pick
+	found  *looked // by a lookup table
 	pinned bool
 	all    bool // * or NATURAL may mean any of its columns
 	// optional: an outer join has rows without it.
@@ -195,6 +196,7 @@ func (v *resolver) from(tables sqlparser.TableExprs, outer *scope, where *sqlpar
 			}
 		}
 	}
+	v.lookUp(conds, sc)
 	for _, c := range conds {
 		v.visit(c.expr, sc)
 	}

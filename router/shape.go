@@ -31,7 +31,8 @@ type shape struct {
 	harmless    bool         // it need not have one
 	explains    bool         // it is explained: of several backends the first will do
 	stream      *stream      // of MergeStream
-	change      *change      // of an UPDATE that assigns the shard key, else nil
+	change      *change      // of an UPDATE or DELETE whose rows must be known, else nil
+	asks        *root        // the one of roots whose lookup table is asked first, nil: none
 	all         *Plan        // of a statement that runs on all backends of its tables, whatever its literals are; else nil
 	merge       Merge        // how the answers of several backends become one, MergeNone: they cannot
 	whole       string       // with MergeNone, why the statement cannot run on several backends
@@ -42,6 +43,7 @@ type shape struct {
 type root struct {
 	table *table
 	pick  *pick
+	found *looked
 }
 
 // keyRef is a literal that is a shard key: the slot-th placeholder of the shape. minus: a minus sign goes before it.
@@ -63,16 +65,22 @@ type insert struct {
 	computed []computedKey
 	// numbers is of a table that has a sequence.
 	numbers *numbering
+	entries []entering // of its lookup tables
 }
 
 func (sh *shape) size() int {
 	n := 256
 	for _, r := range sh.roots {
-		n += 48
+		if n += 48; r.found != nil {
+			n += 32 + 16*len(r.found.keys)
+		}
 		r.pick.literals(func(int) { n += 32 })
 	}
 	if sh.insert != nil {
 		n += 64 + 16*len(sh.insert.keys)
+		for _, e := range sh.insert.entries {
+			n += 32 + 16*len(e.keys)
+		}
 		if sh.insert.numbers != nil {
 			n += 64 + 16*len(sh.insert.numbers.given)
 		}
@@ -192,6 +200,11 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 		return sh.all, nil, -1
 	}
 	pl := placing{s: s, value: value, at: -1}
+	if sh.asks != nil && s.found == nil {
+		if p := sh.ask(&pl); p != nil {
+			return p, nil, -1
+		}
+	}
 	if sh.change != nil {
 		return sh.changing(&pl)
 	}
@@ -269,7 +282,11 @@ func (sh *shape) gather(pl *placing) (*Plan, *reason, int) {
 	for i := range sh.roots {
 		r := &sh.roots[i]
 		var shards shardSet
-		limited = pl.shards(r.table, r.pick, &shards) || limited
+		if r == sh.asks && pl.s.found != nil {
+			shards, limited = *pl.s.found, true
+		} else {
+			limited = pl.shards(r.table, r.pick, &shards) || limited
+		}
 		if i > 0 && sh.driven {
 			shards.intersect(&picked)
 			on = nil

@@ -292,6 +292,16 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 		sh.plan = &p
 		return sh, nil
 	}
+	if sh.steps != nil && sh.steps.only != nil {
+		return nil, sh.steps.only
+	}
+	sh.steps, sh.change = nil, nil
+	if sh.asks != nil {
+		sh.asks.found = &looked{table: sh.asks.found.table, keys: sh.asks.found.keys}
+	}
+	if sh.insert != nil {
+		sh.insert.entries = nil
+	}
 	base := sh.set.base
 	base.Write = base.Write && run
 	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))

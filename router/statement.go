@@ -234,6 +234,11 @@ func (x *reading) keys() (all []int) {
 	for _, root := range x.shape.roots {
 		root.pick.literals(func(slot int) { note(x.lits[slot]) })
 	}
+	if r := x.shape.asks; r != nil {
+		for _, k := range r.found.keys {
+			note(x.lits[k.slot])
+		}
+	}
 	if c := x.shape.change; c != nil {
 		for _, k := range c.keys {
 			note(x.lits[k.slot])
@@ -280,6 +285,17 @@ func (x *reading) keys() (all []int) {
 		for _, r := range x.rows {
 			for _, k := range in.keysOf(&x.scan, r, keys) {
 				note(x.lits[k.slot])
+			}
+		}
+	}
+	if in != nil {
+		for _, e := range in.entries {
+			for _, r := range in.rowsOf(&x.scan) {
+				for _, k := range e.of(&x.scan, r) {
+					if k.slot >= 0 {
+						note(x.lits[k.slot])
+					}
+				}
 			}
 		}
 	}

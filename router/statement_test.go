@@ -159,7 +159,7 @@ func twins(t *testing.T, r *Router, st *Statement, sql, schema string, mode Mode
 	}
 	mine := *got
 	mine.Parts = writtenParts(got.Parts, mode, values)
-	mine.Change = got.Change.written(mode, values)
+	mine.Change, mine.Lookup = got.Change.written(mode, values), got.Lookup.written(mode, values)
 	mine.Scratch, want = mine.Scratch.written(mode, values), withoutPlaces(want)
 	if !reflect.DeepEqual(&mine, want) {
 		t.Errorf("%s\n  bound   %+v\n  written %+v", text, &mine, want)
@@ -173,11 +173,27 @@ func (c *Change) written(mode Mode, values []Value) *Change {
 		return nil
 	}
 	mine := *c
-	mine.Read = writtenParts(c.Read, mode, values)
-	for i, part := range mine.Read {
-		mine.Read[i].SQL = bytes.ReplaceAll(part.SQL, []byte(" "), nil)
+	mine.Read, mine.Lookups = unblanked(writtenParts(c.Read, mode, values)), nil
+	for _, l := range c.Lookups {
+		l.Insert = unblanked(writtenParts(l.Insert, mode, values))
+		mine.Lookups = append(mine.Lookups, l)
 	}
 	return &mine
+}
+
+// written is the Lookup with the values in place.
+func (l *Lookup) written(mode Mode, values []Value) *Lookup {
+	if l == nil {
+		return nil
+	}
+	return &Lookup{Table: l.Table, Key: l.Key, Changes: l.Changes, Ask: unblanked(writtenParts(l.Ask, mode, values))}
+}
+
+func unblanked(parts []Part) []Part {
+	for i, part := range parts {
+		parts[i].SQL = bytes.ReplaceAll(part.SQL, []byte(" "), nil)
+	}
+	return parts
 }
 
 // writtenParts is the parts with the values in place.
@@ -215,7 +231,7 @@ func (sc *Scratch) written(mode Mode, values []Value) *Scratch {
 
 func withoutPlaces(p *Plan) *Plan {
 	mine := *p
-	mine.Scratch, mine.Change = p.Scratch.written(0, nil), p.Change.written(0, nil)
+	mine.Scratch, mine.Change, mine.Lookup = p.Scratch.written(0, nil), p.Change.written(0, nil), p.Lookup.written(0, nil)
 	return &mine
 }
 

@@ -27,3 +27,23 @@ func (c Column) Compared(value []byte) []byte {
 	}
 	return append(append([]byte{'\''}, bytes.ReplaceAll(value, []byte("'"), []byte("''"))...), '\'')
 }
+
+// Unique is the name of the key that lets no two rows have the same values in all of these columns.
+func (t *Table) Unique(columns []string) (name string, ok bool) {
+	for _, k := range t.keys {
+		if !k.unique || len(k.columns) != len(columns) {
+			continue
+		}
+		same := true
+		for i, c := range k.columns {
+			same = same && k.parts[i] == Quote(c) && slices.ContainsFunc(columns, func(s string) bool { return strings.EqualFold(s, c) })
+		}
+		switch {
+		case same && k.primary:
+			return "PRIMARY", true
+		case same:
+			return k.name, true
+		}
+	}
+	return "", false
+}

@@ -30,6 +30,7 @@ type Column struct {
 }
 
 type key struct {
+	name            string
 	unique, primary bool
 	spatial         bool
 	columns         []string
@@ -226,6 +227,9 @@ func (t *Table) key(w []string) {
 		return
 	}
 	k := key{spatial: w[0] == "SPATIAL", primary: w[0] == "PRIMARY", unique: w[0] == "PRIMARY" || w[0] == "UNIQUE"}
+	if i > 0 && w[i-1][0] == '`' {
+		k.name = unquote(w[i-1])
+	}
 	list, _ := inside(w[i])
 	for _, part := range split(list) {
 		p := words(part)

@@ -38,10 +38,14 @@ func TestMoveCrash(t *testing.T) {
 					t.Cleanup(func() { admin(t, server, "DROP DATABASE "+schema) })
 				}
 				admin(t, server, "CREATE TABLE "+schema+".rows_ (id INT PRIMARY KEY, owner INT NOT NULL, moves INT NOT NULL)")
+				admin(t, server, "CREATE TABLE "+schema+".rows_by_owner (owner INT PRIMARY KEY, id INT NOT NULL)")
 				options.Backends = append(options.Backends, proxytest.On(fmt.Sprint("b", i), server))
 			}
 			options.Schemas = []config.Schema{{Name: schema, Backend: "b0"}}
-			options.Tables = []config.Table{{Schema: schema, Name: "rows_", Column: "id", Function: "modulo", Backends: []string{"b0", "b1"}, KeyChanges: config.KeyChangesMove}}
+			options.Tables = []config.Table{
+				{Schema: schema, Name: "rows_", Column: "id", Function: "modulo", Backends: []string{"b0", "b1"}, KeyChanges: config.KeyChangesMove},
+				{Schema: schema, Name: "rows_by_owner", Column: "owner", Function: "hash", Backends: []string{"b0", "b1"}, LookupOf: "rows_"},
+			}
 			p := proxytest.Run(t, options)
 
 			const clients = 6
@@ -107,10 +111,13 @@ func TestMoveCrash(t *testing.T) {
 				}
 				db = p.DB(t, schema)
 				for i := range all {
-					where := rowsOf(t, db, fmt.Sprintf("SELECT id, moves FROM rows_ WHERE owner = %d", i))
+					where := rowsOf(t, db, fmt.Sprintf("SELECT id, moves FROM rows_ WHERE owner + 0 = %d", i)) // on all shards
 					var id, moves int
 					if _, err := fmt.Sscanf(where, "%d,%d", &id, &moves); err != nil || strings.Count(where, ",") != 1 || id != place(i, moves) || moves < all[i].told || moves > all[i].tried {
 						t.Errorf("row %d is %s, told %d, tried %d", i, where, all[i].told, all[i].tried)
+					}
+					if entry := rowsOf(t, db, fmt.Sprintf("SELECT id FROM rows_by_owner WHERE owner = %d", i)); entry != fmt.Sprint(id) {
+						t.Errorf("row %d is %s, its entry %s", i, where, entry)
 					}
 					all[i] = client{moves, moves}
 				}

@@ -71,6 +71,8 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 		for _, q := range empty {
 			must(t, c, q)
 		}
+		must(t, c, members.create())
+		must(t, c, membersByEmail.create())
 		return s
 	}
 	options := proxytest.Options{LogLevel: "info"}
@@ -85,6 +87,7 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 	}
 	options.Schemas = []config.Schema{{Name: schema, Backend: "b0"}}
 	options.ShardMaps, options.Tables = configured(schema)
+	options.ShardMaps, options.Tables = withLookups(schema, options.ShardMaps, options.Tables)
 	single := boot(3)
 	proxy := proxytest.Run(t, options)
 	p.connect = func(t *testing.T) (direct, through *wire.Conn) {
@@ -96,6 +99,8 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 		must(t, p.direct, tables[i].fill())
 		must(t, p.proxy, tables[i].fill())
 	}
+	must(t, p.direct, members.fill())
+	must(t, p.proxy, members.fill())
 	return p
 }
 
@@ -196,7 +201,7 @@ func (p *pair) compare(t *testing.T, c statement) outcome {
 			return outcome{differs: "afterwards, " + q + ": " + o.differs}
 		}
 	}
-	return outcome{}
+	return p.lookups(t)
 }
 
 // compareRead runs a query on both. Two things a single server decides by its plan, and says otherwise after an ANALYZE or with another

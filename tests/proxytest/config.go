@@ -114,6 +114,9 @@ func (o Options) toml(port int) (string, error) {
 			if t.KeyChanges != "" {
 				lines = append(lines, fmt.Sprintf("key_changes = %q", t.KeyChanges))
 			}
+			if t.LookupOf != "" {
+				lines = append(lines, fmt.Sprintf("lookup_of = %q", t.LookupOf))
+			}
 			if t.Sequence != "" {
 				lines = append(lines, fmt.Sprintf("sequence = %q", t.Sequence))
 			}
