@@ -16,6 +16,7 @@ import (
 type columns struct {
 	backend       *backend.Backend
 	schema, table string
+	key           []string // lower case
 	definition    definition
 
 	mu    sync.Mutex // protects following fields
@@ -32,7 +33,7 @@ func newColumns(cfg *config.Config, backends []*backend.Backend) map[string]*col
 	for i := range cfg.Tables {
 		if t := &cfg.Tables[i]; t.Sharded() {
 			first := t.Map(cfg).Shards[0].Backend
-			all[strings.ToLower(t.Schema+"."+t.Name)] = &columns{backend: backends[cfg.BackendIndex(first)], schema: t.Schema, table: t.Name}
+			all[strings.ToLower(t.Schema+"."+t.Name)] = &columns{backend: backends[cfg.BackendIndex(first)], schema: t.Schema, table: t.Name, key: lowered(t.Key())}
 		}
 	}
 	return all

@@ -35,6 +35,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 	}
 	if p.ImplicitCommit {
 		defer s.srv.forgetColumns()
+		defer s.srv.forgetKeys()
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}

@@ -53,6 +53,8 @@ type Server struct {
 	questions atomic.Uint64 // commands of all clients
 	gate      gate
 
+	keysDoubted atomic.Bool // a statement may have changed the columns of shard keys
+
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
 	open    map[*session]struct{}
@@ -146,6 +148,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	watching, stop := context.WithCancel(background)
 	var watcher sync.WaitGroup
 	watcher.Go(func() { s.watch(watching) })
+	patient, enough := context.WithTimeout(watching, keysPatient)
+	s.learnOnce(patient)
+	enough()
+	watcher.Go(func() { s.learn(watching) })
 	defer func() {
 		s.running.Wait() // the last statements are watched, too
 		stop()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/xaproxy/xaproxy/config"
 )
@@ -36,6 +37,8 @@ type table struct {
 	moves    bool      // an UPDATE may change the shard key
 	lookups  []*table  // its lookup tables
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
+
+	holds atomic.Pointer[[]KeyColumn] // of the columns of the key; nil: nothing is known
 }
 
 func (t *table) sharded() bool { return t.backend < 0 && t.copies == nil }

@@ -158,6 +158,7 @@ func (x *explanation) shards() {
 	}
 	if in := x.of.insert; in != nil && in.rows && in.computed == nil {
 		var set shardSet
+		pl.stores = true
 		for _, r := range x.s.rows {
 			keys := in.keysOf(x.s, r, make([]keyRef, len(in.table.columns)))
 			if shard, fault := pl.shard(in.table, keys); fault == keyGood {

@@ -25,7 +25,8 @@ import (
 //
 // The column must be an integer column, or a character column with a collation that does not equate different ASCII
 // characters other than by case (so not utf8mb4_roman_ci), and its statements must compare it with literals of its own kind:
-// WHERE name = 0 on a character column matches all names in MySQL.
+// WHERE name = 0 on a character column matches all names in MySQL. Once Learn has told what the column holds, literals of another kind are
+// no keys, and such a statement goes to all shards.
 //
 // Functions of dates (dates, day, month, year) take strings in the form 2026-01-31 or 2026-01-31 23:59:59.999999 and nothing else.
 
@@ -51,6 +52,11 @@ const (
 	keyFolded
 	keyMoment
 	keyNowhere
+	keyText
+	keyOutside
+	keyNumber
+	keyWide
+	keyRounded
 )
 
 var keyFaults = [...]string{
@@ -69,6 +75,11 @@ var keyFaults = [...]string{
 	keyFolded:   "has capital letters or trailing spaces, which collations ignore and crc32 does not",
 	keyMoment:   "is not a date in the form '2026-01-31' or '2026-01-31 23:59:59'",
 	keyNowhere:  "is held by no shard",
+	keyText:     "is text, and the column holds numbers",
+	keyOutside:  "is out of the range of the column",
+	keyNumber:   "is a number, and the column holds text",
+	keyWide:     "is too long for the column",
+	keyRounded:  "has a fraction of a second that the column may round to another shard",
 }
 
 // key is a canonical key.

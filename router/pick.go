@@ -155,16 +155,26 @@ type placing struct {
 	at           int             // the literal that why is about
 	null, column int             // its slot, counted from 1, and its place in the key, if it is a parameter that is NULL
 	key          key             // of one column, used again for each row
+
+	stores bool // the keys are of rows that are inserted, not of conditions
 }
 
-// read reads the literal as a key of the table.
-func (pl *placing) read(t *table, ref keyRef, k *key) keyFault {
+// read reads the literal as a key of the table, column being its place there.
+func (pl *placing) read(t *table, column int, ref keyRef, k *key) (fault keyFault) {
 	k.date = t.sharding.moments
 	lit := pl.s.lits[ref.slot]
+	quoted := lit.kind == kString
 	if lit.kind == kParam {
-		return k.value(pl.value(int(lit.param)), ref.minus)
+		v := pl.value(int(lit.param))
+		quoted = v.Kind == ValueBytes
+		fault = k.value(v, ref.minus)
+	} else {
+		fault = k.parse(pl.s.sql[lit.start:lit.end], lit.kind, ref.minus, pl.s.mode)
 	}
-	return k.parse(pl.s.sql[lit.start:lit.end], lit.kind, ref.minus, pl.s.mode)
+	if holds := t.column(column); holds != nil && fault == keyGood {
+		fault = holds.unfit(k, quoted, pl.stores)
+	}
+	return fault
 }
 
 // shard is the shard of the rows with a key.
@@ -174,7 +184,7 @@ func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
 	}
 	keys := make([]key, len(refs))
 	for i, ref := range refs {
-		if fault = pl.read(t, ref, &keys[i]); fault != keyGood {
+		if fault = pl.read(t, i, ref, &keys[i]); fault != keyGood {
 			pl.wrong(t, i, ref, fault)
 			return 0, fault
 		}
@@ -187,8 +197,10 @@ func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
 
 // one is shard for a key of one column.
 func (pl *placing) one(t *table, ref keyRef) (shard int, fault keyFault) {
-	if fault = pl.read(t, ref, &pl.key); fault == keyGood {
-		shard, fault = t.sharding.shard(&pl.key)
+	if fault = pl.read(t, 0, ref, &pl.key); fault == keyGood {
+		if shard, fault = t.sharding.shard(&pl.key); fault == keyGood && pl.key.date {
+			fault = pl.rounded(t, &pl.key, shard)
+		}
 	}
 	if fault != keyGood {
 		pl.wrong(t, 0, ref, fault)
@@ -218,6 +230,10 @@ func misplaced(t *table, column int, fault keyFault, bound bool) *reason {
 	switch {
 	case fault == keyNowhere:
 		return &reason{errno: 1526, text: "the shard key " + t.columns[column] + " of " + t.name + " has a value that no shard holds", do: "add a shard for it to the shard map, or write another value", at: -1}
+	case fault == keyRounded:
+		what = "whole seconds"
+	case faultErrnos[fault] != 0:
+		return &reason{errno: faultErrnos[fault], text: "the value of the shard key " + t.columns[column] + " of " + t.name + " " + keyFaults[fault], do: verb + " one that the column holds", at: -1}
 	case t.sharding.moments:
 		what = "a date such as '2026-01-31'"
 	}
@@ -275,9 +291,14 @@ func (pl *placing) between(t *table, refs []keyRef, to *shardSet) bool {
 		if ref.slot < 0 {
 			continue
 		}
-		if fault := pl.read(t, ref, &keys[i]); fault != keyGood {
+		if fault := pl.read(t, 0, ref, &keys[i]); fault != keyGood {
 			pl.wrong(t, 0, ref, fault)
 			return false
+		}
+		if keys[i].date { // the end may be rounded, too
+			from, to := keys[i].around(t.column(0).unit())
+			keys[i].moment.Low = [2]uint64{from, to}[i]
+			keys[i].moment.Negative = int64(keys[i].moment.Low) < 0
 		}
 		ends[i] = &keys[i]
 	}

@@ -69,6 +69,7 @@ func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
 // placeRows is chooseRows for the table alone.
 func (sh *shape) placeRows(pl *placing) (*Plan, *reason, int) {
 	in, s := sh.insert, pl.s
+	pl.stores = true
 	if !in.rows {
 		shard, fault := pl.shard(in.table, in.keys)
 		if fault != keyGood {

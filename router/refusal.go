@@ -33,6 +33,9 @@ var states = map[uint16]string{
 	1064: "42000", // You have an error in your SQL syntax
 	1146: "42S02", // Table doesn't exist
 	1235: "42000", // This version doesn't yet support
+	1264: "22003", // Out of range value
+	1366: "HY000", // Incorrect integer value
+	1406: "22001", // Data too long
 	1526: "HY000", // Table has no partition for value
 	1390: "HY000", // Prepared statement contains too many placeholders
 }

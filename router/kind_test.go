@@ -1,0 +1,96 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// TestLearnedColumns: what the columns of shard keys hold changes where statements go: + is all shards, a number an error.
+func TestLearnedColumns(t *testing.T) {
+	cfg := &config.Config{Backends: []config.Backend{{Name: "a"}, {Name: "b"}, {Name: "c"}}, ShardMaps: []config.ShardMap{{
+		Name: "days", Function: config.Dates,
+		Shards: []config.Shard{{Name: "a", Backend: "a", Holds: []string{"..2026-01-01"}}, {Name: "b", Backend: "b", Holds: []string{"2026-01-01.."}}},
+	}}}
+	columns := map[string]KeyColumn{
+		"tiny": ParseKeyColumn("tinyint(4)", 0, 0), "big": ParseKeyColumn("bigint(20) unsigned", 0, 0), "money": ParseKeyColumn("decimal(10,2)", 0, 0),
+		"name": ParseKeyColumn("varchar(5)", 5, 0), "day": ParseKeyColumn("date", 0, 0), "second": ParseKeyColumn("datetime", 0, 0),
+		"micro": ParseKeyColumn("datetime(6)", 0, 6), "unknown": ParseKeyColumn("enum('a','b')", 1, 0), "moment": {},
+	}
+	for name, c := range columns {
+		table := config.Table{Schema: "s", Name: name, Column: "k", Function: config.Hash, Backends: []string{"a", "b", "c"}}
+		if c.Kind == KeyDates || name == "moment" {
+			table.Function, table.Backends, table.ShardMap = "", nil, "days"
+		}
+		cfg.Tables = append(cfg.Tables, table)
+	}
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := func(q string) string {
+		p, err := r.Plan([]byte(q), "s", 0)
+		var no *Refusal
+		switch {
+		case errors.As(err, &no):
+			return fmt.Sprint(no.Errno, " ", no.State)
+		case len(p.Parts) > 1:
+			return "+"
+		}
+		return "1"
+	}
+	for name, c := range columns {
+		r.Learn("S", name, []KeyColumn{c})
+	}
+	const last, next = "'2025-12-31 23:59:59.5'", "'2026-01-01 00:00:00'"
+	for _, v := range []struct{ table, literals, compared, stored string }{
+		{"tiny", "127", "1", "1"},
+		{"tiny", "-128", "1", "1"},
+		{"tiny", "'7'", "1", "1"},
+		{"tiny", "128", "1", "1264 22003"},
+		{"tiny", "-129", "1", "1264 22003"},
+		{"tiny", "'abc'", "+", "1366 HY000"},
+		{"big", "18446744073709551615", "1", "1"},
+		{"big", "-1", "1", "1264 22003"},
+		{"big", "'x'", "+", "1366 HY000"},
+		{"money", "'x'", "+", "1366 HY000"},
+		{"money", "7.00", "1", "1"},
+		{"name", "'abcde'", "1", "1"},
+		{"name", "'abcdef'", "1", "1406 22001"},
+		{"name", "'abcde   '", "1", "1"},
+		{"name", "'7'", "1", "1"},
+		{"name", "0", "+", "1"},
+		{"name", "123456", "+", "1406 22001"},
+		{"unknown", "'abcdef'", "1", "1"},
+		{"unknown", "0", "1", "1"},
+		{"micro", last, "1", "1"},
+		{"second", last, "+", "1235 42000"},
+		{"day", last, "+", "1235 42000"},
+		{"moment", last, "+", "1"},
+		{"second", next, "1", "1"},
+		{"second", "'2025-12-31 23:59:58.5'", "1", "1"},
+	} {
+		if got := where("SELECT * FROM " + v.table + " WHERE k = " + v.literals); got != v.compared {
+			t.Errorf("%s = %s goes to %s, want %s", v.table, v.literals, got, v.compared)
+		}
+		if got := where("INSERT IGNORE INTO " + v.table + " (k, v) VALUES (" + v.literals + ", 1)"); got != v.stored {
+			t.Errorf("INSERT of %s into %s: %s, want %s", v.literals, v.table, got, v.stored)
+		}
+	}
+	if got := where("SELECT * FROM second WHERE k <= " + last); got != "+" {
+		t.Errorf("a moment that may be rounded up to the next shard goes to %s", got)
+	}
+	if got := where("SELECT * FROM micro WHERE k <= " + last); got != "1" {
+		t.Errorf("a moment that is not rounded goes to %s", got)
+	}
+	r.Learn("s", "tiny", nil)
+	if got := where("INSERT INTO tiny (k, v) VALUES (128, 1)"); got != "1" {
+		t.Errorf("a column of which nothing is known any more: %s", got)
+	}
+	if slices.Contains(keyFaults[1:], "") {
+		t.Errorf("a fault has no text: %q", keyFaults)
+	}
+}
