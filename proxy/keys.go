@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 )
 
@@ -59,6 +60,49 @@ func (s *Server) learnOnce(ctx context.Context) {
 		})
 	}
 	asking.Wait()
+	s.learnViews(ctx)
+}
+
+// maxViews bounds what is read of the views of one backend, in bytes.
+const maxViews = 64 << 20
+
+// learnViews tells the router of the views in schemas with tables on other backends than the schema's own. Those of a backend that cannot be
+// asked are the ones that it had.
+func (s *Server) learnViews(ctx context.Context) {
+	var all []router.View
+	for i, b := range s.backends {
+		var names []string
+		for _, schema := range s.cfg.Schemas {
+			apart := func(t config.Table) bool {
+				return strings.EqualFold(t.Schema, schema.Name) && t.Backend != b.Name() && !t.Broadcast
+			}
+			if schema.Backend == b.Name() && slices.ContainsFunc(s.cfg.Tables, apart) {
+				names = append(names, systemText(schema.Name))
+			}
+		}
+		if names == nil {
+			continue
+		}
+		err := b.Apart(ctx, func(conn *backend.Conn) error {
+			if err := conn.Exec("SET NAMES utf8mb4"); err != nil {
+				return err
+			}
+			answers, err := conn.Batch(maxViews, "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA IN ("+strings.Join(names, ",")+")")
+			if err != nil {
+				return err
+			}
+			s.views[i] = s.views[i][:0]
+			for _, r := range answers[0].Values {
+				s.views[i] = append(s.views[i], router.View{Schema: string(r[0]), Name: string(r[1]), Definition: string(r[2])})
+			}
+			return nil
+		})
+		if err != nil {
+			s.logger.Debug().Err(err).Str("backend", b.Name()).Msg("cannot ask for views")
+		}
+		all = append(all, s.views[i]...)
+	}
+	s.router.LearnViews(all)
 }
 
 func (s *Server) learnFrom(conn *backend.Conn, tables []*columns) error {

@@ -319,6 +319,9 @@ func (st *stmt) elsewhere(backend int) string {
 			if have := s.tables[strings.ToLower(t.name)]; have != nil && !have.whole(backend) {
 				return have.name
 			}
+			if st.r.catalog.view(in, t.name, t.start) != nil {
+				return name
+			}
 		}
 	}
 	return ""

@@ -102,6 +102,17 @@ func (s *segment) evict() {
 	}
 }
 
+// clear forgets all shapes.
+func (c *cache) clear() {
+	for i := range c.segments {
+		s := &c.segments[i]
+		s.mu.Lock()
+		clear(s.byKey)
+		s.ring, s.hand, s.bytes = nil, 0, 0
+		s.mu.Unlock()
+	}
+}
+
 // shapes is the number of shapes kept.
 func (c *cache) shapes() (n int) {
 	for i := range c.segments {

@@ -14,7 +14,8 @@ import (
 type catalog struct {
 	backends  []string
 	schemas   map[string]*schema
-	temporary map[string]int // backends of the session's temporary tables, schema.table, which hide others
+	temporary map[string]int                   // backends of the session's temporary tables, schema.table, which hide others
+	views     *atomic.Pointer[map[string]bool] // schema.view: those that read rows of several backends
 }
 
 // schema is a schema that the configuration names in [[schemas]] or [[tables]].
@@ -57,7 +58,7 @@ func (t *table) together(u *table) bool {
 }
 
 func newCatalog(cfg *config.Config) (*catalog, error) {
-	c := &catalog{schemas: map[string]*schema{}}
+	c := &catalog{schemas: map[string]*schema{}, views: &atomic.Pointer[map[string]bool]{}}
 	for i := range cfg.Backends {
 		c.backends = append(c.backends, cfg.Backends[i].Name)
 	}

@@ -45,6 +45,9 @@ func (l *Load) Place(p Piece) (backend int, err error) {
 	}
 	k := key{date: l.table.sharding.moments}
 	fault := k.value(v, false)
+	if c := l.table.column(0); fault == keyGood && c != nil && !k.date {
+		fault = c.unfit(&k, true, true)
+	}
 	if fault == keyGood {
 		var shard int
 		if shard, fault = l.table.sharding.shard(&k); fault == keyGood {

@@ -396,6 +396,9 @@ func (v *resolver) table(in, name string) (place, string) {
 	}
 	v.real++
 	v.schemas[schema] = true
+	if why := v.st.r.catalog.view(schema, name, at); why != nil {
+		v.refuse(why)
+	}
 	switch {
 	case p.system:
 		v.system = true
