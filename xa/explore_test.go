@@ -23,9 +23,12 @@ func newModel(branches, writers, decider int, recordOnePhase bool, b bounds) *mo
 	}
 }
 
-// deciders are the branches that can decide: none, because a log does; one that writes; one that only reads.
+// deciders are the branches that can decide: none, because a log does; one that writes; one that only reads. Of four branches a log does.
 func deciders(branches, writers int) []int {
 	all := []int{-1}
+	if branches == maxBranches {
+		return all
+	}
 	if writers > 0 {
 		all = append(all, 0)
 	}
