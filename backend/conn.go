@@ -304,7 +304,7 @@ func (c *Conn) resetSession() error {
 		c.broken = true
 		return err
 	}
-	if c.state.Schema == "" {
+	if !c.b.has(c.state.Schema) { // it was never this session's
 		return nil
 	}
 	// The schema stays, but @@character_set_database and @@collation_database are no longer its own: LOAD DATA goes by them.

@@ -427,7 +427,7 @@ func TestLoadInTransaction(t *testing.T) {
 		long := strings.Repeat("5,five"+strings.Repeat(".", 150)+"\n6,six"+strings.Repeat(".", 150)+"\n", 500)
 		for file, why := range map[string]string{
 			long + "1x,seven\n8,eight\n": "line 1001 of the file, field 1: ",
-			"5,five\n\n6,six":           "line 2 of the file, field 1: ",
+			"5,five\n\n6,six":            "line 2 of the file, field 1: ",
 		} {
 			if got := l.refused(1235, intoLines, file); !strings.HasPrefix(got, why) {
 				t.Errorf("refused: %s", got)
