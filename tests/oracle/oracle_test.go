@@ -224,6 +224,9 @@ func (p *pair) compareRead(t *testing.T, c statement) outcome {
 	if !o.described {
 		return o
 	}
+	if p.kept(c.sql, d.columns, x.columns) && judge(d, x, c.ordered).differs == "" {
+		return outcome{}
+	}
 	buffered := unplanned(c.sql)
 	again := judge(ask(t, p.direct, buffered), ask(t, p.proxy, buffered), c.ordered)
 	if again.differs != "" {
@@ -231,6 +234,22 @@ func (p *pair) compareRead(t *testing.T, c statement) outcome {
 	}
 	p.planned++
 	return outcome{}
+}
+
+// kept forgives what docs/sharding.md says of common table expressions that are used more than once: MySQL keeps their rows in a table, and
+// tells its name where it has none for an expression.
+func (p *pair) kept(sql string, direct, proxied []wire.Column) (any bool) {
+	if p.kind != servers.MySQL || len(direct) != len(proxied) {
+		return false
+	}
+	for i := range proxied {
+		d, x := &direct[i], &proxied[i]
+		if name := x.OrgTable; name != "" && d.Schema+d.OrgTable+d.OrgName == "" && (strings.Contains(sql, "WITH "+name+" AS ") || strings.Contains(sql, ", "+name+" AS (")) {
+			x.Schema, x.OrgTable, x.OrgName = "", "", ""
+			any = true
+		}
+	}
+	return any
 }
 
 // unplanned is the query with STRAIGHT_JOIN and SQL_BUFFER_RESULT behind its outermost SELECT.
