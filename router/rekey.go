@@ -37,28 +37,14 @@ func (c *Change) Place(values [][]byte) (backend int, _ error) { return c.of.pla
 // Place is the backend of an entry. The only error is *Refusal.
 func (e *Entries) Place(values [][]byte) (backend int, _ error) { return e.of.place(values) }
 
-func (t *table) place(values [][]byte) (backend int, _ error) {
-	keys := make([]key, len(values))
-	for i, v := range values {
-		one := Value{Kind: ValueBytes, Bytes: v}
-		if v == nil {
-			one.Kind = ValueNull
-		}
-		keys[i].date = t.sharding.moments
-		if fault := keys[i].value(one, false); fault != keyGood {
-			return 0, misplaced(t, i, fault, false).refusal(-1)
+func (t *table) place(texts [][]byte) (backend int, _ error) {
+	values := make([]Value, len(texts))
+	for i, text := range texts {
+		if text != nil {
+			values[i] = Value{Kind: ValueBytes, Bytes: text}
 		}
 	}
-	shard, fault := 0, keyGood
-	if len(keys) == 1 {
-		shard, fault = t.sharding.shard(&keys[0])
-	} else {
-		shard, fault = t.sharding.together(keys)
-	}
-	if fault != keyGood {
-		return 0, misplaced(t, 0, fault, false).refusal(-1)
-	}
-	return t.sharding.backends[shard], nil
+	return t.locate(values, false)
 }
 
 // change is what is known of a Change before the literals are.

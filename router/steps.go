@@ -289,23 +289,26 @@ func (sp *steps) common() int {
 
 // Locate is the backend of a row of a sharded table by the values of its shard key.
 func (r *Router) Locate(schema, name string, values []Value) (backend int, err error) {
-	t := r.base.catalog.schemas[strings.ToLower(schema)].tables[strings.ToLower(name)]
+	return r.base.catalog.schemas[strings.ToLower(schema)].tables[strings.ToLower(name)].locate(values, true)
+}
+
+// locate is the backend of the rows with a shard key; bound says where the values come from, for the error.
+func (t *table) locate(values []Value, bound bool) (backend int, _ error) {
 	keys := make([]key, len(values))
 	for i, v := range values {
 		keys[i].date = t.sharding.moments
 		if fault := keys[i].value(v, false); fault != keyGood {
-			return 0, misplaced(t, i, fault, true).refusal(-1)
+			return 0, misplaced(t, i, fault, bound).refusal(-1)
 		}
 	}
-	var shard int
-	fault := keyGood
+	shard, fault := 0, keyGood
 	if len(keys) == 1 {
 		shard, fault = t.sharding.shard(&keys[0])
 	} else {
 		shard, fault = t.sharding.together(keys)
 	}
 	if fault != keyGood {
-		return 0, misplaced(t, 0, fault, true).refusal(-1)
+		return 0, misplaced(t, 0, fault, bound).refusal(-1)
 	}
 	return t.sharding.backends[shard], nil
 }
