@@ -169,13 +169,10 @@ func (t Txn) Step(e Event) (Txn, []Action) {
 // commit: rows C0 to C4.
 func (t Txn) commit() (Txn, []Action) {
 	var actions []Action
-	writers, last, decider := 0, 0, -1
+	writers, last, decider := 0, 0, t.decider()
 	for i, b := range t.Branches {
 		if b.Wrote {
 			writers, last = writers+1, i
-		}
-		if b.Decides {
-			decider = i
 		}
 	}
 	// Whoever decides need not have written anything itself. A record for one branch is no use where that is the decider: its server
@@ -280,16 +277,13 @@ func (t Txn) voted(e Event) (Txn, []Action) {
 	if t.State == Aborting || e.Result != OK {
 		return t.abort()
 	}
-	decider := -1
-	for i, b := range t.Branches {
-		switch {
-		case b.Decides:
-			decider = i
-		case b.Wrote && b.State != BranchPrepared:
+	for _, b := range t.Branches {
+		if b.Wrote && !b.Decides && b.State != BranchPrepared {
 			return t, nil
 		}
 	}
 	t.State = Deciding
+	decider := t.decider()
 	if decider < 0 {
 		return t, []Action{{Kind: ActionAppend}}
 	}
@@ -318,11 +312,7 @@ func (t Txn) decided(e Event) (Txn, []Action) {
 func (t Txn) fenced(e Event) (Txn, []Action) {
 	switch e.Result {
 	case OK: // F0: the record is there
-		for i, b := range t.Branches {
-			if b.Decides {
-				t.Branches[i].State = BranchCommitted
-			}
-		}
+		t.Branches[t.decider()].State = BranchCommitted
 		return t.phaseTwo()
 	case Refused: // F1: the decider can never commit any more
 		return t.abort()
@@ -442,6 +432,16 @@ func (t *Txn) settle(o Outcome) []Action {
 	}
 	t.Answered = true
 	return []Action{{Kind: ActionAnswer, Outcome: o}, {Kind: ActionForget, Outcome: o}}
+}
+
+// decider returns the branch that decides, or -1.
+func (t *Txn) decider() int {
+	for i, b := range t.Branches {
+		if b.Decides {
+			return i
+		}
+	}
+	return -1
 }
 
 // unprepared returns the writing branch that has not voted, or -1.
