@@ -134,6 +134,7 @@ type copying struct {
 	started   []bool
 	savepoint bool
 	timed     bool // the connections have the time of the statement
+	turn      bool // the first connection has the lock of takeTurn
 }
 
 func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
@@ -146,10 +147,20 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 	if part(0); c.errs[0] != nil {
 		return wire.OK{}, c.settle(nil)
 	}
-	ok, first := c.oks[0], c.branches[0].Conn()
-	c.collect(ok.Warnings, first)
+	ok := c.oks[0]
+	c.collect(ok.Warnings, c.branches[0].Conn())
 	var ids generated
-	if ids, c.errs[0] = c.ids(0); ids.first != 0 {
+	if p.Inserts {
+		var said *wire.Error
+		if c.errs[0] = c.takeTurn(); errors.As(c.errs[0], &said) {
+			c.errs[0] = nil // the statement itself has succeeded there
+			return wire.OK{}, c.settle(said)
+		}
+	}
+	if c.errs[0] == nil {
+		ids, c.errs[0] = c.ids(0)
+	}
+	if c.errs[0] == nil && ids.first != 0 {
 		if p.Unordered {
 			return wire.OK{}, c.settle(unordered)
 		}
@@ -160,8 +171,7 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 			if part(i + 1); c.errs[i+1] == nil {
 				c.errs[i+1] = c.compare(i+1, ids)
 			} else if ids.first != 0 {
-				c.branches[i+1].Conn().Break() // insert_id may be there still, for the next INSERT
-				c.errs[i+1] = fmt.Errorf("backend %s: %v", c.branches[i+1].Conn().Backend().Name(), c.errs[i+1])
+				c.spoiled(i + 1)
 			}
 		})
 	}
@@ -184,21 +194,62 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 var unordered = wire.NewError(wire.CodeNotSupported,
 	"the rows of a query come in no certain order, so that each copy of the broadcast table could give them other AUTO_INCREMENT values; nothing was changed; read the rows and insert literals")
 
-// settle gives the connections their own time back, and undoes the statement if it has failed, be it only in the proxy's eyes.
-func (c *copying) settle(failed *wire.Error) *wire.Error {
-	if c.timed {
-		parallel(len(c.branches), func(i int) {
-			conn := c.branches[i].Conn()
-			if !c.started[i] || conn.Broken() {
-				return
-			}
-			if err := conn.Exec(freeTime); err != nil {
-				c.errs[i] = fmt.Errorf("backend %s: set its own time again: %v", conn.Backend().Name(), err)
-			}
-		})
+// turnLock is a lock of GET_LOCK on the first backend.
+const turnLock = "'xaproxy copies'"
+
+// takeTurn waits until nobody else inserts into copies behind the first one. Rows that meet on none of their keys do not wait for each
+// other there, so that the others may get them in any order, and ON DUPLICATE KEY UPDATE takes a new AUTO_INCREMENT value before it
+// finds its row: on another backend that value may by then be the one that a row came with, and that row would be changed.
+func (c *copying) takeTurn() error {
+	conn := c.branches[0].Conn()
+	rows, err := conn.Query("SELECT GET_LOCK(" + turnLock + ", @@innodb_lock_wait_timeout)")
+	if err != nil {
+		return fmt.Errorf("backend %s: wait for other statements that insert into copies: %w", conn.Backend().Name(), err)
 	}
+	if c.turn = len(rows.Values) == 1 && len(rows.Values[0]) == 1 && string(rows.Values[0][0]) == "1"; !c.turn {
+		return wire.NewError(wire.CodeLockWait, "Lock wait timeout exceeded; try restarting transaction")
+	}
+	return nil
+}
+
+// spoiled says what becomes of an INSERT with ids that has failed on the i-th connection: insert_id may be there still, for the next one.
+func (c *copying) spoiled(i int) {
+	conn := c.branches[i].Conn()
+	conn.Break()
+	var said *wire.Error
+	if errors.As(c.errs[i], &said) && endsTransaction(said, conn.Backend().Facts().RollbackOnTimeout) {
+		return
+	}
+	c.errs[i] = fmt.Errorf("backend %s: %v", conn.Backend().Name(), c.errs[i])
+}
+
+// settle gives the connections their own time back, ends the turn, and undoes the statement if it has failed, be it only in the proxy's
+// eyes.
+func (c *copying) settle(failed *wire.Error) *wire.Error {
+	parallel(len(c.branches), func(i int) {
+		conn := c.branches[i].Conn()
+		if !c.started[i] || conn.Broken() {
+			return
+		}
+		var ends []string
+		if c.timed {
+			ends = append(ends, freeTime)
+		}
+		if c.turn && i == 0 {
+			ends = append(ends, "DO RELEASE_LOCK("+turnLock+")")
+		}
+		if ends == nil {
+			return
+		}
+		if _, err := conn.Batch(maxEnd, ends...); err != nil {
+			c.errs[i] = fmt.Errorf("backend %s: end the statement: %v", conn.Backend().Name(), err)
+		}
+	})
 	return c.undo(c.branches, c.started, c.errs, c.savepoint, failed)
 }
+
+// maxEnd bounds an answer to what ends a statement, in bytes.
+const maxEnd = 1 << 10
 
 // generated is what a connection knows of the ids that the statement gave its rows.
 type generated struct{ first, step uint64 }

@@ -175,7 +175,7 @@ func (v *resolver) everywhere() (*shape, *reason) {
 		return refuse(at, "read the rows first and insert literals", "which of the query's rows replace others may depend on their order")
 	}
 	p := v.plan()
-	p.Merge, p.Unordered = MergeOne, v.unordered
+	p.Merge, p.Unordered, p.Inserts = MergeOne, v.unordered, st.word(0) == "INSERT" || st.word(0) == "REPLACE"
 	for _, b := range t.copies {
 		p.Parts = append(p.Parts, Part{Backend: b})
 	}

@@ -165,6 +165,8 @@ type Plan struct {
 	// Unordered is true for a statement with MergeOne that inserts rows in no certain order: ids that one backend gives them may be
 	// those of other rows on another.
 	Unordered bool
+	// Inserts is true for INSERT and REPLACE with MergeOne.
+	Inserts bool
 	// Change is of MergeChange.
 	Change *Change
 	// Listing is of MergeListing.

@@ -253,6 +253,52 @@ func TestBroadcastConcurrent(t *testing.T) {
 	}
 }
 
+// TestBroadcastUpsert: an INSERT that changes a row in place of inserting one changes the same row everywhere, though the AUTO_INCREMENT value
+// that it takes for nothing is, on the second backend, that of a row which is just being inserted.
+func TestBroadcastUpsert(t *testing.T) {
+	for _, kinds := range broadcastKinds {
+		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+			s := newBroadcastStack(t, kinds)
+			for _, server := range s.servers {
+				admin(t, server, "ALTER TABLE "+s.schema+".ref AUTO_INCREMENT = 10")
+			}
+			s.conn().exec("INSERT INTO ref (code) VALUES ('a'), ('b')")
+			// The new row waits on the second backend, behind its primary key.
+			hold, err := pool(t, s.servers[1]).Begin()
+			check(t, err)
+			defer func() { _ = hold.Rollback() }() // for a test that has failed
+			_, err = hold.Exec("INSERT INTO " + s.schema + ".ref (id, code) VALUES (1, 'new')")
+			check(t, err)
+			waiting := func(n int) {
+				t.Helper()
+				waitFor(t, fmt.Sprint(n, " statements wait"), func() bool {
+					const q = "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'SCHEMA' AND (INFO LIKE 'INSERT%' OR INFO LIKE 'SELECT GET_LOCK%')"
+					return len(strings.Fields(s.on(0, q)+" "+s.on(1, q))) == n
+				})
+			}
+			var all sync.WaitGroup
+			run := func(q string) {
+				c := s.conn()
+				all.Go(func() {
+					if _, err := c.ExecContext(context.Background(), q); err != nil {
+						t.Errorf("%s: %v", q, err)
+					}
+				})
+			}
+			run("INSERT INTO ref (code) VALUES ('new')")
+			waiting(1)
+			run("INSERT INTO ref (code) VALUES ('a'), ('b') ON DUPLICATE KEY UPDATE v = v + 1")
+			waiting(2)
+			check(t, hold.Rollback())
+			all.Wait()
+			s.same()
+			if got := s.conn().rows("SELECT code, v FROM ref ORDER BY code"); got != "a,1 b,1 new,0" {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 // TestBroadcastOutage: while a backend is down, writes fail as a whole and reads go elsewhere.
 func TestBroadcastOutage(t *testing.T) {
 	server := ownServer(t, servers.MariaDB)
