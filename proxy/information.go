@@ -25,14 +25,9 @@ func (s *session) curbed(about []string) bool {
 // inform answers a SELECT about tables of information_schema that no backend alone can answer, outside of the transaction: on scratch tables with
 // what each backend tells. The columns of the answer are those that the server gives the client's text.
 func (s *session) inform(p *router.Plan, r *request) error {
-	quiet := p.Scratch.Text != nil
-	if quiet {
-		r = r.part(router.Part{SQL: p.Scratch.Text})
-	}
-	text, state := s.scratched(r)
+	text, state, r := s.scratched(p, r)
 	c := &scratch{s: s, plan: p, text: text, state: state}
-	assigns := p.Pin == router.PinUserVariable
-	definitions, err := c.describe(r.bound == nil && r.named == nil && !assigns)
+	definitions, err := c.describe(r)
 	if c.conn != nil {
 		defer c.close()
 	}
@@ -51,20 +46,26 @@ func (s *session) inform(p *router.Plan, r *request) error {
 	if err := c.ready(); err != nil {
 		return s.fail(clientError(err, false))
 	}
-	one, err := c.request(r)
-	if err == nil && quiet {
-		return s.assign(c.conn, p, one)
+	return c.answer(r, definitions)
+}
+
+// beside makes the tables of information_schema, for a statement whose other tables are there and empty yet. It returns what columns the statement
+// has with those of the server itself.
+func (c *scratch) beside(r *request) (definitions [][]byte, err error) {
+	if err := c.ready(); err != nil {
+		return nil, err
 	}
-	if err == nil && assigns {
-		return s.relayAssigning(c.conn, p, one)
-	}
-	if err == nil {
-		err = one.send(c.conn, state)
-	}
+	whole, _, err := c.splice(true)
 	if err != nil {
-		return s.fail(clientError(err, false))
+		return nil, err
 	}
-	return s.underColumns(c.conn, definitions, r.bound != nil)
+	if definitions, err = c.columns(whole.text, r); err != nil {
+		return nil, err
+	}
+	if err := c.copyInformation(); err != nil {
+		return nil, err
+	}
+	return definitions, c.create()
 }
 
 // assign runs SELECT ... INTO and answers as to a SET.
@@ -83,9 +84,8 @@ func (s *session) assign(conn *backend.Conn, p *router.Plan, r *request) error {
 }
 
 // describe borrows a connection where the tables can be brought together, to a server of the kind that the client was told if there is one, and
-// asks for the columns of the client's text there. MySQL, where it makes a table for a result, has other types in it than it tells before, so plain
-// text is carried out there, too.
-func (c *scratch) describe(plain bool) (definitions [][]byte, err error) {
+// asks for the columns of the client's text there.
+func (c *scratch) describe(r *request) (definitions [][]byte, err error) {
 	s := c.s
 	kind, home := s.srv.backends[0].Flavour(), s.srv.home(s.state.Schema)
 	candidates := slices.SortedStableFunc(slices.Values(s.srv.backends), func(a, b *backend.Backend) int {
@@ -115,8 +115,14 @@ func (c *scratch) describe(plain bool) (definitions [][]byte, err error) {
 	if err := c.conn.Ready(c.state); err != nil {
 		return nil, err
 	}
-	if plain && c.conn.Backend().Flavour() == 0 {
-		if err := c.conn.SendQuery(nil, []byte(c.text)); err != nil {
+	return c.columns(c.text, r)
+}
+
+// columns are those of a text. MySQL, where it makes a table for a result, has other types in it than it tells before, and MariaDB in a UNION
+// other decimals, so plain text is carried out, too.
+func (c *scratch) columns(text string, r *request) ([][]byte, error) {
+	if r.bound == nil && r.named == nil && c.plan.Pin != router.PinUserVariable && (c.conn.Backend().Flavour() == 0 || c.plan.Scratch.Beside) {
+		if err := c.conn.SendQuery(nil, []byte(text)); err != nil {
 			return nil, c.conn.Lost(err)
 		}
 		rows, err := c.conn.Read()
@@ -125,14 +131,14 @@ func (c *scratch) describe(plain bool) (definitions [][]byte, err error) {
 		}
 		return rows.Definitions, c.conn.Classify(gather.Drain(c.conn.Conn, rows, math.MaxInt))
 	}
-	if err := c.conn.SendCommand(wire.ComStmtPrepare, []byte(c.text)); err != nil {
+	if err := c.conn.SendCommand(wire.ComStmtPrepare, []byte(text)); err != nil {
 		return nil, c.conn.Lost(err)
 	}
 	prepared, definitions, err := c.conn.ReadDescription()
 	if err != nil {
 		return nil, c.conn.Classify(err)
 	}
-	return definitions, c.conn.Keep(c.text, prepared.ID)
+	return definitions, c.conn.Keep(text, prepared.ID)
 }
 
 // copyInformation makes empty temporary tables like those of information_schema.
@@ -145,13 +151,14 @@ func (c *scratch) copyInformation() error {
 	if err != nil {
 		return err
 	}
-	statements := defining(b.Flavour())
+	c.cuts = c.plan.Scratch.Cuts
+	statements, first := defining(b.Flavour()), len(c.tables)
 	for i := range c.plan.Scratch.Tables {
 		of := &c.plan.Scratch.Tables[i]
 		if !of.Informs {
 			continue
 		}
-		t := &scratchTable{ScratchTable: of, in: in, moved: true, made: true, names: []string{fmt.Sprintf("%s#%s", of.Schema, of.Name)}}
+		t := &scratchTable{ScratchTable: of, in: in, moved: true, made: 1, names: []string{fmt.Sprintf("%s#%s", of.Schema, of.Name)}}
 		c.tables = append(c.tables, t)
 		all := t.names
 		if slices.ContainsFunc(of.Shares, func(share router.ScratchShare) bool { return share.Sum }) {
@@ -162,15 +169,16 @@ func (c *scratch) copyInformation() error {
 			statements = append(statements, fmt.Sprintf("CREATE TEMPORARY TABLE %s.%s AS SELECT * FROM information_schema.%s WHERE FALSE", backend.Quote(in), backend.Quote(name), backend.Quote(of.Name)))
 		}
 	}
-	for _, t := range c.tables {
+	made := c.tables[first:]
+	for _, t := range made {
 		statements = append(statements, "SHOW CREATE TABLE "+t.quoted(0))
 	}
 	answers, err := c.conn.Batch(maxDefinition, statements...)
 	if err != nil {
 		return c.explain(err)
 	}
-	for i, t := range c.tables {
-		if err := c.defined(t, c.conn, answers[len(answers)-len(c.tables)+i]); err != nil {
+	for i, t := range made {
+		if err := c.defined(t, c.conn, answers[len(answers)-len(made)+i]); err != nil {
 			return err
 		}
 		t.def.Named()
@@ -219,12 +227,15 @@ func (t *scratchTable) addedUp() []string {
 		t.quoted(0), strings.Join(sums, ", "), backend.Quote(t.in), backend.Quote(t.more), strings.Join(adds, ", "))}
 }
 
-// informants borrows a connection to each backend that has rows for the tables.
-func (c *scratch) informants() (sources []*source, err error) {
+// informants borrows, beside others, a connection to each backend that tells of schemas.
+func (c *scratch) informants(sources []*source) (_ []*source, err error) {
+	if !c.plan.Scratch.Informs {
+		return sources, nil
+	}
 	for _, b := range c.s.srv.backends {
-		from := &source{}
+		from := &source{tells: true}
 		for _, t := range c.tables {
-			if slices.ContainsFunc(t.Shares, func(share router.ScratchShare) bool { return c.gives(b, t, &share) }) {
+			if t.Informs && slices.ContainsFunc(t.Shares, func(share router.ScratchShare) bool { return c.gives(b, t, &share) }) {
 				from.tables = append(from.tables, t)
 			}
 		}

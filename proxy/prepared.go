@@ -202,7 +202,7 @@ func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), 
 // describer lends a connection that can prepare the text of a statement, or the text that it returns instead.
 func (s *session) describer(plan *router.Plan, text string, params int) (conn *backend.Conn, as string, release func(), err error) {
 	switch {
-	case plan.Scratch != nil && !plan.Scratch.Informs:
+	case plan.Scratch != nil && (plan.Scratch.Beside || !plan.Scratch.Informs):
 		return s.scratchDescriber(plan, text)
 	case plan.Steps != nil: // it has no columns
 		plan = &router.Plan{Verb: router.Route, Parts: []router.Part{{Backend: router.AnyBackend}}}

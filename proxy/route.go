@@ -24,7 +24,11 @@ func (s *session) route(p *router.Plan, r *request) error {
 	if p.Merge == router.MergeListing {
 		return s.listing(p, r)
 	}
-	if p.Scratch != nil && p.Scratch.Informs && (p.Merge == router.MergeScratch || s.curbed(p.Scratch.About)) {
+	if p.Scratch != nil && p.Scratch.Direct && s.curbed(p.Scratch.About) {
+		one := *p
+		one.Merge, p = router.MergeScratch, &one
+	}
+	if p.Merge == router.MergeScratch && p.Scratch.Informs && !p.Scratch.Beside {
 		return s.inform(p, r)
 	}
 	if conn := s.locked(); conn != nil && s.tx == nil && !locks && p.Merge != router.MergeSteps {

@@ -24,6 +24,7 @@ type scratch struct {
 	state  *backend.Session
 	conn   *backend.Conn
 	tables []*scratchTable // those that are loaded
+	cuts   []router.ScratchPlace
 
 	mu     sync.Mutex // protects conn while several backends' rows come, and following fields
 	rows   int64
@@ -39,21 +40,27 @@ type scratchTable struct {
 	in      string   // schema of the temporary tables
 	names   []string // of these, one for each time that the server wants another one in the statement
 	more    string   // the table of what is only added up, "" if there is none
-	made    bool     // the first one is there
+	made    int      // so many are there
 	moved   bool     // the first one does not have the table's name
 	unique  bool     // keys are as unique as in the table
 }
 
 // scratch answers a SELECT whose tables are not all on one backend.
 func (s *session) scratch(p *router.Plan, r *request) error {
-	text, state := s.scratched(r)
+	text, state, r := s.scratched(p, r)
 	c, err := s.openScratch(p, text, state)
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
 	defer c.close()
+	var definitions [][]byte
 	if err := c.create(); err != nil {
 		return s.fail(clientError(err, false))
+	}
+	if p.Scratch.Informs {
+		if definitions, err = c.beside(r); err != nil {
+			return s.fail(clientError(err, false))
+		}
 	}
 	if e := c.load(r); e != nil {
 		return s.fail(e)
@@ -61,11 +68,26 @@ func (s *session) scratch(p *router.Plan, r *request) error {
 	if err := c.ready(); err != nil {
 		return s.fail(clientError(err, false))
 	}
+	return c.answer(r, definitions)
+}
+
+// answer runs the client's text and relays what the server answers, under other definitions of the columns unless they are nil.
+func (c *scratch) answer(r *request, definitions [][]byte) error {
+	s, p := c.s, c.plan
 	one, err := c.request(r)
+	switch {
+	case err != nil:
+	case p.Scratch.Text != nil:
+		return s.assign(c.conn, p, one)
+	case definitions == nil || p.Pin == router.PinUserVariable:
+		return s.relayAssigning(c.conn, p, one)
+	default:
+		err = one.send(c.conn, c.state)
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
-	return s.relayAssigning(c.conn, p, one)
+	return s.underColumns(c.conn, definitions, r.bound != nil)
 }
 
 // relayAssigning relays the answer on a connection that the session does not keep; the values that user variables get there become the session's.
@@ -81,16 +103,18 @@ func (s *session) relayAssigning(conn *backend.Conn, p *router.Plan, r *request)
 	return s.bring(conn, p.Variables)
 }
 
-// scratched is the client's text, and the state of the session for it.
-func (s *session) scratched(r *request) (string, *backend.Session) {
+// scratched is the text to run, the state of the session for it, and the request with it.
+func (s *session) scratched(p *router.Plan, r *request) (string, *backend.Session, *request) {
 	switch {
+	case p.Scratch.Text != nil:
+		return string(p.Scratch.Text), &s.state, r.part(router.Part{SQL: p.Scratch.Text})
 	case r.bound != nil:
 		r.bound.execute.Flags = 0 // no cursor: the rows would have to be kept
-		return r.text, r.state(&s.state)
+		return r.text, r.state(&s.state), r
 	case r.named != nil:
-		return r.named.text, r.state(&s.state)
+		return r.named.text, r.state(&s.state), r
 	}
-	return string(r.sql), &s.state
+	return string(r.sql), &s.state, r
 }
 
 // request is the request for the tables as they are named on the connection.
@@ -161,6 +185,9 @@ func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 		score := 1
 		for i := range p.Scratch.Tables {
 			t := &p.Scratch.Tables[i]
+			if t.Informs || t.Server {
+				continue
+			}
 			if b.Has(t.Schema) {
 				score += 100
 			}
@@ -198,11 +225,11 @@ func (c *scratch) create() error {
 	b := c.conn.Backend()
 	var create []string
 	for _, t := range c.tables {
-		if !t.made {
+		if t.made == 0 {
 			t.in = t.Schema
 			t.names = []string{t.Name}
 		}
-		if !t.made && !b.Has(t.Schema) { // another schema must do, under another name
+		if t.made == 0 && !b.Has(t.Schema) { // another schema must do, under another name
 			for i := range c.plan.Scratch.Tables {
 				if in := c.plan.Scratch.Tables[i].Schema; b.Has(in) {
 					t.in = in
@@ -226,10 +253,8 @@ func (c *scratch) create() error {
 		}
 	}
 	for _, t := range c.tables {
-		for i := range t.names {
-			if i > 0 || !t.made {
-				create = append(create, t.def.Create(t.quoted(i), t.columns, t.unique))
-			}
+		for ; t.made < len(t.names); t.made++ {
+			create = append(create, t.def.Create(t.quoted(t.made), t.columns, t.unique))
 		}
 	}
 	if len(create) == 0 {

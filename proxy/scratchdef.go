@@ -43,6 +43,9 @@ func (c *scratch) define() error {
 	var shown []string
 	for i := range c.plan.Scratch.Tables {
 		t := &c.plan.Scratch.Tables[i]
+		if t.Informs || t.Server {
+			continue // later, or never
+		}
 		if c.s.tx == nil && t.Whole && !t.Temporary && t.Backends[0] == here.Index {
 			continue // it is there
 		}

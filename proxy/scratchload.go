@@ -14,6 +14,7 @@ import (
 // source is a backend that rows are fetched from.
 type source struct {
 	tables []*scratchTable
+	tells  bool // they are of information_schema
 	conn   *backend.Conn
 	branch *txBranch    // in a transaction
 	rows   *wire.Reader // that come, or have come last
@@ -62,13 +63,10 @@ func (c *scratch) load(r *request) *wire.Error {
 // sources borrows a connection to each backend that rows come from: in a transaction its branch.
 func (c *scratch) sources() (sources []*source, err error) {
 	s := c.s
-	if c.plan.Scratch.Informs {
-		return c.informants()
-	}
 	for _, part := range c.plan.Parts {
 		from := &source{}
 		for _, t := range c.tables {
-			if slices.Contains(t.Backends, part.Backend) {
+			if !t.Informs && slices.Contains(t.Backends, part.Backend) {
 				from.tables = append(from.tables, t)
 			}
 		}
@@ -87,12 +85,12 @@ func (c *scratch) sources() (sources []*source, err error) {
 		s.work.uses(from.conn)
 		sources = append(sources, from)
 	}
-	return sources, nil
+	return c.informants(sources)
 }
 
 // fetch brings the rows of one backend. An error is about that; other reasons to stop are in c.failed.
 func (c *scratch) fetch(from *source, r *request) error {
-	if c.plan.Scratch.Informs {
+	if from.tells {
 		return c.informed(from, r)
 	}
 	for _, t := range from.tables {

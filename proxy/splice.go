@@ -34,7 +34,7 @@ func (c *scratch) splice(whole bool) (text piece, keep []piece, err error) {
 			w.places = append(w.places, place{p, t, -1})
 		}
 	}
-	for _, p := range c.plan.Scratch.Cuts {
+	for _, p := range c.cuts {
 		w.places = append(w.places, place{p, nil, -1})
 	}
 	if w.with = c.plan.Scratch.With; w.with == nil || c.conn.Backend().Flavour() == 1 {

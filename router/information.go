@@ -13,7 +13,8 @@ import (
 )
 
 // Tables of information_schema show what their server has. A SELECT about a schema that is whole on one backend, and about nothing else, goes there
-// as it is. Any other one runs on scratch tables: of each schema each backend gives the rows about those tables that it is the first one of.
+// as it is. Any other one runs on scratch tables: of each schema each backend gives the rows about those tables that it is the first one of. Beside
+// them are the rows of the other tables that the statement reads.
 
 // informs says how a table of information_schema tells what its rows are about.
 type informs struct {
@@ -233,25 +234,25 @@ type information struct {
 	catalog *catalog
 	refs    []*ref // the tables of information_schema that are about schemas
 	cuts    []span // Scratch.Cuts
+	alone   bool   // the statement reads no others than those of system schemas
 }
 
-// informed is the shape of a SELECT about tables of information_schema, nil if it is none.
+// informed is the shape of a SELECT that reads tables of information_schema, nil if it is none.
 func (v *resolver) informed() *shape {
 	c := v.st.r.catalog
-	in := &information{current: v.st.schema, catalog: c, cuts: v.st.informationOf()}
-	alone := true
+	in := &information{current: v.st.schema, catalog: c, cuts: v.st.informationOf(), alone: true}
 	for _, s := range v.sources {
 		if s.informs != "" {
 			in.refs = append(in.refs, s.ref)
 		}
-		alone = alone && (s.cte != "" || s.place.system)
+		in.alone = in.alone && (s.cte != "" || s.place.system)
 	}
 	if in.refs == nil {
 		return nil
 	}
-	var sc *scratch
-	if alone {
-		sc = v.scratched()
+	sc := v.scratch()
+	if sc != nil && !in.alone {
+		sc.only = unsupported(v.st.find(in.refs[0].name), "", "the statement reads tables of %s beside others", informationSchema)
 	}
 	for range v.sources { // as far as chains of joins go
 		for _, s := range v.sources {
@@ -262,7 +263,7 @@ func (v *resolver) informed() *shape {
 			}
 		}
 	}
-	return &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, about: v.about, catalog: c, scratch: sc, information: in}
+	return &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, about: v.about, catalog: c, scratch: sc, information: in, steps: v.steps()}
 }
 
 // only plans a statement about tables of information_schema that does not run on scratch tables: where all that it may be about is.
@@ -276,9 +277,9 @@ func (in *information) only(sh *shape, pl *placing) (*Plan, *reason) {
 	case ok && (b < 0 || sh.fixed < 0 || b == sh.fixed):
 		return sh.set.on(max(b, sh.fixed)), nil
 	case sh.fixed >= 0:
-		return nil, unsupported(-1, "SELECT from information_schema alone, with a condition on the schema", "the statement reads %s, and %s shows what several backends have only to SELECTs of nothing else", sh.fixedOf, informationSchema)
+		return nil, unsupported(-1, "read it first, or with a condition on a schema that is on that backend", "the statement uses %s, and %s shows what several backends have only to SELECTs", sh.fixedOf, informationSchema)
 	}
-	return nil, unsupported(-1, "write a plain SELECT, or a condition on a schema that is on one backend", "%s shows what several backends have only to SELECTs of nothing else", informationSchema)
+	return nil, unsupported(-1, "write a plain SELECT, or a condition on a schema that is on one backend", "%s shows what several backends have only to SELECTs", informationSchema)
 }
 
 // informationOf are the places of "information_schema." before the name of a table that is before that of a column.
@@ -291,47 +292,55 @@ func (st *stmt) informationOf() (all []span) {
 	return all
 }
 
-// inform plans a statement about tables of information_schema.
-func (sh *shape) inform(pl *placing) *Plan {
+// inform plans a statement that reads tables of information_schema; with literals that are not known (nil) for a description only.
+func (sh *shape) inform(s *scan, pl *placing) *Plan {
 	sc := sh.scratch
 	in := sh.information
-	c := in.catalog
 	about, limited := map[string]bool{}, true
-	scr := &Scratch{Names: sc.names, Informs: true}
+	scr := &Scratch{Names: sc.names, Informs: true, Beside: !in.alone}
 	traced := &scan{trace: true}
-	traced.read(pl.s.sql, "", pl.s.mode, pl.s.skip)
+	traced.read(s.sql, "", s.mode, s.skip)
 	scr.With = sc.with.of(traced)
 	for _, cut := range in.cuts {
 		start, end := cut.of(traced)
 		scr.Cuts = append(scr.Cuts, ScratchPlace{Start: start, End: end})
 	}
-	for i := range sc.tables {
-		from := &sc.tables[i]
-		t := sc.table(i, pl.s, traced)
-		t.Whole, t.Temporary, t.Lock, t.Limit = true, false, "", 0
-		if from.informs != "" {
-			names, ok := map[string]bool{}, true
-			for _, r := range from.refs {
-				ok = r.about(pl, in.current, names) && ok
-			}
-			limited = limited && ok
-			maps.Copy(about, names)
-			if t.Shares = c.shares(informing[from.informs], from.informs, names, ok); informing[from.informs].sums {
-				t.Filters = slices.DeleteFunc(t.Filters, func(f ScratchFilter) bool { return slices.ContainsFunc(Summed, f.Mentions) })
-			}
-			t.Informs = true
+	p := sh.set.base
+	p.Merge, p.Scratch = MergeScratch, scr
+	sc.bring(&p, pl, s, traced)
+	for i := range scr.Tables {
+		if t := &scr.Tables[i]; t.Informs && pl != nil {
+			limited = in.shares(t, &sc.tables[i], pl, about) && limited
 		}
-		scr.Tables = append(scr.Tables, t)
 	}
 	if limited {
 		scr.About = slices.Sorted(maps.Keys(about))
 	}
-	b, direct := c.direct(scr.About, limited)
-	p := *sh.set.on(b)
-	if p.Scratch = scr; !direct {
-		p.Merge = MergeScratch
+	b, direct := in.catalog.direct(scr.About, limited)
+	switch {
+	case len(p.Parts) == 0: // they are alone
+		p.Parts = sh.set.on(b).Parts
+	case len(p.Parts) > 1 || b >= 0 && b != p.Parts[0].Backend || pl == nil:
+		direct = false
+	}
+	if scr.Direct = direct; direct {
+		p.Merge = MergeNone
 	}
 	return &p
+}
+
+// shares notes what backends tell for a table of information_schema, and the schemas that it is asked about; it tells whether there are no others.
+func (in *information) shares(t *ScratchTable, from *scratchTable, pl *placing, about map[string]bool) (limited bool) {
+	names, limited := map[string]bool{}, true
+	for _, r := range from.refs {
+		limited = r.about(pl, in.current, names) && limited
+	}
+	maps.Copy(about, names)
+	t.Lock, t.Limit = "", 0
+	if t.Shares = in.catalog.shares(informing[from.informs], from.informs, names, limited); informing[from.informs].sums {
+		t.Filters = slices.DeleteFunc(t.Filters, func(f ScratchFilter) bool { return slices.ContainsFunc(Summed, f.Mentions) })
+	}
+	return limited
 }
 
 // Mentions tells whether the condition may be about a column, whose name is in lower case.

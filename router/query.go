@@ -99,6 +99,17 @@ func (v *resolver) placed() (*shape, *reason) {
 		}
 		return sh, nil
 	}
+	for _, r := range v.sharded {
+		r.pick = r.pick.complete(len(r.table.columns))
+	}
+	if v.reads && v.system {
+		if v.pipes() >= 0 {
+			v.unpick()
+		}
+		if sh := v.informed(); sh != nil {
+			return sh, nil
+		}
+	}
 	if len(v.sharded) == 0 && len(v.copied) > 0 && v.split == nil {
 		return v.readCopies()
 	}
@@ -123,10 +134,10 @@ func (v *resolver) placed() (*shape, *reason) {
 		return v.shape(v.st.r, home), nil
 	}
 	sh := &shape{set: v.st.r.plans.get(v.plan(), len(c.backends)), fixed: v.home, fixedOf: v.homeOf, lacks: v.lacks(), catalog: c, scratch: v.scratch(), steps: v.steps()}
-	for _, r := range v.sharded {
-		r.pick = r.pick.complete(len(r.table.columns))
-	}
 	why := v.split
+	if i := slices.IndexFunc(v.sources, func(s source) bool { return s.informs != "" }); i >= 0 && why == nil {
+		why = unsupported(v.st.find(v.sources[i].name), "read it first", "the statement changes rows of %s, and %s on their backend shows what that has", v.sharded[0].table.name, informationSchema)
+	}
 	if why == nil {
 		why = v.drive(sh)
 	}
@@ -134,9 +145,7 @@ func (v *resolver) placed() (*shape, *reason) {
 		if why == nil {
 			why = unsupported(v.st.at(i), "write OR or CONCAT()", "|| has two meanings, and the statement reads the sharded table %s", v.sharded[0].table.name)
 		}
-		for _, r := range v.sharded { // what limits the rows is not certain either
-			r.pick, r.with, r.found = nil, nil, nil
-		}
+		v.unpick() // what limits the rows is not certain either
 	}
 	switch {
 	case sh.scratch != nil:
@@ -158,6 +167,13 @@ func (v *resolver) placed() (*shape, *reason) {
 		sh.everywhere()
 	}
 	return sh, nil
+}
+
+// unpick forgets what limits the rows of sharded tables.
+func (v *resolver) unpick() {
+	for _, r := range v.sharded {
+		r.pick, r.with, r.found = nil, nil, nil
+	}
 }
 
 // drive finds the tables that choose the shards.

@@ -15,10 +15,12 @@ type Scratch struct {
 	// Names are the identifiers of the statement in lower case, sorted: no other columns can be meant, unless a table says All. nil: any.
 	Names []string
 	With  *ScratchWith // nil: no common table expression is read more than once
-	// Informs: the tables are those of information_schema. The client's text can also run as it is on the Plan's part, unless the Plan has MergeScratch,
-	// or the user may not see all of the schemas About, which its rows are about (nil: any).
-	Informs bool
-	About   []string
+	// Informs: there are tables of information_schema that are about schemas; Beside: and others than those of system schemas.
+	Informs, Beside bool
+	// Direct: the client's text can also run as it is on the Plan's part, if the user may see all of the schemas About, which the tables of
+	// information_schema are asked about.
+	Direct bool
+	About  []string
 	// Text, unless it is nil, runs in place of the client's, which is answered with an OK.
 	Text []byte
 	// Cuts are where the text qualifies columns of these tables with their schema.
@@ -31,6 +33,7 @@ type ScratchTable struct {
 	Backends     []int  // where the rows are that may count, sorted
 	Informs      bool   // it is a table of information_schema, whose rows are Shares
 	Shares       []ScratchShare
+	Server       bool   // it is another one of a system schema, which tells of the server that reads it
 	Whole        bool   // all rows of the table are on its only backend
 	Temporary    bool   // it is one of the session's temporary tables
 	All          bool   // all of its columns may count
@@ -128,13 +131,6 @@ func (p span) of(s *scan) (from, to int) {
 
 // scratch is how the statement can run on scratch tables, nil if it cannot.
 func (v *resolver) scratch() *scratch {
-	if v.system {
-		return nil
-	}
-	return v.scratched()
-}
-
-func (v *resolver) scratched() *scratch {
 	st := v.st
 	if !v.reads || v.foreign != "" || v.previous || v.leaves != PinNone && v.leaves != PinFoundRows && v.leaves != PinUserVariable || st.has("PROCEDURE") >= 0 {
 		return nil
@@ -161,6 +157,7 @@ func (v *resolver) scratched() *scratch {
 				t.home, t.copies = c.copies[0], c.copies
 			}
 			t.Schema, t.Name, t.Temporary, t.Whole = src.schema, src.name, src.place.temporary, src.place.table == nil
+			t.Informs, t.Server = src.informs != "", src.place.system && src.informs == ""
 			if strings.EqualFold(t.Schema, st.schema) {
 				t.Schema = st.schema
 			}
@@ -298,8 +295,12 @@ func (st *stmt) identifiers() []string {
 
 // common is a backend that has all of the statement's tables, -1 if there is none.
 func (sc *scratch) common() int {
-	for _, b := range sc.tables[0].has() {
-		if !slices.ContainsFunc(sc.tables, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
+	own := slices.DeleteFunc(slices.Clone(sc.tables), func(t scratchTable) bool { return t.Informs || t.Server })
+	if len(own) == 0 {
+		return -1
+	}
+	for _, b := range own[0].has() {
+		if !slices.ContainsFunc(own, func(t scratchTable) bool { return !slices.Contains(t.has(), b) }) {
 			return b
 		}
 	}
@@ -368,6 +369,15 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
 	p.Scratch.With = sc.with.of(traced)
+	sc.bring(&p, pl, s, traced)
+	if b := p.Parts[0].Backend; len(p.Parts) == 1 {
+		return set.on(b)
+	}
+	return &p
+}
+
+// bring notes the tables in the plan, and as its parts the backends that have rows of them.
+func (sc *scratch) bring(p *Plan, pl *placing, s, traced *scan) {
 	var picked map[*ref]*shardSet
 	if pl != nil {
 		picked = sc.picked(pl)
@@ -375,6 +385,9 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	for i, from := range sc.tables {
 		t := sc.table(i, s, traced)
 		switch {
+		case t.Informs, t.Server:
+			p.Scratch.Tables = append(p.Scratch.Tables, t)
+			continue
 		case t.Whole:
 			t.Backends = []int{from.home}
 		case pl == nil:
@@ -409,10 +422,6 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 		}
 	}
 	slices.SortFunc(p.Parts, func(a, b Part) int { return a.Backend - b.Backend })
-	if b := p.Parts[0].Backend; len(p.Parts) == 1 {
-		return set.on(b)
-	}
-	return &p
 }
 
 // table is the i-th table with what the text that was read into s, and traced, says of it.

@@ -72,7 +72,7 @@ func (st *stmt) setOnServer(p *Plan, asks []string) (*Plan, *reason) {
 		errors.As(err, &why)
 		return nil, &reason{errno: why.Errno, text: "in the value of a SET: " + why.Text, at: -1}
 	}
-	if asked.Merge == MergeScratch && asked.Scratch.Informs && asked.Pin == PinNone {
+	if asked.Merge == MergeScratch && asked.Pin == PinNone {
 		return st.selectInto(p, asks)
 	}
 	if len(asked.Parts) != 1 || asked.Pin != PinNone || asked.Merge != MergeNone {

@@ -210,9 +210,13 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 	}
 	if sh.information != nil {
 		if sh.scratch != nil {
-			return sh.inform(&pl), nil, -1
+			return sh.inform(s, &pl), nil, -1
 		}
 		p, why := sh.information.only(sh, &pl)
+		if why != nil && sh.steps != nil {
+			sh.steps.only = why
+			return sh.steps.plan(sh.set, s)
+		}
 		return p, why, -1
 	}
 	if sh.scratch != nil && sh.scratch.only != nil {

@@ -317,11 +317,14 @@ func (x *reading) any() *Plan {
 			return p
 		}
 		return sh.set.on(AnyBackend)
-	case sh.information != nil: // whose columns are the same everywhere
+	case sh.information != nil && sh.information.alone: // whose columns are the same everywhere
 		return sh.set.on(sh.fixed)
 	case sh.scratch != nil:
 		if b := sh.scratch.common(); b >= 0 {
 			return sh.set.on(b)
+		}
+		if sh.information != nil {
+			return sh.inform(&x.scan, nil)
 		}
 		return sh.scratch.plan(sh.set, nil, &x.scan)
 	case sh.fixed < 0 && len(sh.roots) > 0:

@@ -61,7 +61,7 @@ func (sp *steps) into(v *resolver, tree *sqlparser.Insert) bool {
 	}
 	o, _, named := st.object(at)
 	i := slices.IndexFunc(v.sources, func(s source) bool { return s.ref == v.into })
-	if !named || i < 0 {
+	if !named || i < 0 || v.sources[i].place.system {
 		return false
 	}
 	t := sp.target(v.sources[i], o)
@@ -231,7 +231,7 @@ func (v *resolver) assignee(c *sqlparser.ColName) *ref {
 
 // targetOf is the target of a table in FROM, which is added if it is none yet; nil if the table is derived.
 func (sp *steps) targetOf(v *resolver, r *ref) *stepTable {
-	i := slices.IndexFunc(v.sources, func(s source) bool { return s.ref == r && s.cte == "" })
+	i := slices.IndexFunc(v.sources, func(s source) bool { return s.ref == r && s.cte == "" && !s.place.system })
 	if i < 0 {
 		return nil
 	}

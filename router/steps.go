@@ -93,8 +93,11 @@ func (v *resolver) steps() *steps {
 	if v.inSteps != nil {
 		return v.inSteps
 	}
-	if !v.changes || v.change != nil || v.foreign != "" || v.previous || v.system || v.leaves != PinNone || st.has("RETURNING") >= 0 {
+	if !v.changes || v.change != nil || v.foreign != "" || v.previous || v.leaves != PinNone || st.has("RETURNING") >= 0 {
 		return nil
+	}
+	if v.changed != nil && slices.ContainsFunc(v.sources, func(s source) bool { return s.place.system && slices.Contains(v.changed.refs, s.ref) }) {
+		return nil // MySQL locks no rows of a join with them
 	}
 	sp := &steps{st: st, planner: st.r.Plan, sources: v.sources, ignore: st.has("IGNORE") >= 0}
 	ok := false
@@ -184,7 +187,7 @@ func (sp *steps) planInsert(to *Steps, text func([2]int) []byte) {
 	if tail := text(sp.tail); tail != nil {
 		to.Tail = append([]byte{' '}, tail...)
 	}
-	if !sp.row && sp.st.shares(sp.query) {
+	if !sp.row && sp.st.shares(sp.query) && !slices.ContainsFunc(sp.sources, func(s source) bool { return s.place.system }) { // MySQL locks nothing beside these
 		to.Query = append(to.Query, " LOCK IN SHARE MODE"...)
 	}
 }

@@ -37,6 +37,7 @@ func TestOneSchema(t *testing.T) {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := introspected(t, []*servers.Server{servertest.Get(t, kinds[0]), servertest.Get(t, kinds[1])})
 			const all = "accounts other rate ref single"
+			s.conn().exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 1), (3, 1)")
 			names := "SELECT table_name FROM information_schema.tables WHERE table_schema = "
 			for _, c := range []*conn{s.conn(), s.binary(), s.connAs("some"), s.conn("autocommit=0")} {
 				if strings.Contains(c.rows("SELECT @@autocommit"), "0") {
@@ -52,6 +53,21 @@ func TestOneSchema(t *testing.T) {
 				}
 				if got := c.rows(names + "'" + s.schema + "_hidden'"); got != "" {
 					t.Errorf("what is not configured: %s", got)
+				}
+				accounts := c.rows("SELECT COUNT(*) FROM accounts")
+				beside := "SELECT GROUP_CONCAT(DISTINCT t.table_name ORDER BY t.table_name SEPARATOR ' '), COUNT(DISTINCT a.id) FROM accounts a JOIN information_schema.tables t ON t.table_schema = "
+				for _, schema := range []string{"DATABASE()", "'" + s.schema + "'"} {
+					if got := c.rows(beside + schema); got != all+","+accounts {
+						t.Errorf("beside %s accounts: %s", accounts, got)
+					}
+				}
+				read, err := c.PrepareContext(context.Background(), beside+"? AND t.table_name LIKE ? WHERE a.id > ?")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var found, count string
+				if err := read.QueryRow(s.schema, "r%", -1).Scan(&found, &count); err != nil || found != "rate ref" || count != accounts {
+					t.Errorf("prepared, beside %s accounts: %s %s, %v", accounts, found, count, err)
 				}
 			}
 			var found string
@@ -70,7 +86,7 @@ func TestOneSchema(t *testing.T) {
 			if slices.Sort(databases); !slices.Equal(slices.Sorted(slices.Values(schemata)), databases) {
 				t.Errorf("SHOW DATABASES has %s, information_schema %s", databases, schemata)
 			}
-			for _, q := range []string{"SHOW DATABASES", "SELECT schema_name FROM information_schema.schemata ORDER BY 1", "SELECT DISTINCT table_schema FROM information_schema.tables ORDER BY 1"} {
+			for _, q := range []string{"SHOW DATABASES", "SELECT schema_name FROM information_schema.schemata ORDER BY 1", "SELECT DISTINCT schema_name FROM information_schema.schemata, accounts ORDER BY 1", "SELECT DISTINCT table_schema FROM information_schema.tables ORDER BY 1"} {
 				if got := s.connAs("some").rows(q); got != "information_schema "+s.schema && got != s.schema+" information_schema" {
 					t.Errorf("%s of a limited user: %s", q, got)
 				}
