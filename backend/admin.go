@@ -22,6 +22,7 @@ const (
 	adminTimeout = 15 * time.Second
 	// adminLockWait bounds in seconds how long XA COMMIT waits behind FLUSH TABLES WITH READ LOCK: it fails then, the
 	// branch stays prepared, and the next sweep tries again.
+	// The same goes for a row that a transaction holds which is being decided.
 	adminLockWait = "3"
 	// killPoll is the pause between two looks whether a session that was killed has gone.
 	killPoll = 20 * time.Millisecond
@@ -61,7 +62,7 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 	c.ConnectionAttributes = "program_name:xaproxy"
 	// The driver would write to standard error. What it writes there comes back as an error too.
 	c.Logger = &mysql.NopLogger{}
-	c.Params = map[string]string{"autocommit": "1", "lock_wait_timeout": adminLockWait}
+	c.Params = map[string]string{"autocommit": "1", "lock_wait_timeout": adminLockWait, "innodb_lock_wait_timeout": adminLockWait}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
@@ -115,6 +116,21 @@ func (a *Admin) Commit(ctx context.Context, x xa.XID) error {
 // Rollback rolls a prepared branch back.
 func (a *Admin) Rollback(ctx context.Context, x xa.XID) error {
 	return a.explain("roll back "+x.String(), a.exec(ctx, "XA ROLLBACK "+x.SQL()))
+}
+
+// Exec runs a statement of the participant store, in a transaction of its own, and returns how many rows it changed.
+func (a *Admin) Exec(ctx context.Context, statement string) (int64, error) {
+	result, err := a.db.ExecContext(ctx, statement)
+	if err != nil {
+		return 0, a.explain("write to the decisions", err)
+	}
+	n, err := result.RowsAffected()
+	return n, a.explain("write to the decisions", err)
+}
+
+// Each runs a query of the participant store and calls row for every row.
+func (a *Admin) Each(ctx context.Context, query string, row func(scan func(...any) error) error) error {
+	return a.explain("read the decisions", a.each(ctx, query, row))
 }
 
 // KillConn ends the session with this id if it is one of the user that xaproxy logs in as, and waits until it has gone.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // Backend is one configured database with its pool of raw connections. It is safe for concurrent use.
@@ -23,6 +24,9 @@ type Backend struct {
 	// Warn is told what an administrator should see to, and may be called by several goroutines at once. It must not change
 	// once the backend is used; nil: nobody wants to know.
 	Warn func(error)
+	// Records has the records of decisions that are rows on deciders. It must not change once the backend is used; nil: no transaction has
+	// a decider.
+	Records Records
 
 	schemas   map[string]bool       // lower case: those that the configuration puts there
 	facts     atomic.Pointer[Facts] // nil until the start checks have passed
@@ -33,6 +37,14 @@ type Backend struct {
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
 	conns map[uint64]*Conn  // open connections by the server's id
+}
+
+// Records are those of the participant store.
+type Records interface {
+	// Insert is the statement that writes the record of a decision.
+	Insert(xa.Decision) string
+	// Fence says what was decided on a transaction, and makes sure that it cannot change any more.
+	Fence(context.Context, xa.GTRID) (committed bool, err error)
 }
 
 // Open prepares the pool of one backend. It connects to nothing yet.

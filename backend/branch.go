@@ -15,14 +15,15 @@ import (
 type Branch struct {
 	conn  *Conn
 	xid   xa.XID
-	sql   string // the XID as the argument of the XA verbs
+	sql   string   // the XID as the argument of the XA verbs
+	start []string // the statements that start it
 	state branchState
 }
 
 type branchState uint8
 
 const (
-	branchNew      branchState = iota // XA START was not yet answered
+	branchNew      branchState = iota // its start was not yet answered
 	branchActive                      // statements run
 	branchUnknown                     // XA END was sent; ended or not, prepared or not
 	branchPrepared                    // XA PREPARE was acknowledged
@@ -33,14 +34,16 @@ const (
 func NewBranch(c *Conn, g xa.GTRID) *Branch {
 	c.branch = true
 	x := xa.XID{GTRID: g, BQUAL: c.b.Config.Name}
-	return &Branch{conn: c, xid: x, sql: x.SQL()}
+	b := &Branch{conn: c, xid: x, sql: x.SQL()}
+	b.start = []string{"XA START " + b.sql}
+	return b
 }
 
 // Conn returns the branch's connection, on which answers to Begin are read.
 func (b *Branch) Conn() *Conn { return b.conn }
 
 // Begin sends a statement of the client; the first one starts the branch, with opening between what the session
-// needs and XA START (SET TRANSACTION), and lead after it (savepoints). See Conn.Begin for the errors.
+// needs and the start (SET TRANSACTION), and lead after it (savepoints). See Conn.Begin for the errors.
 func (b *Branch) Begin(s *Session, attrs, sql []byte, opening string, lead ...string) error {
 	if err := b.conn.Begin(s, attrs, sql, b.lead(opening, lead)...); err != nil {
 		return err
@@ -64,14 +67,14 @@ func (b *Branch) lead(opening string, lead []string) []string {
 	if b.state != branchNew {
 		return lead
 	}
-	start := make([]string, 0, len(lead)+2)
+	all := make([]string, 0, len(lead)+len(b.start)+1)
 	if opening != "" {
-		start = append(start, opening)
+		all = append(all, opening)
 	}
-	return append(append(start, "XA START "+b.sql), lead...)
+	return append(append(all, b.start...), lead...)
 }
 
-// Started reports whether the server has acknowledged XA START.
+// Started reports whether the server has acknowledged its start.
 func (b *Branch) Started() bool { return b.state != branchNew }
 
 // Ref tells recovery where the branch is.
@@ -145,15 +148,21 @@ func (b *Branch) end(err error) error {
 
 var errBroken = errors.New("connection was lost before")
 
-// verbs sends XA verbs in one packet and reads their answers, up to the first error. A server's error comes back as
-// *xa.ServerError; after anything else the connection is broken.
+// verbs sends statements that end the branch in one packet and reads their answers, up to the first error. A server's error comes back
+// as *xa.ServerError; after anything else the connection is broken.
 func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
+	_, err := b.answers(deadline, verbs...)
+	return err
+}
+
+// answers is verbs that says how many of the statements were carried out.
+func (b *Branch) answers(deadline time.Time, verbs ...string) (done int, err error) {
 	c := b.conn
 	if c.broken {
-		return errBroken
+		return 0, errBroken
 	}
 	if err := c.SetDeadline(deadline); err != nil {
-		return c.Lost(err)
+		return 0, c.Lost(err)
 	}
 	c.lead = c.lead[:0]
 	for i, v := range verbs {
@@ -163,21 +172,22 @@ func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
 		c.lead = append(c.lead, v...)
 	}
 	if err := c.SendQuery(nil, c.lead); err != nil {
-		return c.Lost(err)
+		return 0, c.Lost(err)
 	}
 	var refused error
 	for range verbs {
 		if err := c.Expect(); c.broken {
-			return err
+			return done, err
 		} else if err != nil { // a server runs nothing behind the first error
 			refused = serverError(err)
 			break
 		}
+		done++
 	}
 	if err := c.SetDeadline(time.Time{}); err != nil {
-		return c.Lost(err)
+		return done, c.Lost(err)
 	}
-	return refused
+	return done, refused
 }
 
 // serverError makes the server's answer known to package xa as such.

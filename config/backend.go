@@ -85,6 +85,9 @@ func defaultPort(kind string) int {
 	return 3306
 }
 
+// maxDecider is xa.MaxDecider.
+const maxDecider = 25
+
 // The name is the bqual of X/Open XA and goes into SQL text, so it is plain ASCII without quotes.
 var backendName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
@@ -104,6 +107,8 @@ func (b *Backend) validate(at section, c *Config) {
 		at.missing("name", "every backend has a name that tables and schemas refer to")
 	} else if !backendName.MatchString(b.Name) {
 		at.wrong("name", "%q is not a backend name; use 1 to 32 of the characters a-z 0-9 _ -", b.Name)
+	} else if len(b.Name) > maxDecider && c.Decision.Store == ParticipantStore {
+		at.wrong("name", "is longer than the %d characters for which the participant store (decision.store) has room in the name of a transaction", maxDecider)
 	}
 	if !at.has("kind") {
 		at.missing("kind", `say which server this is: "mysql", "mariadb" or "postgres"`)

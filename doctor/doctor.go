@@ -13,6 +13,7 @@ import (
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/ddl"
+	"github.com/xaproxy/xaproxy/participant"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -92,6 +93,9 @@ func (x *examination) server(b *backend.Backend) {
 	ctx, cancel := context.WithTimeout(x.ctx, x.Timeout)
 	defer cancel()
 	_, problems, err := a.Check(ctx)
+	if err == nil && x.Config.Decision.Store == config.ParticipantStore {
+		err = x.decisions(ctx, a)
+	}
 	if err = errors.Join(err, a.Close()); err != nil {
 		unseen(err)
 		return
@@ -119,6 +123,32 @@ func (x *examination) server(b *backend.Backend) {
 			x.temporary(b, in)
 		}
 	}
+}
+
+// decisions looks for the tables of the participant store on a backend. The error says that it could not be asked.
+func (x *examination) decisions(ctx context.Context, a *backend.Admin) error {
+	about := "decisions on backend " + a.Name()
+	wrong, err := participant.Check(ctx, a)
+	if wrong == nil || err != nil {
+		return err
+	}
+	if !x.Fix {
+		x.add(Error, about, "%v; --fix makes its tables, if the account may; docs/operating.md has the SQL", wrong)
+		return nil
+	}
+	if err := participant.Create(ctx, a); err != nil {
+		x.add(Error, about, "%v; docs/operating.md has the SQL", err)
+		return nil
+	}
+	if wrong, err = participant.Check(ctx, a); err != nil {
+		return err
+	}
+	if wrong != nil {
+		x.add(Error, about, "%v; docs/operating.md has the SQL", wrong)
+	} else {
+		x.add(Fixed, about, "the tables of the participant store are made")
+	}
+	return nil
 }
 
 // schemas are those of the configuration, as it spells them.

@@ -41,6 +41,7 @@ type Server struct {
 	columns   map[string]*columns // by table
 	journal   *ddl.Journal
 	xa        *xa.Coordinator
+	decides   bool // the first backend of a transaction decides: the participant store
 	wire      *wire.Server
 	users     map[string]*user
 	decoys    decoys
@@ -91,7 +92,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)),
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)),
 		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),

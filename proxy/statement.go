@@ -183,7 +183,7 @@ func (s *session) begin(p *router.Plan) error {
 
 // start opens a transaction with the characteristics that SET TRANSACTION left for it.
 func (s *session) start() {
-	s.tx = newTransaction(s.srv.xa, s.nextTx)
+	s.tx = newTransaction(s.srv.xa, s.srv.decides, s.nextTx)
 	s.nextTx = characteristics{}
 }
 

@@ -13,6 +13,7 @@ import (
 // told first.
 type transaction struct {
 	coordinator *xa.Coordinator
+	decides     bool              // the first branch is the decider: the participant store
 	xa          *xa.Tx            // nil before the first branch
 	branches    map[int]*txBranch // by backend
 	last        *txBranch         // that ran the client's last statement
@@ -26,14 +27,14 @@ type txBranch struct {
 	index int
 }
 
-func newTransaction(c *xa.Coordinator, opening characteristics) *transaction {
-	return &transaction{coordinator: c, branches: make(map[int]*txBranch), opening: opening}
+func newTransaction(c *xa.Coordinator, decides bool, opening characteristics) *transaction {
+	return &transaction{coordinator: c, decides: decides, branches: make(map[int]*txBranch), opening: opening}
 }
 
 // readOnly reports whether the client has asked for a transaction that changes nothing.
 func (t *transaction) readOnly() bool { return t.opening.access == "READ ONLY" }
 
-// branch returns the transaction's branch on a backend, opening one if it has none. XA START travels with the first
+// branch returns the transaction's branch on a backend, opening one if it has none. Its start travels with the first
 // statement. An error is a *wire.Error, and the transaction is as it was.
 func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) (*backend.Conn, error)) (*txBranch, error) {
 	if br, ok := t.branches[b.Index]; ok {
@@ -44,10 +45,20 @@ func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) 
 		return nil, err
 	}
 	if t.xa == nil {
-		t.xa = t.coordinator.Begin()
+		decider := ""
+		if t.decides {
+			decider = b.Name()
+		}
+		t.xa = t.coordinator.Begin(decider)
 	}
-	br := &txBranch{Branch: backend.NewBranch(conn, t.xa.GTRID())}
-	br.index = t.xa.Add(br, b.RecordOnePhase())
+	br := &txBranch{}
+	if g := t.xa.GTRID(); g.Decider == b.Name() {
+		d := backend.NewDecider(conn, g)
+		br.Branch, br.index = &d.Branch, t.xa.Add(d, false)
+	} else {
+		br.Branch = backend.NewBranch(conn, g)
+		br.index = t.xa.Add(br, b.RecordOnePhase())
+	}
 	t.branches[b.Index] = br
 	return br, nil
 }

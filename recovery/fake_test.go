@@ -263,7 +263,7 @@ func ref(backend string) xa.BranchRef {
 func newJanitor(t *testing.T, log *fakeLog, servers ...Server) *Janitor {
 	t.Helper()
 	return New(Options{
-		Servers: servers, Decisions: log, InFlight: log, Interval: 2 * time.Second, Timeout: 5 * time.Second,
+		Servers: servers, Decisions: OfLog(log), InFlight: log, Interval: 2 * time.Second, Timeout: 5 * time.Second,
 		Logger: zerolog.New(zerolog.NewTestWriter(t)),
 	})
 }

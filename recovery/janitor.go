@@ -3,6 +3,8 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,17 +32,22 @@ type Server interface {
 	Started(context.Context) (time.Time, error)
 }
 
-// Decisions is the decision log as recovery uses it. It is safe for concurrent use.
+// Decisions is where decisions are kept, as recovery uses it. It is safe for concurrent use.
 type Decisions interface {
+	// Coord names the log that has the decisions. It is "" where they are rows on the deciders that the transactions name.
 	Coord() string
 	Epoch() uint32
-	// Lookup also finds decisions that are done, as long as they are retained.
-	Lookup(xa.GTRID) (xa.Decision, bool, error)
-	// Unfinished returns the decisions that are not done, those in flight included.
+	// Lookup rules on transactions, in the order of the argument. Each was listed, and then found not to be in flight. A ruling stays true
+	// for ever, unless dryRun is set: nothing is written then to see to that.
+	Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ruling
+	// Unfinished returns the decisions of which branches may be left, those in flight included.
 	Unfinished() []xa.Decision
 	Done(xa.GTRID)
-	Heuristic(g xa.GTRID, backend, text string) error
-	Prune() (int, error)
+	// Heuristic records that a server did other than was decided.
+	Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error
+	// Prune forgets old decisions, and returns how many, or how many parts of a log. listed has all that was prepared on each backend at
+	// one moment, which is not longer than age ago.
+	Prune(ctx context.Context, listed []Listed, age time.Duration) (int, error)
 }
 
 // InFlight is the coordinator as recovery uses it. It is safe for concurrent use. A transaction is in flight before its
@@ -136,7 +143,7 @@ func (j *Janitor) watch(ctx context.Context, w *worker) {
 			pause = min(2*pause, max(maxBackoff, j.o.Interval))
 		}
 		j.conclude(j.latest(), false)
-		j.prune()
+		j.prune(ctx)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -273,28 +280,32 @@ func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) strin
 	return ""
 }
 
-// prune lets go of old parts of the log, at most once per pruneInterval and only while every backend answers: one that
+// prune lets go of old decisions, at most once per pruneInterval and only while every backend answers: one that
 // is away may come back with branches whose decisions are the oldest.
-func (j *Janitor) prune() {
+func (j *Janitor) prune(ctx context.Context) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if time.Since(j.pruned) < pruneInterval {
+		return
+	}
+	var listed []Listed
+	now := time.Now()
+	oldest := now
 	for _, s := range j.latest() {
 		if s == nil || s.err != nil {
 			return
 		}
+		listed = slices.AppendSeq(listed, maps.Keys(s.prepared))
+		if s.began.Before(oldest) {
+			oldest = s.began
+		}
 	}
-	j.mu.Lock()
-	due := time.Since(j.pruned) >= pruneInterval
-	if due {
-		j.pruned = time.Now()
-	}
-	j.mu.Unlock()
-	if !due {
-		return
-	}
-	n, err := j.o.Decisions.Prune()
-	if err != nil {
-		j.o.Logger.Error().Err(err).Msg("decision log cannot be pruned")
+	j.pruned = now
+	n, err := j.o.Decisions.Prune(ctx, listed, now.Sub(oldest))
+	if err != nil && ctx.Err() == nil {
+		j.o.Logger.Error().Err(err).Msg("old decisions cannot be pruned")
 	} else if n > 0 {
-		j.o.Logger.Info().Int("segments", n).Msg("decision log pruned")
+		j.o.Logger.Info().Int("pruned", n).Msg("old decisions pruned")
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *sweep) report() BackendReport {
 	for _, b := range s.branches {
 		br := BranchReport{
 			GTRID: plain(b.listed.GTRID), BQUAL: plain(b.listed.BQUAL), FormatID: b.listed.FormatID,
-			Owner: b.Owner, AgeSeconds: b.age.Seconds(), Decided: b.evidence.Decided,
+			Owner: b.Owner, AgeSeconds: b.age.Seconds(), Decided: b.evidence.Ruling.Decided,
 			Verdict: b.Verdict, Reason: b.Reason, Result: b.result,
 			gtrid: b.gtrid, ended: b.ended, prepared: s.prepared[b.listed],
 		}

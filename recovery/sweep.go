@@ -40,6 +40,7 @@ type sighting struct {
 // sweep is the result of looking at one backend once. It is immutable when worker.sweep has returned it.
 type sweep struct {
 	backend  string
+	began    time.Time
 	ended    time.Time
 	err      error // why the list below could not be had; nothing may be concluded from the other fields then
 	identity string
@@ -53,6 +54,7 @@ type sweep struct {
 type branch struct {
 	listed   Listed
 	gtrid    xa.GTRID // valid unless foreign
+	owner    Owner
 	evidence Evidence
 	Judgement
 	age    time.Duration // since the first sighting
@@ -78,7 +80,7 @@ func (s *sweep) lists(x xa.XID) bool {
 // sweep looks at the backend once, and finishes what is to be finished unless dryRun is set. The package comment says
 // in which order and why.
 func (w *worker) sweep(ctx context.Context, dryRun bool) *sweep {
-	s := &sweep{backend: w.name}
+	s := &sweep{backend: w.name, began: time.Now()}
 	select {
 	case w.turn <- struct{}{}:
 		defer func() { <-w.turn }()
@@ -129,7 +131,7 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	s.branches, s.prepared = w.judge(nil, listed), set(listed)
+	s.branches, s.prepared = w.judge(ctx, nil, listed, dryRun), set(listed)
 	if dryRun || !w.finish(ctx, s.branches) {
 		w.adopt(s, orphans, dryRun)
 		return nil
@@ -137,7 +139,7 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 	if listed, err = w.list(ctx); err != nil {
 		return err
 	}
-	s.branches, s.prepared = w.judge(s.branches, listed), set(listed)
+	s.branches, s.prepared = w.judge(ctx, s.branches, listed, false), set(listed)
 	w.adopt(s, orphans, dryRun)
 	return nil
 }
@@ -234,7 +236,7 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 
 // judge adds the listed branches that are not in known, each with its judgement, and forgets the sightings that are
 // over. The listing has been made: only now may the in-flight table be asked, and only then the decisions.
-func (w *worker) judge(known []branch, listed []Listed) []branch {
+func (w *worker) judge(ctx context.Context, known []branch, listed []Listed, dryRun bool) []branch {
 	there := set(listed)
 	have := make(map[Listed]bool, len(known))
 	for _, b := range known {
@@ -245,41 +247,47 @@ func (w *worker) judge(known []branch, listed []Listed) []branch {
 			delete(w.seen, l)
 		}
 	}
+	fresh := len(known)
+	var asked []xa.GTRID
+	var askedBy []int
 	for _, l := range listed {
 		if have[l] {
 			continue
 		}
-		seen := w.seen[l]
-		if seen == nil {
-			seen = &sighting{first: time.Now()}
-			w.seen[l] = seen
-		}
-		b := w.evidence(l)
-		b.age = time.Since(seen.first)
-		known = append(known, b)
 		have[l] = true
+		b := w.evidence(l)
+		if b.owner == Ours && !b.evidence.InFlight && l.BQUAL == w.name {
+			asked, askedBy = append(asked, b.gtrid), append(askedBy, len(known))
+		}
+		known = append(known, b)
+	}
+	if len(asked) > 0 {
+		for i, r := range w.j.o.Decisions.Lookup(ctx, asked, dryRun) {
+			known[askedBy[i]].evidence.Ruling = r
+		}
+	}
+	for i := fresh; i < len(known); i++ {
+		b := &known[i]
+		if b.Judgement = Judge(b.evidence); b.Verdict == Fenced {
+			w.j.fence(fmt.Errorf("backend %s: branch %s/%s was %s", w.name, b.listed.GTRID, b.listed.BQUAL, b.Reason))
+		}
 	}
 	return known
 }
 
-// evidence gathers what is known of a listed branch, in the order that Evidence demands, and has it judged.
+// evidence gathers what is known here of a listed branch; the ruling is still to come.
 func (w *worker) evidence(l Listed) branch {
-	decisions := w.j.o.Decisions
-	e := Evidence{Backend: w.name, Coord: decisions.Coord(), Epoch: decisions.Epoch(), Listed: l}
-	owner, gtrid := Whose(l, e.Coord)
-	b := branch{listed: l, gtrid: gtrid}
-	if owner == Ours {
-		e.InFlight = w.j.o.InFlight.InFlight(gtrid)
-		var err error
-		if e.Decision, e.Decided, err = decisions.Lookup(gtrid); err != nil {
-			b.Judgement = Judgement{Ours, Undecidable, err.Error()}
-			return b
-		}
-		e.Sibling = l.BQUAL != w.name && w.j.byName[l.BQUAL] != nil
+	seen := w.seen[l]
+	if seen == nil {
+		seen = &sighting{first: time.Now()}
+		w.seen[l] = seen
 	}
-	b.evidence, b.Judgement = e, Judge(e)
-	if b.Verdict == Fenced {
-		w.j.fence(fmt.Errorf("backend %s: branch %s/%s was %s", w.name, l.GTRID, l.BQUAL, b.Reason))
+	decisions := w.j.o.Decisions
+	b := branch{listed: l, age: time.Since(seen.first)}
+	b.evidence = Evidence{Backend: w.name, Coord: decisions.Coord(), Epoch: decisions.Epoch(), Listed: l}
+	if b.owner, b.gtrid = Whose(l, b.evidence.Coord); b.owner == Ours {
+		b.evidence.InFlight = w.j.o.InFlight.InFlight(b.gtrid)
+		b.evidence.Sibling = l.BQUAL != w.name && w.j.byName[l.BQUAL] != nil
 	}
 	return b
 }
@@ -326,7 +334,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 		b.ended, b.result = rolledBack, "rolled back"
 		log.Info().Str("reason", b.Reason).Msg("branch rolled back")
 	case rolledBackBefore:
-		w.heuristic(b, err)
+		w.heuristic(ctx, b, err)
 	default:
 		b.result = "kept: " + err.Error()
 		if seen := w.seen[b.listed]; !seen.warned {
@@ -339,7 +347,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 }
 
 // heuristic notes that a decided branch was rolled back by its server.
-func (w *worker) heuristic(b *branch, cause error) {
+func (w *worker) heuristic(ctx context.Context, b *branch, cause error) {
 	b.ended = heuristic
 	b.result = "heuristic: the server had nothing left to commit"
 	seen := w.seen[b.listed]
@@ -349,7 +357,7 @@ func (w *worker) heuristic(b *branch, cause error) {
 	seen.heur = true
 	log := w.j.o.Logger.Error().Str("gtrid", b.gtrid.String()).Str("backend", w.name).AnErr("answer", cause)
 	text := fmt.Sprintf("decided to commit, but the server answered %v: it has rolled the branch back, or the branch had changed no row", cause)
-	if err := w.j.o.Decisions.Heuristic(b.gtrid, w.name, text); err != nil {
+	if err := w.j.o.Decisions.Heuristic(ctx, b.gtrid, w.name, text); err != nil {
 		log = log.Err(err)
 	}
 	log.Msg("a committed transaction may lack this branch")

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -34,8 +35,10 @@ func TestJudge(t *testing.T) {
 		}
 		return e
 	}
-	withDecision := func(e *Evidence) { e.Decided, e.Decision = true, decided }
+	withDecision := func(e *Evidence) { e.Ruling = xa.Ruling{Decided: true, Decision: decided} }
 	other := xa.GTRID{Coord: "11111111", Epoch: 3, Seq: 7}
+	rowed := xa.GTRID{Coord: "22222222", Epoch: 9, Seq: 7, Decider: "d"}
+	participant := func(e *Evidence) { e.Coord = "" }
 	for _, c := range []struct {
 		name     string
 		evidence Evidence
@@ -46,7 +49,9 @@ func TestJudge(t *testing.T) {
 		{"decided", evidence(prepared(g, "a"), withDecision), Judgement{Ours, Commit, "decided 2026-03-04 05:06:07Z"}},
 		{
 			"decided, but the branch is no part of the decision",
-			evidence(prepared(g, "a"), func(e *Evidence) { e.Decided, e.Decision = true, decide(g, xa.BranchRef{Backend: "b"}) }),
+			evidence(prepared(g, "a"), func(e *Evidence) {
+				e.Ruling = xa.Ruling{Decided: true, Decision: decide(g, xa.BranchRef{Backend: "b"})}
+			}),
 			Judgement{Ours, Rollback, "its transaction is decided, but this branch only read"},
 		},
 		{"in flight", evidence(prepared(g, "a"), func(e *Evidence) { e.InFlight = true }), Judgement{Ours, Running, "its transaction is running"}},
@@ -73,6 +78,32 @@ func TestJudge(t *testing.T) {
 		{
 			"of another installation",
 			evidence(prepared(other, "a"), nil),
+			Judgement{Other, Untouched, "made by the xaproxy installation 11111111, whose log decides"},
+		},
+		{
+			"of the participant store",
+			evidence(prepared(rowed, "a"), nil),
+			Judgement{Other, Untouched, "made by an xaproxy with the participant store: one with that store decides, or xaproxy recover with its configuration; the decider is d"},
+		},
+		{"undecided by its decider", evidence(prepared(rowed, "a"), participant), Judgement{Ours, Rollback, "decider d has no decision to commit it"}},
+		{
+			"decided by its decider",
+			evidence(prepared(rowed, "a"), func(e *Evidence) { participant(e); withDecision(e) }),
+			Judgement{Ours, Commit, "decided 2026-03-04 05:06:07Z"},
+		},
+		{
+			"running in another process",
+			evidence(prepared(rowed, "a"), func(e *Evidence) { participant(e); e.Ruling.Running = true }),
+			Judgement{Ours, Running, "the xaproxy that runs its transaction is alive"},
+		},
+		{
+			"decider does not answer",
+			evidence(prepared(rowed, "a"), func(e *Evidence) { participant(e); e.Ruling.Err = errors.New("decider d: gone") }),
+			Judgement{Ours, Undecidable, "decider d: gone"},
+		},
+		{
+			"of a log, seen by the participant store",
+			evidence(prepared(other, "a"), participant),
 			Judgement{Other, Untouched, "made by the xaproxy installation 11111111, whose log decides"},
 		},
 		{"our text in another format", evidence(Listed{1, g.String(), "a"}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},

@@ -30,7 +30,7 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				tx := c.Begin()
+				tx := c.Begin("")
 				for i, branch := range branches {
 					branch.Reset()
 					tx.Add(branch, false)

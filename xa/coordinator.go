@@ -110,9 +110,10 @@ type Answer struct {
 	Cause   error // the first thing that went wrong, when something did
 }
 
-// Begin draws a GTRID and registers the transaction as in flight, so that recovery leaves its branches alone.
-func (c *Coordinator) Begin() *Tx {
-	g := GTRID{Coord: c.o.Log.Coord(), Epoch: c.o.Log.Epoch(), Seq: c.seq.Add(1)}
+// Begin draws a GTRID and registers the transaction as in flight, so that recovery leaves its branches alone. decider is the backend
+// whose branch will be a Decider, "" with a log.
+func (c *Coordinator) Begin(decider string) *Tx {
+	g := GTRID{Coord: c.o.Log.Coord(), Epoch: c.o.Log.Epoch(), Seq: c.seq.Add(1), Decider: decider}
 	c.mu.Lock()
 	c.inFlight[g] = struct{}{}
 	c.mu.Unlock()
@@ -123,7 +124,7 @@ func (c *Coordinator) Begin() *Tx {
 func (tx *Tx) GTRID() GTRID { return tx.gtrid }
 
 // Add registers a branch, before its XA START is sent, and returns its index. recordOnePhase says that its server may
-// forget an acknowledged one-phase commit. At most one branch may be a Decider.
+// forget an acknowledged one-phase commit. The branch on the decider, and no other, is a Decider.
 func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
 	tx.conns = append(tx.conns, b)
 	_, decides := b.(Decider)

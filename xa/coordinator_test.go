@@ -52,7 +52,7 @@ func newBench(log *xatest.Log) *bench {
 
 // begin returns a transaction on n branches named a, b, c, ..., of which the first writers write.
 func (b *bench) begin(n, writers int, recordOnePhase bool) (*xa.Tx, []*xatest.Branch) {
-	tx := b.Begin()
+	tx := b.Begin("")
 	var branches []*xatest.Branch
 	for i := range n {
 		branches = append(branches, xatest.NewBranch(string(rune('a'+i))))
@@ -475,7 +475,7 @@ func TestNamesNeverRepeat(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 100 {
-				g := c.Begin().GTRID()
+				g := c.Begin("").GTRID()
 				mu.Lock()
 				if seen[g] || g.Epoch != 7 || g.Coord != c.log.Coord() {
 					t.Errorf("%v: repeated, or of another log", g)
@@ -526,7 +526,7 @@ func TestDecider(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newBench(&xatest.Log{})
-				tx := c.Begin()
+				tx := c.Begin("a")
 				decider, other := xatest.NewDecider("a"), xatest.NewBranch("b")
 				for _, b := range []xa.BranchConn{decider, other} {
 					tx.Wrote(tx.Add(b, true))

@@ -20,3 +20,11 @@ type BranchRef struct {
 	Server  string // identity of the server at connect time (server_uuid or the like); "" when unknown
 	ConnID  uint64 // the server's connection id of the session that prepared the branch
 }
+
+// Ruling is what a store says of one transaction. Its zero value says that nothing was decided, and that nothing will be: presumed abort.
+type Ruling struct {
+	Decided  bool     // it commits
+	Decision Decision // valid if Decided
+	Running  bool     // a process that is alive may still decide
+	Err      error    // the store cannot say
+}

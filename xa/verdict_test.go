@@ -31,13 +31,13 @@ func (k facts) judge() verdict {
 	e := recovery.Evidence{
 		Backend: "a", Coord: g.Coord, Epoch: g.Epoch,
 		Listed:   recovery.Listed{FormatID: xa.FormatID, GTRID: g.String(), BQUAL: "a"},
-		InFlight: k.inFlight, Decided: k.decided,
+		InFlight: k.inFlight, Ruling: xa.Ruling{Decided: k.decided},
 	}
 	if k.decided {
-		e.Decision.GTRID = g
+		e.Ruling.Decision.GTRID = g
 	}
 	if k.decided && k.named {
-		e.Decision.Branches = []xa.BranchRef{{Backend: "a"}}
+		e.Ruling.Decision.Branches = []xa.BranchRef{{Backend: "a"}}
 	}
 	switch recovery.Judge(e).Verdict {
 	case recovery.Commit:

@@ -84,7 +84,7 @@ func recoverOnce(ctx context.Context, path string, dryRun bool, stderr io.Writer
 	if asked == nil {
 		return report, nil
 	}
-	say("%v: opening the decision log", asked)
+	say("%v: looking from here", asked)
 	report, err = recoverOffline(ctx, cfg, dryRun, func(b recovery.BackendReport) {
 		if b.Reachable {
 			say("%s: looked at, %d prepared", b.Name, len(b.Branches))
@@ -98,32 +98,27 @@ func recoverOnce(ctx context.Context, path string, dryRun bool, stderr io.Writer
 	return report, err
 }
 
-// recoverOffline does one pass with the decision log opened here.
+// recoverOffline does one pass with the store of decisions opened here.
 func recoverOffline(ctx context.Context, cfg *config.Config, dryRun bool, progress func(recovery.BackendReport)) (r recovery.Report, err error) {
 	var servers []recovery.Server
+	var admins []*backend.Admin
 	for _, c := range cfg.Backends {
 		admin, err := backend.NewAdmin(c)
 		if err != nil {
 			return r, err
 		}
 		defer closing(&err, admin)
-		servers = append(servers, admin)
+		servers, admins = append(servers, admin), append(admins, admin)
 	}
-	open := decision.OpenFile
-	if dryRun {
-		open = decision.InspectFile
-	}
-	log, err := open(decision.FileOptions{
-		Dir: cfg.Decision.Dir, SegmentSize: int64(cfg.Decision.SegmentSize), Retain: cfg.Decision.Retain.Std(), Logger: zerolog.Nop(),
-	})
+	s, err := openStore(cfg, admins, zerolog.Nop(), dryRun)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, fmt.Errorf("%w; without a decision log no branch can be told to be ours", err)
 	} else if err != nil {
 		return r, err
 	}
-	defer closing(&err, log)
+	defer closing(&err, s)
 	janitor := recovery.New(recovery.Options{
-		Servers: servers, Decisions: log, InFlight: recovery.Idle{},
+		Servers: servers, Decisions: s.decisions, InFlight: recovery.Idle{},
 		Interval: cfg.Decision.RecoveryInterval.Std(), Timeout: adminTimeout, Logger: zerolog.Nop(),
 	})
 	return janitor.Pass(ctx, dryRun, progress), nil

@@ -17,7 +17,6 @@ import (
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
-	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/proxy"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/xa"
@@ -50,7 +49,7 @@ type service struct {
 	cfg         *config.Config
 	log         zerolog.Logger
 	started     time.Time
-	decisions   *decision.File
+	store       store
 	backends    []*backend.Backend
 	admins      []*backend.Admin
 	coordinator *xa.Coordinator
@@ -66,14 +65,18 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		return err
 	}
 	s := &service{cfg: cfg, log: newLogger(cfg.Server, stderr), started: time.Now()}
-	s.decisions, err = decision.OpenFile(decision.FileOptions{
-		Dir: cfg.Decision.Dir, SegmentSize: int64(cfg.Decision.SegmentSize), Retain: cfg.Decision.Retain.Std(), Logger: s.log,
-	})
-	if err != nil {
+	defer func() { closing(&err, s.store) }() // after the last transaction
+	defer s.close()
+	for _, c := range cfg.Backends {
+		admin, err := backend.NewAdmin(c)
+		if err != nil {
+			return err
+		}
+		s.admins = append(s.admins, admin)
+	}
+	if s.store, err = openStore(cfg, s.admins, s.log, false); err != nil {
 		return err
 	}
-	defer closing(&err, s.decisions)
-	defer s.close()
 
 	var background sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,7 +86,13 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		return err
 	}
 	background.Go(func() { s.janitor.Run(ctx) })
+	if s.store.rows != nil {
+		background.Go(func() { s.store.rows.Run(ctx) })
+	}
 
+	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
+		return fmt.Errorf("decision.dir: %w", err)
+	}
 	control, err := recovery.Serve(cfg.Decision.Dir, func(ctx context.Context, dryRun bool) recovery.Report {
 		return s.janitor.Pass(ctx, dryRun, nil)
 	}, s.status)
@@ -111,7 +120,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		<-served
 		overdue.Stop()
 	})
-	s.log.Info().Str("listen", s.listener.Addr().String()).Str("coord", s.decisions.Coord()).Uint32("epoch", s.decisions.Epoch()).
+	s.log.Info().Str("listen", s.listener.Addr().String()).Str("coord", s.store.log.Coord()).Uint32("epoch", s.store.log.Epoch()).
 		Int("backends", len(s.backends)).Msg("serving")
 	err = s.proxy.Serve(s.listener)
 	close(served)
@@ -123,30 +132,29 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	return nil
 }
 
-// open connects the parts. The decision log is open.
+// open connects the parts. The store of decisions is open.
 func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 	servers := make([]recovery.Server, 0, len(s.cfg.Backends))
-	for i, c := range s.cfg.Backends {
+	for i := range s.cfg.Backends {
 		b, err := backend.Open(s.cfg, i)
 		if err != nil {
 			return err
 		}
 		b.Warn = func(err error) { s.log.Warn().Err(err).Msg("backend needs attention") }
-		admin, err := backend.NewAdmin(c)
-		if err != nil {
-			return err
+		if rows := s.store.rows; rows != nil {
+			b.Records = rows
 		}
-		s.backends, s.admins, servers = append(s.backends, b), append(s.admins, admin), append(servers, admin)
+		s.backends, servers = append(s.backends, b), append(servers, s.admins[i])
 	}
 	if err := s.checkAll(ctx, running); err != nil {
 		return err
 	}
 	s.coordinator = xa.NewCoordinator(xa.Options{
-		Log: s.decisions, PrepareTimeout: s.cfg.Decision.PrepareTimeout.Std(), CommitWait: s.cfg.Decision.CommitWait.Std(),
+		Log: s.store.log, PrepareTimeout: s.cfg.Decision.PrepareTimeout.Std(), CommitWait: s.cfg.Decision.CommitWait.Std(),
 		Logger: s.log, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
 	})
 	s.janitor = recovery.New(recovery.Options{
-		Servers: servers, Decisions: s.decisions, InFlight: s.coordinator, Interval: s.cfg.Decision.RecoveryInterval.Std(),
+		Servers: servers, Decisions: s.store.decisions, InFlight: s.coordinator, Interval: s.cfg.Decision.RecoveryInterval.Std(),
 		Timeout: adminTimeout, Logger: s.log, Fenced: s.halt,
 	})
 	t, err := serverTLS(s.cfg.Server, s.log)
@@ -170,6 +178,9 @@ const adminTimeout = 5 * time.Second
 func (s *service) close() {
 	if s.coordinator != nil {
 		s.coordinator.Close()
+	}
+	if s.store.rows != nil {
+		s.store.rows.Stopped(context.Background())
 	}
 	for _, b := range s.backends {
 		b.Close()
@@ -225,6 +236,11 @@ func (s *service) check(ctx context.Context, i int) (unsafe, err error) {
 		}
 	}
 	if unsafe == nil {
+		if unsafe, err = s.store.checkTables(ctx, s.admins[i]); err != nil {
+			return nil, err
+		}
+	}
+	if unsafe == nil {
 		if facts.Collation, err = s.backends[i].Greets(ctx); err != nil {
 			return nil, err
 		}
@@ -260,9 +276,9 @@ func (s *service) recheck(ctx context.Context, i int) {
 func (s *service) status() recovery.Status {
 	st := recovery.Status{
 		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.cfg.Server.Listen,
-		Coord: s.decisions.Coord(), Epoch: s.decisions.Epoch(),
+		Coord: s.store.log.Coord(), Epoch: s.store.log.Epoch(),
 		Sessions: s.proxy.Sessions(), InFlight: s.coordinator.Running(),
-		Unfinished: len(s.decisions.Unfinished()), Heuristics: len(s.decisions.Heuristics()),
+		Unfinished: len(s.store.decisions.Unfinished()), Heuristics: s.store.heuristics(),
 	}
 	for i, swept := range s.janitor.States() {
 		b, pool := s.backends[i], s.backends[i].Stats()

@@ -197,7 +197,7 @@ func newJanitor(t *testing.T, log *decision.File, l *lost, benches ...*bench) *r
 		all = append(all, b.admin)
 	}
 	return recovery.New(recovery.Options{
-		Servers: all, Decisions: log, InFlight: l, Interval: 100 * time.Millisecond, Timeout: 2 * time.Second,
+		Servers: all, Decisions: recovery.OfLog(log), InFlight: l, Interval: 100 * time.Millisecond, Timeout: 2 * time.Second,
 		Logger: zerolog.New(zerolog.NewTestWriter(t)),
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"net"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/decision"
+	"github.com/xaproxy/xaproxy/participant"
 	"github.com/xaproxy/xaproxy/proxy"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/tests/servers"
@@ -31,11 +33,16 @@ type stack struct {
 	addr        string
 	servers     []*servers.Server
 	backends    []*backend.Backend
+	admins      []*backend.Admin
 	proxy       *proxy.Server
 	coordinator *xa.Coordinator
 	log         *syncBuffer
-	stop        func() // ends the proxy, as SIGTERM does; it is called at the end of the test in any case
+	rows        *participant.Store // nil with the file store
+	stop        func()             // ends the proxy, as SIGTERM does; it is called at the end of the test in any case
 }
+
+// storeFlag lets every test run with another store than it is written for: go test ./tests/integration -store participant
+var storeFlag = flag.String("store", config.FileStore, "where decisions are kept, unless a test says where")
 
 // newStack serves one schema: table "accounts" sharded by id over the servers, everything else on the first one. The
 // configuration can be changed before it starts.
@@ -77,7 +84,7 @@ func newStackOn(t testing.TB, on []*servers.Server, change func(*config.Config))
 	}
 	cfg.Schemas = []config.Schema{{Name: s.schema, Backend: names[0]}, {Name: "elsewhere", Backend: names[0]}}
 	cfg.Tables = []config.Table{{Schema: s.schema, Name: "accounts", Column: "id", Function: "modulo", Backends: names}}
-	cfg.Decision.Dir = t.TempDir()
+	cfg.Decision.Dir, cfg.Decision.Store = t.TempDir(), *storeFlag
 	if change != nil {
 		change(&cfg)
 	}
@@ -115,24 +122,24 @@ func admin(t testing.TB, s *servers.Server, statements ...string) {
 func (s *stack) start(cfg *config.Config) {
 	t := s.t
 	logger := zerolog.New(s.log).Level(zerolog.DebugLevel)
-	log, err := decision.OpenFile(decision.FileOptions{
-		Dir: cfg.Decision.Dir, SegmentSize: int64(cfg.Decision.SegmentSize), Retain: cfg.Decision.Retain.Std(), Logger: logger,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var listed []recovery.Server
-	var admins []*backend.Admin
+	for _, c := range cfg.Backends {
+		a, err := backend.NewAdmin(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.admins, listed = append(s.admins, a), append(listed, a)
+	}
+	log, decisions := s.store(cfg, logger)
 	for i, c := range cfg.Backends {
 		b, err := backend.Open(cfg, i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := backend.NewAdmin(c)
-		if err != nil {
-			t.Fatal(err)
+		if s.rows != nil {
+			b.Records = s.rows
 		}
-		facts, problems, err := a.Check(context.Background())
+		facts, problems, err := s.admins[i].Check(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +149,7 @@ func (s *stack) start(cfg *config.Config) {
 			}
 		}
 		b.Ready(facts)
-		s.backends, admins, listed = append(s.backends, b), append(admins, a), append(listed, a)
+		s.backends = append(s.backends, b)
 	}
 	var janitor *recovery.Janitor
 	s.coordinator = xa.NewCoordinator(xa.Options{
@@ -151,7 +158,7 @@ func (s *stack) start(cfg *config.Config) {
 		Halt:     func(err error) { t.Errorf("halted: %v", err) },
 	})
 	janitor = recovery.New(recovery.Options{
-		Servers: listed, Decisions: log, InFlight: s.coordinator, Interval: 100 * time.Millisecond, Timeout: 5 * time.Second,
+		Servers: listed, Decisions: decisions, InFlight: s.coordinator, Interval: 100 * time.Millisecond, Timeout: 5 * time.Second,
 		Logger: logger, Fenced: func(err error) { t.Errorf("fenced: %v", err) },
 	})
 	server, err := proxy.New(proxy.Options{Config: cfg, Backends: s.backends, Coordinator: s.coordinator, Logger: logger})
@@ -166,6 +173,9 @@ func (s *stack) start(cfg *config.Config) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { janitor.Run(ctx) })
+	if s.rows != nil {
+		running.Go(func() { s.rows.Run(ctx) })
+	}
 	running.Go(func() {
 		if err := server.Serve(ln); err != nil {
 			t.Errorf("serve: %v", err)
@@ -182,17 +192,53 @@ func (s *stack) start(cfg *config.Config) {
 		s.coordinator.Close()
 		for i, b := range s.backends {
 			b.Close()
-			if err := admins[i].Close(); err != nil {
+			if err := s.admins[i].Close(); err != nil {
 				t.Error(err)
 			}
 		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
+		if file, ok := log.(*decision.File); ok {
+			if err := file.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 		if t.Failed() {
 			t.Logf("log of the proxy:\n%s", s.log)
 		}
 	})
+}
+
+// store opens the store of decisions that the configuration wants.
+func (s *stack) store(cfg *config.Config, logger zerolog.Logger) (xa.Log, recovery.Decisions) {
+	t := s.t
+	if cfg.Decision.Store == config.FileStore {
+		log, err := decision.OpenFile(decision.FileOptions{
+			Dir: cfg.Decision.Dir, SegmentSize: int64(cfg.Decision.SegmentSize), Retain: cfg.Decision.Retain.Std(), Logger: logger,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log, recovery.OfLog(log)
+	}
+	var all []participant.Server
+	for _, a := range s.admins {
+		if err := participant.Create(context.Background(), a); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	var err error
+	s.rows, err = participant.New(participant.Options{
+		Servers: all, Grace: cfg.Decision.InDoubtGrace.Std(), Retain: cfg.Decision.Retain.Std(), Timeout: 5 * time.Second, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range s.admins {
+		if err := s.rows.Beat(context.Background(), a.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.rows, participant.Decisions{Store: s.rows}
 }
 
 // db opens a pool of connections through the proxy.

@@ -1,0 +1,107 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Decider is a branch that is a plain transaction, whose commit takes the decision along. It is the xa.Decider of MySQL and MariaDB.
+// One goroutine uses it at a time.
+type Decider struct{ Branch }
+
+var _ xa.Decider = (*Decider)(nil)
+
+// mark is a savepoint at the start of a decider's transaction. While it is there, no statement has ended that transaction and begun
+// another one, as a procedure can, which an XA branch would not let it.
+const mark = "`xaproxy decider`"
+
+// Numbers of the server's error reference.
+const (
+	errnoDuplicate   = 1062 // ER_DUP_ENTRY
+	errnoLockWait    = 1205 // ER_LOCK_WAIT_TIMEOUT
+	errnoDeadlock    = 1213 // ER_LOCK_DEADLOCK
+	errnoNoSavepoint = 1305 // ER_SP_DOES_NOT_EXIST
+)
+
+// NewDecider returns the branch of a transaction on the connection to its decider. The transaction is started by the first Begin.
+func NewDecider(c *Conn, g xa.GTRID) *Decider {
+	c.branch = true
+	return &Decider{Branch{
+		conn: c, xid: xa.XID{GTRID: g, BQUAL: c.b.Config.Name}, start: []string{"START TRANSACTION", "SAVEPOINT " + mark},
+	}}
+}
+
+var errNoVote = errors.New("a plain transaction has no vote")
+
+// Prepare refuses: the vote of a decider is its Decide.
+func (d *Decider) Prepare(time.Time) error { return errNoVote }
+
+// Commit refuses: a decider has committed when the others are to.
+func (d *Decider) Commit(time.Time) error { return errNoVote }
+
+// CommitOnePhase commits. No record is needed.
+func (d *Decider) CommitOnePhase(deadline time.Time) error {
+	d.state = branchUnknown
+	return d.end(d.verbs(deadline, "COMMIT"))
+}
+
+// Decide inserts the record and commits, in one packet.
+func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
+	started := d.state != branchNew
+	d.state = branchUnknown
+	statements := []string{"RELEASE SAVEPOINT " + mark, d.conn.b.Records.Insert(r), "COMMIT"}
+	if !started { // no statement has reached it
+		statements[0] = "START TRANSACTION"
+	}
+	done, err := d.answers(deadline, statements...)
+	switch {
+	case err == nil || !answered(err):
+	case done < len(statements)-1:
+		d.state = branchActive
+		return d.refusal(done, err)
+	default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
+		d.conn.broken = true
+		return fmt.Errorf("COMMIT was answered with an error: %s", err.Error())
+	}
+	return d.end(err)
+}
+
+// refusal says in the client's words why the record could not be written. What a server says of the client's own transaction stays as it
+// is.
+func (d *Decider) refusal(done int, err error) error {
+	why := ""
+	switch {
+	case xa.IsErrno(err, errnoDeadlock, errnoLockWait):
+		return err
+	case done == 0 && xa.IsErrno(err, errnoNoSavepoint):
+		why = "a procedure has ended its transaction there; what it had changed until then stays, and everything else is rolled back"
+	case done == 1 && xa.IsErrno(err, errnoDuplicate):
+		why = "another xaproxy has taken this one for dead and rolled the transaction back; it can be tried again"
+	default:
+		why = "the decision cannot be written there, so the transaction is rolled back: " + err.Error()
+	}
+	return &xa.ServerError{Errno: wire.CodeRolledBack.Errno(), State: "40000", Message: "backend " + d.xid.BQUAL + ": " + why}
+}
+
+// Fence asks the decider's backend, on another connection, what was decided.
+func (d *Decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	return d.conn.b.Records.Fence(ctx, g)
+}
+
+// Rollback rolls the transaction back.
+func (d *Decider) Rollback(deadline time.Time) error {
+	switch {
+	case d.conn.broken:
+		return errBroken
+	case d.state == branchNew:
+		return d.end(nil)
+	}
+	return d.end(d.verbs(deadline, "ROLLBACK"))
+}

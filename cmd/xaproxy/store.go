@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/decision"
+	"github.com/xaproxy/xaproxy/participant"
+	"github.com/xaproxy/xaproxy/recovery"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// store is where decisions are kept, as the configuration says. One of file and rows is nil.
+type store struct {
+	log       xa.Log
+	decisions recovery.Decisions
+	file      *decision.File
+	rows      *participant.Store
+}
+
+// openStore opens the store of decisions. With inspect nothing is written to a log.
+func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, inspect bool) (store, error) {
+	d := cfg.Decision
+	if d.Store == config.ParticipantStore {
+		servers := make([]participant.Server, len(admins))
+		for i, a := range admins {
+			servers[i] = a
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			host = "" // it is only shown
+		}
+		rows, err := participant.New(participant.Options{
+			Servers: servers, Grace: d.InDoubtGrace.Std(), Retain: d.Retain.Std(), Timeout: adminTimeout, Host: host, PID: os.Getpid(), Logger: log,
+		})
+		if err != nil {
+			return store{}, err
+		}
+		return store{log: rows, decisions: participant.Decisions{Store: rows}, rows: rows}, nil
+	}
+	open := decision.OpenFile
+	if inspect {
+		open = decision.InspectFile
+	}
+	file, err := open(decision.FileOptions{
+		Dir: d.Dir, SegmentSize: int64(d.SegmentSize), Retain: d.Retain.Std(), Logger: log,
+	})
+	if err != nil {
+		return store{}, err
+	}
+	return store{log: file, decisions: recovery.OfLog(file), file: file}, nil
+}
+
+// heuristics is how many outcomes were recorded that differ from what was decided. The participant store has them on the deciders.
+func (s store) heuristics() int {
+	if s.file == nil {
+		return 0
+	}
+	return len(s.file.Heuristics())
+}
+
+// Close ends the use of the store. No transaction runs any more.
+func (s store) Close() error {
+	if s.file != nil {
+		return s.file.Close()
+	}
+	return nil
+}
+
+// checkTables does the start check of the participant store on one backend, and tells the other proxies that this one is alive. unsafe
+// says that the tables are not there; err that the backend could not be asked.
+func (s store) checkTables(ctx context.Context, a *backend.Admin) (unsafe, err error) {
+	if s.rows == nil {
+		return nil, nil
+	}
+	wrong, err := participant.Check(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if wrong != nil {
+		return fmt.Errorf("%w; decision.store = %q needs its tables there: run xaproxy doctor --fix", wrong, config.ParticipantStore), nil
+	}
+	return nil, s.rows.Beat(ctx, a.Name())
+}
