@@ -61,6 +61,7 @@ func (s *Server) learnOnce(ctx context.Context) {
 	}
 	asking.Wait()
 	s.learnViews(ctx)
+	s.learnRoutines(ctx)
 }
 
 // maxViews bounds what is read of the views of one backend, in bytes.

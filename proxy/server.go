@@ -54,8 +54,9 @@ type Server struct {
 	questions atomic.Uint64 // commands of all clients
 	gate      gate
 
-	keysDoubted atomic.Bool     // a statement may have changed the columns of shard keys
-	views       [][]router.View // by backend, as they were last; of learn
+	keysDoubted atomic.Bool        // a statement may have changed the columns of shard keys
+	views       [][]router.View    // by backend, as they were last; of learn
+	routines    [][]router.Routine // the same
 
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
@@ -92,7 +93,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)),
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)), routines: make([][]router.Routine, len(o.Backends)),
 		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),

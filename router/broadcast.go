@@ -162,6 +162,8 @@ func (v *resolver) everywhere() (*shape, *reason) {
 		return refuse(at, "read it first", "the value of an aggregate function may depend on the order of rows")
 	case v.foreign != "":
 		return refuse(st.find(v.foreign), "compute it in the client", "function "+v.foreign+" is not built in")
+	case len(v.routines) > 0:
+		return refuse(st.find(v.routines[0].name), "compute it in the client", "function "+v.routines[0].name+" is not built in")
 	case v.previous, v.leaves != PinNone:
 		return refuse(at, "run them one after the other", "it depends on other statements of its connection")
 	}

@@ -14,8 +14,9 @@ import (
 type catalog struct {
 	backends  []string
 	schemas   map[string]*schema
-	temporary map[string]int                   // backends of the session's temporary tables, schema.table, which hide others
-	views     *atomic.Pointer[map[string]bool] // schema.view: those that read rows of several backends
+	temporary map[string]int                      // backends of the session's temporary tables, schema.table, which hide others
+	views     *atomic.Pointer[map[string]bool]    // schema.view: those that read rows of several backends
+	routines  *atomic.Pointer[map[string]routine] // schema.function
 }
 
 // schema is a schema that the configuration names in [[schemas]] or [[tables]].
@@ -58,7 +59,7 @@ func (t *table) together(u *table) bool {
 }
 
 func newCatalog(cfg *config.Config) (*catalog, error) {
-	c := &catalog{schemas: map[string]*schema{}, views: &atomic.Pointer[map[string]bool]{}}
+	c := &catalog{schemas: map[string]*schema{}, views: &atomic.Pointer[map[string]bool]{}, routines: &atomic.Pointer[map[string]routine]{}}
 	for i := range cfg.Backends {
 		c.backends = append(c.backends, cfg.Backends[i].Name)
 	}

@@ -24,6 +24,7 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 		v.reads = true
 		v.query(tree.(sqlparser.SelectStatement), nil)
 		v.blanks()
+		v.routed()
 		v.reads = !v.write // what a sequence or a function changes is not on scratch tables
 		v.write = v.write || st.locks()
 	case *sqlparser.Insert:
@@ -38,6 +39,9 @@ func (st *stmt) query(f finding) (*shape, *reason) {
 	default:
 		f.write = true
 		return st.loose(f, 0)
+	}
+	if v.changes {
+		v.routed()
 	}
 	if v.why != nil {
 		return nil, v.why
@@ -156,6 +160,9 @@ func (v *resolver) placed() (*shape, *reason) {
 		return nil, why
 	}
 	sh.merge, sh.stream, sh.whole = v.merging()
+	if sh.merge == MergeStream && len(v.routines) > 0 { // they may have another value each time
+		sh.merge, sh.stream, sh.whole = MergeNone, nil, "it calls a stored function"
+	}
 	if v.foreign != "" {
 		sh.advice = "call the function in a statement of its own, and write its value into this one"
 	}
@@ -243,7 +250,7 @@ func (v *resolver) merging() (Merge, *stream, string) {
 	case v.previous:
 		return MergeNone, nil, "it depends on the statement before it"
 	case v.foreign != "":
-		return MergeNone, nil, "function " + v.foreign + " is not built in"
+		return MergeNone, nil, "function " + v.foreign + " is not built in" + v.foreignWhy
 	case v.leaves != PinNone:
 		return MergeNone, nil, "it leaves state (" + v.leaves.String() + ") on one connection"
 	case v.reads && st.mode&SelectLimit != 0:
@@ -285,7 +292,7 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 	case v.leaves != PinNone:
 		sh.merge, sh.whole = MergeNone, "it leaves state ("+v.leaves.String()+") on one connection"
 	case v.foreign != "":
-		sh.merge, sh.whole = MergeNone, "function "+v.foreign+" is not built in"
+		sh.merge, sh.whole = MergeNone, "function "+v.foreign+" is not built in"+v.foreignWhy
 	case v.st.has("RETURNING") >= 0:
 		sh.merge = MergeReturning
 	}

@@ -186,6 +186,8 @@ func (c *change) cut(v *resolver, r *ref, at, where, end int) {
 		c.refuse(st.find(r.name), "read it first", "subqueries may see the rows at another time")
 	case v.foreign != "":
 		c.refuse(st.find(v.foreign), "compute it in the client", "function "+v.foreign+" is not built in")
+	case len(v.routines) > 0:
+		c.refuse(st.find(v.routines[0].name), "compute it in the client", "function "+v.routines[0].name+" is not built in")
 	case v.previous, v.leaves != PinNone:
 		c.refuse(st.find(r.name), "run them one after the other", "it depends on other statements of its connection")
 	}

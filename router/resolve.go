@@ -50,7 +50,9 @@ type resolver struct {
 	unordered     bool     // an INSERT into a broadcast table takes its rows from a query
 	foreign       string   // a function that is not built in
 	foreignSchema string
-	about         []int // slots of literals that a column with the name of a schema is compared with
+	foreignWhy    string   // what keeps it on its backend, if that is known
+	routines      []called // stored functions
+	about         []int    // slots of literals that a column with the name of a schema is compared with
 }
 
 // ref is a table in a FROM clause.
@@ -783,19 +785,33 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 		}
 		v.refuse(unsupported(v.st.find(f.Name.String()), "name the sequence", "%s of an expression is not supported", name))
 	case !f.Qualifier.IsEmpty():
-		v.foreign, v.foreignSchema, v.write, v.program = f.Name.String(), f.Qualifier.String(), true, true
-		in := strings.ToLower(v.foreignSchema)
+		schema := f.Qualifier.String()
+		in := strings.ToLower(schema)
 		if !config.SystemSchema(in) && v.st.r.catalog.schemas[in] == nil {
-			v.refuse(v.st.r.catalog.unknown(v.foreignSchema, v.st.find(v.foreignSchema)))
+			v.refuse(v.st.r.catalog.unknown(schema, v.st.find(schema)))
 			return
 		}
 		v.schemas[in] = true
+		v.stored(schema, f.Name.String())
 	case aggregates[name]:
 		v.aggregate = true
 	case !builtin[name]:
-		v.foreign, v.write, v.program = f.Name.String(), true, true
 		if v.st.schema != "" {
 			v.schemas[strings.ToLower(v.st.schema)] = true
 		}
+		v.stored("", f.Name.String())
 	}
+}
+
+// stored notes a function that is not built in.
+func (v *resolver) stored(schema, name string) {
+	in := schema
+	if in == "" {
+		in = v.st.schema
+	}
+	if f, known := v.st.r.catalog.computes(in, name); known {
+		v.routines = append(v.routines, called{f, schema, name})
+		return
+	}
+	v.foreign, v.foreignSchema, v.write, v.program = name, schema, true, true
 }
