@@ -9,7 +9,7 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// Alone opens a connection that is not of the pool, in the state s and with autocommit. Its user ends it. It does not wait for
+// Alone opens a connection that is not of the pool, in the state s. Its user ends it. It does not wait for
 // start checks.
 func (b *Backend) Alone(ctx context.Context, s *Session) (*Conn, error) {
 	fresh := *s
@@ -18,13 +18,7 @@ func (b *Backend) Alone(ctx context.Context, s *Session) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.within(func() error {
-		if err := c.Exec("SET autocommit = 1"); err != nil { // whatever new connections have
-			return err
-		}
-		return c.Ready(s)
-	})
-	if err != nil {
+	if err := c.within(func() error { return c.Ready(s) }); err != nil {
 		c.End()
 		return nil, err
 	}
@@ -34,7 +28,7 @@ func (b *Backend) Alone(ctx context.Context, s *Session) (*Conn, error) {
 // End closes a connection of Alone.
 func (c *Conn) End() { c.close() }
 
-// Apart runs f on a connection that is not of the pool, with autocommit and an empty sql_mode, within connect_timeout. Errors are
+// Apart runs f on a connection that is not of the pool, with an empty sql_mode, within connect_timeout. Errors are
 // *wire.Error or say which backend it was.
 func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	c, err := b.Alone(ctx, &Session{})

@@ -300,7 +300,7 @@ func (c *Conn) resetSession() error {
 	c.state.Set = [2]Set{}
 	c.prepared.clear() // the server has closed them
 	c.named.clear()
-	if err := c.Exec(names); err != nil { // a reset goes back to the server's character set, not to the handshake's
+	if err := c.Exec(names + ", " + autocommit); err != nil { // a reset goes back to the server's character set, not to the handshake's
 		c.broken = true
 		return err
 	}
@@ -315,13 +315,19 @@ func (c *Conn) resetSession() error {
 	return nil
 }
 
+// autocommit is set wherever a session begins: the server's default may be another one, and MySQL says in its status flags that it is on
+// though it is off then.
+const autocommit = "autocommit = 1"
+
 // begin finishes the login. A client that names no collation gets the server's own, as it does from a server; our login has
 // to name one.
 func (c *Conn) begin() error {
+	first := "SET " + autocommit
 	if c.state.Collation == 0 {
-		if err := c.Exec("SET NAMES DEFAULT"); err != nil {
-			return err
-		}
+		first = "SET NAMES DEFAULT, " + autocommit
+	}
+	if err := c.within(func() error { return c.Exec(first) }); err != nil {
+		return err
 	}
 	return c.learnNames()
 }
