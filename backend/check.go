@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,32 @@ type Facts struct {
 	Tracking          Tracking      // of a new session
 	Collation         byte          // that the server greets clients with: the lower eight bits of its own; 0 if it was not asked
 	TimeZone          string        // of a new session: its distances from UTC in winter and in summer, such as "01:00:00, 02:00:00"
+}
+
+// Setting is one that two servers do not have alike.
+type Setting struct{ Name, One, Other string }
+
+// Differ returns the settings of new sessions by which two servers do something else with the same statement.
+func (f Facts) Differ(other Facts) (differ []Setting) {
+	for _, s := range []Setting{{"sql_mode", effective(f.SQLMode), effective(other.SQLMode)}, {"time_zone", f.TimeZone, other.TimeZone}} {
+		if s.One != s.Other {
+			differ = append(differ, s)
+		}
+	}
+	return differ
+}
+
+// harmless are modes after which a server refuses what it would do otherwise, or that concern no rows: with them on one of two
+// servers only, a statement fails or does the same on both.
+var harmless = []string{
+	"", "ONLY_FULL_GROUP_BY", "NO_AUTO_CREATE_USER", "NO_ENGINE_SUBSTITUTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ERROR_FOR_DIVISION_BY_ZERO",
+}
+
+// effective is an sql_mode without what is harmless.
+func effective(mode string) string {
+	modes := slices.DeleteFunc(strings.Split(strings.ToUpper(mode), ","), func(m string) bool { return slices.Contains(harmless, m) })
+	slices.Sort(modes)
+	return strings.Join(modes, ",")
 }
 
 // Tracking is what a session tells a client with SessionTrack: the session_track_... variables.

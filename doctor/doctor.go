@@ -52,6 +52,7 @@ type examination struct {
 	router *router.Router
 	found  []Finding
 	down   map[*backend.Backend]bool
+	facts  map[*backend.Backend]backend.Facts // of those that are not down
 }
 
 // Examine looks at everything. The error says that nothing could be looked at.
@@ -60,10 +61,11 @@ func Examine(ctx context.Context, o Options) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &examination{Options: o, ctx: ctx, router: r, down: map[*backend.Backend]bool{}}
+	x := &examination{Options: o, ctx: ctx, router: r, down: map[*backend.Backend]bool{}, facts: map[*backend.Backend]backend.Facts{}}
 	for _, b := range o.Backends {
 		x.server(b)
 	}
+	x.settings()
 	x.journal()
 	for i := range o.Config.Tables {
 		x.table(&o.Config.Tables[i])
@@ -92,7 +94,7 @@ func (x *examination) server(b *backend.Backend) {
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.Timeout)
 	defer cancel()
-	_, problems, err := a.Check(ctx)
+	facts, problems, err := a.Check(ctx)
 	if err == nil && x.Config.Decision.Store == config.ParticipantStore {
 		err = x.decisions(ctx, a)
 	}
@@ -100,6 +102,7 @@ func (x *examination) server(b *backend.Backend) {
 		unseen(err)
 		return
 	}
+	x.facts[b] = facts
 	for _, p := range problems {
 		level := Warning
 		if p.Fatal {
@@ -149,6 +152,23 @@ func (x *examination) decisions(ctx context.Context, a *backend.Admin) error {
 		x.add(Fixed, about, "the tables of the participant store are made")
 	}
 	return nil
+}
+
+// settings compares those with which servers understand the same statement in another way.
+func (x *examination) settings() {
+	var first *backend.Backend
+	for _, b := range x.Backends {
+		facts, known := x.facts[b]
+		if first == nil && known {
+			first = b
+		}
+		if !known || b == first {
+			continue
+		}
+		for _, s := range x.facts[first].Differ(facts) {
+			x.add(Error, "backend "+b.Name(), "%s is '%s', and '%s' on %s: of a statement on both each makes something else, unless clients SET it; make them the same", s.Name, s.Other, s.One, first.Name())
+		}
+	}
 }
 
 // schemas are those of the configuration, as it spells them.

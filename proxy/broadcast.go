@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/xaproxy/xaproxy/router"
@@ -100,29 +99,14 @@ func (s *session) alike(p *router.Plan) *wire.Error {
 		if have.Version == "" || also.Version == "" {
 			continue // it was never there, and cannot be written
 		}
-		for _, setting := range []struct{ name, a, b string }{
-			{"sql_mode", effective(have.SQLMode), effective(also.SQLMode)}, {"time_zone", have.TimeZone, also.TimeZone},
-		} {
-			if setting.a != setting.b && find(s.variables, setting.name).sql == "" {
+		for _, setting := range have.Differ(also) {
+			if find(s.variables, setting.Name).sql == "" {
 				return wire.NewError(wire.CodeNotSupported, "backends %s and %s have a broadcast table and another %s, '%s' and '%s', so their copies would differ; make them the same, or SET it",
-					first.Name(), b.Name(), setting.name, setting.a, setting.b)
+					first.Name(), b.Name(), setting.Name, setting.One, setting.Other)
 			}
 		}
 	}
 	return nil
-}
-
-// harmless are modes after which a server refuses what it would do otherwise, or that concern no rows: with them on one of two
-// servers only, a statement fails or does the same on both.
-var harmless = []string{
-	"", "ONLY_FULL_GROUP_BY", "NO_AUTO_CREATE_USER", "NO_ENGINE_SUBSTITUTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ERROR_FOR_DIVISION_BY_ZERO",
-}
-
-// effective is an sql_mode without what is harmless.
-func effective(mode string) string {
-	modes := slices.DeleteFunc(strings.Split(strings.ToUpper(mode), ","), func(m string) bool { return slices.Contains(harmless, m) })
-	slices.Sort(modes)
-	return strings.Join(modes, ",")
 }
 
 // copying is a statement on all copies of a broadcast table as it runs.

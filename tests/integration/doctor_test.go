@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/xaproxy/xaproxy/ddl"
@@ -68,6 +69,19 @@ func TestDoctor(t *testing.T) {
 		run(broken.undo)
 		c.says(0, nil, "!"+orders)
 	}
+
+	for _, setting := range []struct{ name, value, says string }{
+		{"sql_mode", "CONCAT(@@global.sql_mode, ',NO_BACKSLASH_ESCAPES')", "sql_mode is 'NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES', and 'STRICT_TRANS_TABLES' on north"},
+		{"time_zone", "'+05:00'", "time_zone is '05:00:00, 05:00:00', and '00:00:00, 00:00:00' on north"},
+	} {
+		was := c.on(1, "SELECT @@global."+setting.name)
+		admin(t, c.servers[1], "SET GLOBAL "+setting.name+" = "+setting.value)
+		restore := sync.OnceFunc(func() { admin(t, c.servers[1], fmt.Sprintf("SET GLOBAL %s = '%s'", setting.name, was)) })
+		t.Cleanup(restore)
+		c.says(1, nil, "error    backend south: "+setting.says)
+		restore()
+	}
+	c.says(0, nil, "!backend south")
 
 	admin(t, c.servers[1], "ALTER TABLE "+orders+" ADD x INT")
 	if _, err := c.db.Exec("ALTER TABLE orders ADD x INT"); err == nil {
