@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -79,7 +80,7 @@ func (c *scratch) answer(r *request, definitions [][]byte) error {
 	case err != nil:
 	case p.Scratch.Text != nil:
 		return s.assign(c.conn, p, one)
-	case definitions == nil || p.Pin == router.PinUserVariable:
+	case definitions == nil || p.Pin == router.PinUserVariable || p.Scratch.InsertID:
 		return s.relayAssigning(c.conn, p, one)
 	default:
 		err = one.send(c.conn, c.state)
@@ -90,15 +91,32 @@ func (c *scratch) answer(r *request, definitions [][]byte) error {
 	return s.underColumns(c.conn, definitions, r.bound != nil)
 }
 
-// relayAssigning relays the answer on a connection that the session does not keep; the values that user variables get there become the session's.
+// relayAssigning relays the answer on a connection that the session does not keep; the values that user variables and LAST_INSERT_ID() get there
+// become the session's.
 func (s *session) relayAssigning(conn *backend.Conn, p *router.Plan, r *request) error {
 	alone := *p
-	if alone.Pin == router.PinUserVariable {
+	if p.Pin == router.PinUserVariable || p.Pin == router.PinLastInsertID {
 		alone.Pin = router.PinNone
 	}
+	if p.Scratch.InsertID {
+		id, err := s.lastInsertID(s.mine)
+		if err == nil {
+			err = conn.Exec("DO LAST_INSERT_ID(" + strconv.FormatUint(id, 10) + ")")
+		}
+		if err != nil {
+			return s.fail(clientError(err, false))
+		}
+	}
 	s.failed = false
-	if err := s.relayOn(conn, &alone, r); err != nil || s.failed || alone.Pin == p.Pin {
+	if err := s.relayOn(conn, &alone, r); err != nil || s.failed {
 		return err
+	}
+	if p.Scratch.InsertID {
+		s.past.changed(0, conn, s)
+		s.past.certain = true
+	}
+	if p.Pin != router.PinUserVariable {
+		return nil
 	}
 	return s.bring(conn, p.Variables)
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -103,7 +104,7 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 			v.refuse(unsupported(at, "give it a value", "the INSERT has no value for %s, the shard key of %s", key, t.name))
 			return nil
 		case slices.ContainsFunc(columns[places[n]+1:], func(c sqlparser.ColIdent) bool { return c.Lowered() == key }):
-			v.refuse(syntax(v.st.find(key), "you have an error in your SQL syntax: column %s is named twice", key))
+			v.refuse(&reason{errno: 1110, text: fmt.Sprintf("Column '%s' specified twice", key), at: v.st.find(key)})
 			return nil
 		}
 	}

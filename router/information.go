@@ -297,7 +297,7 @@ func (sh *shape) inform(s *scan, pl *placing) *Plan {
 	sc := sh.scratch
 	in := sh.information
 	about, limited := map[string]bool{}, true
-	scr := &Scratch{Names: sc.names, Informs: true, Beside: !in.alone}
+	scr := &Scratch{Names: sc.names, Informs: true, Beside: !in.alone, InsertID: sc.leaves}
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
 	scr.With = sc.with.of(traced)

@@ -37,6 +37,7 @@ var states = map[uint16]string{
 	1366: "HY000", // Incorrect integer value
 	1406: "22001", // Data too long
 	1526: "HY000", // Table has no partition for value
+	1110: "42000", // Column specified twice
 	1390: "HY000", // Prepared statement contains too many placeholders
 }
 

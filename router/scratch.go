@@ -23,6 +23,8 @@ type Scratch struct {
 	About  []string
 	// Text, unless it is nil, runs in place of the client's, which is answered with an OK.
 	Text []byte
+	// InsertID: the text may leave another LAST_INSERT_ID().
+	InsertID bool
 	// Cuts are where the text qualifies columns of these tables with their schema.
 	Cuts []ScratchPlace
 }
@@ -67,6 +69,7 @@ type ScratchPlace struct {
 // scratch is what is known of a Scratch before the literals are.
 type scratch struct {
 	with   *with
+	leaves bool    // another LAST_INSERT_ID()
 	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
 	names  []string
 	tables []scratchTable
@@ -132,13 +135,13 @@ func (p span) of(s *scan) (from, to int) {
 // scratch is how the statement can run on scratch tables, nil if it cannot.
 func (v *resolver) scratch() *scratch {
 	st := v.st
-	if !v.reads || v.foreign != "" || v.previous || v.leaves != PinNone && v.leaves != PinFoundRows && v.leaves != PinUserVariable || st.has("PROCEDURE") >= 0 {
+	if !v.reads || v.foreign != "" || v.previous || v.leaves > PinUserVariable || st.callsAny(lockFunctions) || st.has("PROCEDURE") >= 0 {
 		return nil
 	}
 	if i := st.has("INTO"); i >= 0 && (i+1 == len(st.toks) || st.toks[i+1].kind != kUserVar) { // a file
 		return nil
 	}
-	sc := &scratch{names: st.identifiers()}
+	sc := &scratch{names: st.identifiers(), leaves: st.has("LAST_INSERT_ID") >= 0}
 	at, reused := map[string]int{}, v.reused()
 	if len(reused) > 0 {
 		sc.with = v.withClause()
@@ -187,6 +190,16 @@ func (v *resolver) scratch() *scratch {
 		}
 	}
 	return sc
+}
+
+// callsAny tells whether one of the functions, whose names are in upper case, is called.
+func (st *stmt) callsAny(functions map[string]bool) bool {
+	for i := range st.toks {
+		if functions[strings.ToUpper(st.toks[i].name)] && st.op(i+1, "(") {
+			return true
+		}
+	}
+	return false
 }
 
 // key is the table in lower case.
@@ -365,7 +378,7 @@ func (sc *scratch) picked(pl *placing) map[*ref]*shardSet {
 // plan is the plan of the statement read into pl.s; base is all of it but what is about the tables. pl is nil for a description only.
 func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	p := set.base
-	p.Merge, p.Scratch = MergeScratch, &Scratch{Names: sc.names}
+	p.Merge, p.Scratch = MergeScratch, &Scratch{Names: sc.names, InsertID: sc.leaves}
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
 	p.Scratch.With = sc.with.of(traced)
