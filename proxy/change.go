@@ -258,7 +258,10 @@ func texts(conn *backend.Conn, n int, inBinary bool, row func(values [][]byte)) 
 // note notes what the statement makes of a row; after is empty if the row goes.
 func (c *changing) note(from *changed, before, after [][]byte) *wire.Error {
 	from.rows++
-	if e := c.list(from, before, after); e != nil || c.of.Gone {
+	if c.of.Gone {
+		return c.list(from, before, nil)
+	}
+	if e := c.list(from, before, after); e != nil {
 		return e
 	}
 	return c.rekey(from, before[:c.of.Key], after[:c.of.Key])

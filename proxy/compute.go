@@ -22,7 +22,7 @@ func (s *session) computed(p *router.Plan, sql []byte) ([]byte, *router.Plan, er
 	plan, err := s.router.Plan(text, s.state.Schema, s.mode)
 	if err == nil && plan.Compute != nil {
 		c := plan.Compute[0]
-		return sql, nil, wire.NewError(wire.CodeNotSupported, "the value of %s, the shard key of %s, is %s, which cannot be a key; write a plain integer or an ASCII string", c.Column, c.Table, text[c.Start:c.End])
+		return sql, nil, wire.NewError(wire.CodeNotSupported, "the value of %s, %s of %s, is %s, which cannot be a key; write a plain integer or an ASCII string", c.Column, map[bool]string{true: "a looked-up column", false: "the shard key"}[c.Nullable], c.Table, text[c.Start:c.End])
 	}
 	return text, plan, err
 }
@@ -59,7 +59,7 @@ func (s *session) compute(p *router.Plan, sql []byte) ([]byte, *wire.Error) {
 	var text []byte
 	at := 0
 	for i, c := range p.Compute {
-		if values.row.Null(i) {
+		if values.row.Null(i) && !c.Nullable {
 			return nil, s.nullKey(p, c)
 		}
 		text = append(text, sql[at:c.Start]...)

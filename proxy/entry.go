@@ -47,11 +47,14 @@ func (c *changing) defineLookups(def shape) *wire.Error {
 	return nil
 }
 
-// list notes what becomes of the entries of a row.
+// list notes what becomes of the entries of a row; before is nil of one that comes, after of one that goes.
 func (c *changing) list(from *changed, before, after [][]byte) *wire.Error {
 	for i := range c.of.Lookups {
 		l := &c.of.Lookups[i]
 		entry := func(row [][]byte) (values [][]byte) {
+			if row == nil {
+				return nil
+			}
 			for _, n := range l.Columns {
 				if values = append(values, row[n]); row[n] == nil {
 					return nil
@@ -59,10 +62,7 @@ func (c *changing) list(from *changed, before, after [][]byte) *wire.Error {
 			}
 			return append(values, row[:c.of.Key]...)
 		}
-		old, comes := entry(before), [][]byte(nil)
-		if !c.of.Gone {
-			comes = entry(after)
-		}
+		old, comes := entry(before), entry(after)
 		if equal(old, comes) {
 			continue
 		}
@@ -116,17 +116,21 @@ func (c *changing) writeEntries() *wire.Error {
 	return nil
 }
 
+// entryColumns are the columns of a lookup table's own shard key.
+func (c *changing) entryColumns(l *router.Entries) (columns []temptable.Column) {
+	for _, n := range l.Columns {
+		columns = append(columns, c.columns[n])
+	}
+	return columns
+}
+
 // maxEntries is how many entries one statement writes.
 const maxEntries = 500
 
 // write writes entries of one lookup table that all go or all come. Of those that go some need not be there: nobody has entered them.
 func (c *changing) write(br *txBranch, all []lookupEntry) *wire.Error {
 	l := &c.of.Lookups[all[0].lookup]
-	var columns []temptable.Column
-	for _, n := range l.Columns {
-		columns = append(columns, c.columns[n])
-	}
-	columns = append(columns, c.key...)
+	columns := append(c.entryColumns(l), c.key...)
 	var b strings.Builder
 	table := backend.Quote(l.Schema) + "." + backend.Quote(l.Table)
 	row := func(open, before, between string, values [][]byte) {
@@ -181,9 +185,14 @@ func (c *changing) checked(br *txBranch, lookup int, ok wire.OK, err error, rows
 		}
 		return e
 	case ok.Warnings > 0 || ok.Affected != rows:
-		return wire.NewError(wire.CodeNotSupported, "a value does not fit into lookup table %s.%s as it is; write it as the column has it", l.Schema, l.Table)
+		return c.unfit(l)
 	}
 	return nil
+}
+
+// unfit is the error of a value that would be looked for elsewhere than where it is.
+func (c *changing) unfit(l *router.Entries) *wire.Error {
+	return wire.NewError(wire.CodeNotSupported, "a value does not fit into lookup table %s.%s as it is; write it as the column has it", l.Schema, l.Table)
 }
 
 // insert runs an INSERT and writes its entries.

@@ -354,6 +354,14 @@ func (s *session) written(p *prepared, value func(int) []byte) error {
 		}
 	}
 	s.request = request{sql: sql, schema: p.schema}
+	if plan.Numbers > 0 || plan.Highest > 0 {
+		defer func(schema string) { s.state.Schema = schema }(s.state.Schema)
+		s.state.Schema = p.schema
+		var e *wire.Error
+		if s.request.sql, plan, s.request.numbers, e = s.number(plan, sql); e != nil {
+			return s.fail(e)
+		}
+	}
 	return s.carryOut(plan, &s.request)
 }
 

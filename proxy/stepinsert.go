@@ -82,6 +82,9 @@ func (st *stepping) write(sql []byte) *wire.Error {
 	if err != nil {
 		return clientError(err, false)
 	}
+	if plan.Merge == router.MergeSteps && plan.Steps.Change != nil {
+		return st.eachRow(plan, n)
+	}
 	if plan.Merge == router.MergeSteps {
 		return wire.NewError(wire.CodeUnknown, "a statement made of rows would run in steps: this is a mistake in xaproxy")
 	}

@@ -17,6 +17,8 @@ type stepping struct {
 	*session
 	plan     *router.Plan
 	sql      []byte // of the client
+	numbers  numbers
+	alone    bool // each statement runs on one backend, which warns as often as one server
 	under    conditions
 	oks      []wire.OK // the answers to what was written
 	rows     int64     // that were read
@@ -38,7 +40,7 @@ func (s *session) steps(p *router.Plan, r *request) error {
 		defer func(schema string) { s.state.Schema = schema }(s.state.Schema)
 		s.state.Schema = r.schema
 	}
-	st := &stepping{session: s, plan: p, sql: r.sql}
+	st := &stepping{session: s, plan: p, sql: r.sql, numbers: r.numbers}
 	if e := s.whole(p, st.run); e != nil {
 		s.doubtColumns(e)
 		return s.fail(e)
@@ -112,7 +114,11 @@ func (s *session) unmark(back bool) *wire.Error {
 
 // run reads and writes.
 func (st *stepping) run() *wire.Error {
-	if st.plan.Steps.Table != nil {
+	switch steps := st.plan.Steps; {
+	case steps.Change != nil:
+		st.rows = int64(len(steps.Rows))
+		return st.eachRow(st.plan, st.numbers)
+	case steps.Table != nil:
 		return st.insert()
 	}
 	return st.change()
@@ -160,8 +166,12 @@ func (st *stepping) heard() *wire.Error {
 	if err != nil {
 		return clientError(err, false)
 	}
+	before := len(st.lines)
 	for _, line := range lines {
-		if len(line) == 3 && once[string(line[1])] && slices.ContainsFunc(st.lines, func(l [][]byte) bool { return bytes.Equal(l[2], line[2]) }) {
+		if !st.alone {
+			before = len(st.lines)
+		}
+		if len(line) == 3 && once[string(line[1])] && slices.ContainsFunc(st.lines[:before], func(l [][]byte) bool { return bytes.Equal(l[2], line[2]) }) {
 			n--
 			continue
 		}
@@ -231,7 +241,9 @@ func (st *stepping) answer() wire.OK {
 	var ok wire.OK
 	switch {
 	case len(st.oks) > 0:
-		ok = mergeOK(st.oks)
+		if ok = mergeOK(st.oks); st.alone {
+			ok.InsertID = st.oks[len(st.oks)-1].InsertID
+		}
 	case !steps.Delete:
 		ok.Info = "Rows matched: 0  Changed: 0  Warnings: 0"
 	}

@@ -51,11 +51,11 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", a.Name.Name.Lowered(), target.table.name))
 		}
 	}
-	v.onlyInsert(target.table, at)
+	v.onlyInsert(target.table)
 	if !literal {
 		return v.copies(target.table, n, at)
 	}
-	return v.rows(target.table, n.Columns, values, at)
+	return v.rows(target.table, n, values, at)
 }
 
 // target is the table that an INSERT writes to.
@@ -83,7 +83,8 @@ func rowsOf(r sqlparser.InsertRows) (sqlparser.Values, bool) {
 }
 
 // rows finds the shard key in each row.
-func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) *insert {
+func (v *resolver) rows(t *table, n *sqlparser.Insert, values sqlparser.Values, at int) *insert {
+	columns := n.Columns
 	v.ignore = v.st.has("IGNORE") >= 0
 	in := &insert{table: t, rows: v.st.has("VALUES", "VALUE") >= 0 && !v.set(), likes: len(values)}
 	if t.auto != "" && (len(columns) > 0 || v.st.listed()) {
@@ -130,12 +131,17 @@ func (v *resolver) rows(t *table, columns sqlparser.Columns, values sqlparser.Va
 			in.keys = append(in.keys, k)
 		}
 	}
+	if len(t.lookups) > 0 {
+		in.entries = v.entries(in, columns, values, at)
+	}
 	if in.computed != nil {
 		v.returning = v.st.has("RETURNING") >= 0
-		in.keys = nil // they are looked at when the values are there
+		in.keys, in.entries = nil, nil // they are looked at when the values are there
 		return in
 	}
-	in.entries = v.entries(t, columns, values, at)
+	if len(t.lookups) > 0 && v.why == nil && in.only == nil {
+		in.rowwise = v.rowwise(t, n, values)
+	}
 	return in
 }
 

@@ -7,12 +7,14 @@ type Computed struct {
 	Table      string // schema.table
 	Column     string
 	Start, End int
+	Nullable   bool // NULL is a value like any other: of a lookup table
 }
 
 // computedKey is such a value: the place-th one of the rows of a row shape.
 type computedKey struct {
 	like, place int
 	column      string
+	nullable    bool
 }
 
 // computable tells whether the value of a shard key can be computed by any server, and before the statement.
@@ -32,7 +34,7 @@ func (sh *shape) chooseComputed(pl *placing) (*Plan, *reason, int) {
 		for _, c := range in.computed {
 			if c.like == r.like {
 				start, end := s.item(r.start+1, r.end, c.place, false)
-				p.Compute = append(p.Compute, Computed{in.table.name, c.column, start, end})
+				p.Compute = append(p.Compute, Computed{in.table.name, c.column, start, end, c.nullable})
 			}
 		}
 	}

@@ -15,6 +15,8 @@ func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 	const read = "read the rows first and insert literals"
 	query, plain := n.Rows.(*sqlparser.Select)
 	switch {
+	case len(t.lookups) > 0:
+		return refuse(read, "on each shard, because it has lookup table %s", t.lookups[0].name)
 	case !plain || v.top == nil:
 		return refuse(read, "of anything but a single SELECT")
 	case len(n.Columns) == 0:

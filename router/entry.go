@@ -12,39 +12,40 @@ type entering struct {
 	keys  []keyRef
 }
 
-// onlyInsert refuses the forms of INSERT into a table with lookup tables that leave out rows or change others.
-func (v *resolver) onlyInsert(t *table, at int) {
-	if len(t.lookups) == 0 {
-		return
-	}
-	for _, word := range []string{"REPLACE", "IGNORE", "DUPLICATE", "RETURNING", "SELECT", "TABLE"} {
-		if i := v.st.has(word); i >= 0 && (word != "REPLACE" || i == 0) {
-			v.refuse(unsupported(v.st.at(i), "write INSERT ... VALUES, or UPDATE", "INSERT with %s into %s, which has lookup table %s, is not supported", word, t.name, t.lookups[0].name))
-			return
-		}
+// onlyInsert refuses what an INSERT into a table with lookup tables cannot do.
+func (v *resolver) onlyInsert(t *table) {
+	if i := v.st.has("RETURNING"); i >= 0 && len(t.lookups) > 0 {
+		v.refuse(unsupported(v.st.at(i), "read the rows with SELECT in the same transaction", "INSERT with RETURNING into %s, which has lookup table %s, is not supported", t.name, t.lookups[0].name))
 	}
 }
 
-// entries finds what lookup tables get of each row.
-func (v *resolver) entries(t *table, columns sqlparser.Columns, values sqlparser.Values, at int) (all []entering) {
-	for _, l := range t.lookups {
+// entries finds what lookup tables get of each row. Values that are no literals are computed first.
+func (v *resolver) entries(in *insert, columns sqlparser.Columns, values sqlparser.Values, at int) (all []entering) {
+	for _, l := range in.table.lookups {
 		e := entering{table: l}
-		for _, r := range values {
+		for like, r := range values {
 			for _, name := range l.columns {
 				i := slices.IndexFunc(columns, func(c sqlparser.ColIdent) bool { return c.Lowered() == name })
-				if i < 0 || i >= len(r) {
-					v.refuse(unsupported(at, "give it a value, be it NULL", "the INSERT into %s has no value for %s, which lookup table %s has", t.name, name, l.name))
+				switch {
+				case i < 0: // its default
+				case i >= len(r):
+					v.refuse(fewer(at))
+					return nil
+				case v.plain(r[i]):
+					k, ok := v.st.literal(r[i])
+					if !ok {
+						k.slot = -1
+					}
+					e.keys = append(e.keys, k)
+				case v.computable(in, r[i]):
+					in.computed = append(in.computed, computedKey{like: like, place: i, column: name, nullable: true})
+				case v.subquery || v.derived || v.real > 1:
+					in.only = unsupported(at, "read it first", "the value of %s, which lookup table %s of %s has, is the result of a query", name, l.name, in.table.name)
+					return nil
+				default:
+					v.refuse(unsupported(at, "compute it in the client", "the value of %s, which lookup table %s of %s has, is not a literal", name, l.name, in.table.name))
 					return nil
 				}
-				k, ok := v.st.literal(r[i])
-				if _, null := r[i].(*sqlparser.NullVal); null {
-					k, ok = keyRef{slot: -1}, true
-				}
-				if !ok {
-					v.refuse(unsupported(at, "compute it in the client", "the value of %s, which lookup table %s of %s has, is not a literal", name, l.name, t.name))
-					return nil
-				}
-				e.keys = append(e.keys, k)
 			}
 		}
 		all = append(all, e)

@@ -223,6 +223,16 @@ func (x *explanation) parts() {
 // steps says what is read first and what is written then.
 func (x *explanation) steps() {
 	s := x.plan.Steps
+	if s.Change != nil {
+		x.top.add("the rows one after the other: those on any shard that have unique values of a row are locked, and say where it is written")
+		for _, r := range s.Rows {
+			x.top.add("backend %s", x.catalog.backends[r.Backend]).quote(r.SQL)
+		}
+		for _, l := range s.Change.Lookups {
+			x.top.add("then lookup table %s.%s gets the entries of the row", l.Schema, l.Table)
+		}
+		return
+	}
 	lines, _ := x.Explain(s.Query, x.schema, x.s.mode)
 	read := x.top.add("first, in the same transaction: %s", lines[0])
 	for _, line := range lines[1:] {

@@ -444,6 +444,18 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 
 // describeSteps prints what a statement reads first and writes then.
 func describeSteps(b *strings.Builder, c *catalog, st *Steps) {
+	for _, r := range st.Rows {
+		fmt.Fprintf(b, "\n  row of %s: %s", c.backends[r.Backend], r.SQL)
+		for i, v := range r.Values {
+			if v == nil {
+				v = []byte("?")
+			}
+			fmt.Fprintf(b, "\n    %s: %s", st.Table.Columns[i], v)
+		}
+	}
+	if st.Change != nil {
+		return
+	}
 	fmt.Fprintf(b, "\n  read %s", st.Query)
 	if st.Single {
 		b.WriteString("\n  of one table")

@@ -19,7 +19,7 @@ func (sh *shape) chooseInsert(s *scan, value func(int) Value) (*Plan, *reason, i
 	if why != nil && pl.null > 0 && in.rows { // a server says whether that is an error
 		one := *sh.set.on(in.table.first())
 		lit := s.lits[pl.null-1]
-		one.Compute = []Computed{{in.table.name, in.table.columns[pl.column], lit.start, lit.end}}
+		one.Compute = []Computed{{in.table.name, in.table.columns[pl.column], lit.start, lit.end, false}}
 		return &one, nil, -1
 	}
 	return p, why, at
@@ -60,8 +60,11 @@ func (sh *shape) chooseNumbered(pl *placing) (*Plan, *reason, int) {
 // chooseRows places each row of an INSERT that has all its numbers.
 func (sh *shape) chooseRows(pl *placing) (*Plan, *reason, int) {
 	p, why, at := sh.placeRows(pl)
-	if why != nil || len(sh.insert.entries) == 0 {
+	switch {
+	case why != nil || len(sh.insert.entries) == 0:
 		return p, why, at
+	case sh.insert.rowwise != nil:
+		return sh.byRows(p, pl)
 	}
 	return sh.insert.enter(p, pl)
 }

@@ -66,6 +66,7 @@ type insert struct {
 	// numbers is of a table that has a sequence.
 	numbers *numbering
 	entries []entering // of its lookup tables
+	rowwise *rowwise   // how its rows are written one after the other, else nil
 }
 
 func (sh *shape) size() int {

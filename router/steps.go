@@ -24,6 +24,13 @@ type Steps struct {
 	After   []byte
 	Order   []byte // ORDER BY of an UPDATE of one table, for its statements
 
+	// Rows are, in place of Query, those of an INSERT into a table with lookup tables. They are written one after the other, and the lookup
+	// tables are brought up to date as Change says. Assigns are the columns that ON DUPLICATE KEY UPDATE changes, in lower case.
+	Rows     []StepRow
+	Conflict Conflict
+	Assigns  []string
+	Change   *Change
+
 	Row    bool   // Query makes the only row of VALUES
 	Query  []byte // what is read; of UPDATE and DELETE with the columns that the Router knows of
 	Delete bool

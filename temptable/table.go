@@ -15,7 +15,9 @@ import (
 type Table struct {
 	Columns []Column
 	keys    []key
-	charset string // of the table, as its options have it
+	// computed is the name of a unique key that has expressions; "": there is none.
+	computed string
+	charset  string // of the table, as its options have it
 }
 
 // Column is a column of a Table.
@@ -234,6 +236,9 @@ func (t *Table) key(w []string) {
 	for _, part := range split(list) {
 		p := words(part)
 		if len(p) == 0 || p[0][0] != '`' { // an expression
+			if k.unique {
+				t.computed = k.name
+			}
 			return
 		}
 		if slices.Contains(p, "WITHOUT") { // OVERLAPS

@@ -91,7 +91,7 @@ func (g *generator) tables() (all []from, clause string) {
 }
 
 // joined is the column of a table that others are joined by: a number, because what a string and a BIT have in common depends on the plan.
-var joined = map[string]string{"customers": "id", "orders": "customer", "lines_": "customer", "audit": "customer", "products": "id", "settings": "v"}
+var joined = map[string]string{"customers": "id", "orders": "customer", "lines_": "customer", "audit": "customer", "products": "id", "settings": "v", "members": "id"}
 
 // join is a condition between two tables: mostly on what belongs together.
 func (g *generator) join(a, b from) string {

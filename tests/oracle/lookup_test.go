@@ -10,7 +10,7 @@ import (
 
 // members have a lookup table, which only the proxy writes: the single server has a unique key in its place.
 var members = table{
-	name: "members", shardBy: "id", shards: "customers", count: 30, moves: true,
+	name: "members", shardBy: "id", shards: "customers", count: 30, moves: true, key: []string{"id"},
 	columns: []column{{"id", number}, {"email", text}, {"name", text}, {"v", number}},
 	ddl:     `id INT NOT NULL PRIMARY KEY, email VARCHAR(30) COLLATE utf8mb4_general_ci, name VARCHAR(30) COLLATE utf8mb4_general_ci, v INT NOT NULL DEFAULT 0, UNIQUE KEY (email)`,
 	rows: func(i int) string {

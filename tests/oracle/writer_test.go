@@ -72,7 +72,12 @@ func (w *writer) insert() string {
 		list = ""
 	}
 	for range 1 + w.n(1+w.n(6)) {
-		rows = append(rows, "("+f.rows(w.n(f.count+f.count/2))+")")
+		row := f.rows(w.n(f.count + f.count/2))
+		if f.name == members.name && w.chance(2) { // it meets one row by its id, and another one by what the lookup table has
+			_, rest, _ := strings.Cut(row, ",")
+			row = fmt.Sprint(w.n(f.count+f.count/2), ",", rest)
+		}
+		rows = append(rows, "("+row+")")
 	}
 	sql := verb + " INTO " + f.name + list + " VALUES " + strings.Join(rows, ", ")
 	if verb == "INSERT" && w.chance(2) {

@@ -34,6 +34,7 @@ func (p *pair) writes(t *testing.T) {
 		s.same(t, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 		sessions[i] = s
 	}
+	sessions[0].own = append(sessions[0].own, &members)
 	refused, done := map[string]int{}, map[string]int{}
 	for i := range *writing {
 		s := sessions[r.IntN(len(sessions))]
@@ -59,6 +60,9 @@ func (p *pair) writes(t *testing.T) {
 	}
 	if differs := sessions[0].tables(t); differs != "" {
 		t.Error("in the end", differs)
+	}
+	if o := p.lookups(t); o.differs != "" {
+		t.Error("in the end", o.differs)
 	}
 	t.Logf("%s: %d writes: %v", p.kind, *writing, done)
 	for _, why := range slices.Sorted(maps.Keys(refused)) {
@@ -133,7 +137,8 @@ func (s *speaker) tables(t *testing.T) string {
 			return "afterwards, " + q + ": " + refused + differs
 		}
 	}
-	return ""
+	pair := pair{direct: s.direct, proxy: s.proxy}
+	return pair.lookups(t).differs
 }
 
 // same runs what cannot fail.
