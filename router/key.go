@@ -57,6 +57,9 @@ const (
 	keyNumber
 	keyWide
 	keyRounded
+	keyMember
+	keyYear
+	keyZoned
 )
 
 var keyFaults = [...]string{
@@ -80,6 +83,9 @@ var keyFaults = [...]string{
 	keyNumber:   "is a number, and the column holds text",
 	keyWide:     "is too long for the column",
 	keyRounded:  "has a fraction of a second that the column may round to another shard",
+	keyMember:   "is not one of the column's values as its definition has them",
+	keyYear:     "is not a year from 1901 to 2155, and the column may turn it into one",
+	keyZoned:    "is for a TIMESTAMP, which is another moment in each time zone",
 }
 
 // key is a canonical key.

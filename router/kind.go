@@ -10,6 +10,8 @@ type KeyColumn struct {
 	High   uint64 // and the greatest one
 	Length int    // of KeyText: its characters
 	Digits int    // of KeyDates: of the fraction of a second
+	// Members are of KeyMembers: what it can hold, in the form in which keys are hashed.
+	Members map[string]bool
 }
 
 // KeyKind is a kind of column.
@@ -22,6 +24,9 @@ const (
 	KeyNumbers // of other types
 	KeyText
 	KeyDates
+	KeyMembers // ENUM and SET, whose members may also be written as numbers
+	KeyYears   // YEAR, which makes 2024 of 24
+	KeyZoned   // TIMESTAMP: no value is certain
 )
 
 // Learn tells the router what the columns of a sharded table's key hold, in their order; nil: nobody knows any more. It may be called
@@ -42,7 +47,14 @@ func (r *Router) Learn(schema, name string, columns []KeyColumn) {
 
 // unfit is why a key that was read is none of the column. quoted tells that it is a string, stores that it is to be stored.
 func (c *KeyColumn) unfit(k *key, quoted, stores bool) keyFault {
+	var digits [24]byte
 	switch {
+	case c.Kind == KeyZoned:
+		return keyZoned
+	case c.Kind == KeyMembers && (k.date || !quoted || !c.Members[string(k.canonical(digits[:0]))]):
+		return keyMember
+	case c.Kind == KeyYears && (k.date || k.text || k.negative || k.size < 1901 || k.size > 2155):
+		return keyYear
 	case (c.Kind == KeyIntegers || c.Kind == KeyNumbers) && k.text:
 		return keyText
 	case c.Kind == KeyIntegers && stores && (k.negative && (c.Low == 0 || k.size > -uint64(c.Low)) || !k.negative && k.size > c.High):
@@ -52,7 +64,6 @@ func (c *KeyColumn) unfit(k *key, quoted, stores bool) keyFault {
 	case c.Kind == KeyText && stores && c.Length < maxKeyText:
 		n := k.n
 		if !k.text {
-			var digits [24]byte
 			n = len(k.canonical(digits[:0]))
 		}
 		if n > c.Length {
@@ -130,10 +141,42 @@ func ParseKeyColumn(columnType string, length, digits int) KeyColumn {
 		return KeyColumn{Kind: KeyNumbers}
 	case words[0] == "char" || words[0] == "varchar" || words[0] == "binary" || words[0] == "varbinary":
 		return KeyColumn{Kind: KeyText, Length: length}
+	case words[0] == "enum" || words[0] == "set":
+		return KeyColumn{Kind: KeyMembers, Members: members(columnType)}
+	case words[0] == "year":
+		return KeyColumn{Kind: KeyYears}
+	case words[0] == "timestamp":
+		return KeyColumn{Kind: KeyZoned}
 	case words[0] == "date" || words[0] == "datetime":
 		return KeyColumn{Kind: KeyDates, Digits: digits}
 	}
 	return KeyColumn{}
+}
+
+// members are the values in a type such as enum('a','it”s') that can be keys.
+func members(columnType string) map[string]bool {
+	all := map[string]bool{}
+	for rest := columnType; ; {
+		_, after, more := strings.Cut(rest, "'")
+		if !more {
+			return all
+		}
+		var one strings.Builder
+		for {
+			text, behind, _ := strings.Cut(after, "'")
+			one.WriteString(text)
+			if after = behind; !strings.HasPrefix(after, "'") {
+				break
+			}
+			one.WriteByte('\'')
+			after = after[1:]
+		}
+		var k key
+		if k.value(Value{Kind: ValueBytes, Bytes: []byte(one.String())}, false) == keyGood {
+			all[string(k.canonical(nil))] = true
+		}
+		rest = after
+	}
 }
 
 // faultErrnos are the errors of MySQL in strict mode for values that a column does not hold.

@@ -18,11 +18,12 @@ func TestLearnedColumns(t *testing.T) {
 	columns := map[string]KeyColumn{
 		"tiny": ParseKeyColumn("tinyint(4)", 0, 0), "big": ParseKeyColumn("bigint(20) unsigned", 0, 0), "money": ParseKeyColumn("decimal(10,2)", 0, 0),
 		"name": ParseKeyColumn("varchar(5)", 5, 0), "day": ParseKeyColumn("date", 0, 0), "second": ParseKeyColumn("datetime", 0, 0),
-		"micro": ParseKeyColumn("datetime(6)", 0, 6), "unknown": ParseKeyColumn("enum('a','b')", 1, 0), "moment": {},
+		"micro": ParseKeyColumn("datetime(6)", 0, 6), "unknown": ParseKeyColumn("json", 1, 0), "moment": {}, "kind": ParseKeyColumn("enum('a','it''s','2','ü','')", 1, 0), "tags": ParseKeyColumn("set('A','b')", 3, 0),
+		"year": ParseKeyColumn("year(4)", 0, 0), "zoned": ParseKeyColumn("timestamp", 0, 0), "dated": ParseKeyColumn("timestamp(6)", 0, 6),
 	}
 	for name, c := range columns {
 		table := config.Table{Schema: "s", Name: name, Column: "k", Function: config.Hash, Backends: []string{"a", "b", "c"}}
-		if c.Kind == KeyDates || name == "moment" {
+		if c.Kind == KeyDates || name == "moment" || name == "dated" {
 			table.Function, table.Backends, table.ShardMap = "", nil, "days"
 		}
 		cfg.Tables = append(cfg.Tables, table)
@@ -66,6 +67,24 @@ func TestLearnedColumns(t *testing.T) {
 		{"name", "123456", "+", "1406 22001"},
 		{"unknown", "'abcdef'", "1", "1"},
 		{"unknown", "0", "1", "1"},
+		{"kind", "'A'", "1", "1"},
+		{"kind", "'it''s '", "1", "1"},
+		{"kind", "'2'", "1", "1"},
+		{"kind", "2", "+", "1235 42000"},
+		{"kind", "'1'", "+", "1235 42000"},
+		{"kind", "'c'", "+", "1235 42000"},
+		{"kind", "''", "+", "1235 42000"},
+		{"tags", "'a'", "1", "1"},
+		{"tags", "'a,b'", "+", "1235 42000"},
+		{"tags", "1", "+", "1235 42000"},
+		{"year", "2024", "1", "1"},
+		{"year", "'2024'", "1", "1"},
+		{"year", "24", "+", "1235 42000"},
+		{"year", "'24'", "+", "1235 42000"},
+		{"year", "0", "+", "1235 42000"},
+		{"year", "'x'", "+", "1235 42000"},
+		{"zoned", next, "+", "1235 42000"},
+		{"dated", next, "+", "1235 42000"},
 		{"micro", last, "1", "1"},
 		{"second", last, "+", "1235 42000"},
 		{"day", last, "+", "1235 42000"},

@@ -45,7 +45,7 @@ func (l *Load) Place(p Piece) (backend int, err error) {
 	}
 	k := key{date: l.table.sharding.moments}
 	fault := k.value(v, false)
-	if c := l.table.column(0); fault == keyGood && c != nil && !k.date {
+	if c := l.table.column(0); fault == keyGood && c != nil && (!k.date || c.Kind == KeyZoned) {
 		fault = c.unfit(&k, true, true)
 	}
 	if fault == keyGood {

@@ -232,6 +232,12 @@ func misplaced(t *table, column int, fault keyFault, bound bool) *reason {
 		return &reason{errno: 1526, text: "the shard key " + t.columns[column] + " of " + t.name + " has a value that no shard holds", do: "add a shard for it to the shard map, or write another value", at: -1}
 	case fault == keyRounded:
 		what = "whole seconds"
+	case fault == keyMember:
+		what = "the name of a member, as a string"
+	case fault == keyYear:
+		what = "four digits"
+	case fault == keyZoned:
+		verb, what = "make it", "a DATETIME"
 	case faultErrnos[fault] != 0:
 		return &reason{errno: faultErrnos[fault], text: "the value of the shard key " + t.columns[column] + " of " + t.name + " " + keyFaults[fault], do: verb + " one that the column holds", at: -1}
 	case t.sharding.moments:

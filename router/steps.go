@@ -307,7 +307,11 @@ func (t *table) locate(values []Value, bound bool) (backend int, _ error) {
 	keys := make([]key, len(values))
 	for i, v := range values {
 		keys[i].date = t.sharding.moments
-		if fault := keys[i].value(v, false); fault != keyGood {
+		fault := keys[i].value(v, false)
+		if c := t.column(i); fault == keyGood && c != nil {
+			fault = c.unfit(&keys[i], v.Kind == ValueBytes, true)
+		}
+		if fault != keyGood {
 			return 0, misplaced(t, i, fault, bound).refusal(-1)
 		}
 	}
