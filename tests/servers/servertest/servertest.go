@@ -29,10 +29,9 @@ import (
 
 // shared are the servers of this test binary. They are global because their life is that of the binary.
 var shared struct {
-	mu      sync.Mutex // protects the following
-	main    bool       // Main is running, which will stop the servers
-	servers map[servers.Kind]*servers.Server
-	errs    map[servers.Kind]error
+	mu   sync.Mutex                                       // protects the following
+	main bool                                             // Main is running, which will stop the servers
+	boot map[servers.Kind]func() (*servers.Server, error) // boots a server when it is called first
 }
 
 // databases counts the databases that Database has made, for their names.
@@ -66,20 +65,28 @@ func Main(m *testing.M, last ...func()) {
 	os.Exit(code)
 }
 
-// stopAll stops the shared servers and says whether all went well. No further one is booted after it.
+// stopAll stops the shared servers, all at once, and says whether all went well. No further one is booted after it.
 func stopAll() bool {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	shared.main = false
-	well := true
-	for _, s := range shared.servers {
-		if err := s.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			well = false
-		}
+	var stopping sync.WaitGroup
+	var failed atomic.Bool
+	for _, boot := range shared.boot {
+		stopping.Go(func() {
+			s, err := boot()
+			if err != nil {
+				return // a test has said so
+			}
+			if err := s.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				failed.Store(true)
+			}
+		})
 	}
-	shared.servers = nil
-	return well
+	stopping.Wait()
+	shared.boot = nil
+	return !failed.Load()
 }
 
 // Get returns the server of a kind that the tests of this binary share, and boots it on first use. A server that is not
@@ -94,33 +101,32 @@ func Get(t testing.TB, k servers.Kind) *servers.Server {
 }
 
 func get(k servers.Kind) (*servers.Server, error) {
+	boot, err := bootOf(k)
+	if err != nil {
+		return nil, err
+	}
+	s, err := boot() // who wants another kind does not wait for it
+	if err == nil && !s.Running() {
+		return nil, fmt.Errorf("the shared server %s has ended: a test that ends servers starts its own", s)
+	}
+	return s, err
+}
+
+func bootOf(k servers.Kind) (func() (*servers.Server, error), error) {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if !shared.main {
 		return nil, errors.New("servertest.Get without servertest.Main: call it from TestMain, so that the servers are stopped")
 	}
-	if err := shared.errs[k]; err != nil {
-		return nil, err
+	if shared.boot == nil {
+		shared.boot = map[servers.Kind]func() (*servers.Server, error){}
 	}
-	if s := shared.servers[k]; s != nil {
-		if !s.Running() {
-			return nil, fmt.Errorf("the shared server %s has ended: a test that ends servers starts its own", s)
-		}
-		return s, nil
+	if shared.boot[k] == nil {
+		shared.boot[k] = sync.OnceValues(func() (*servers.Server, error) {
+			return servers.Start(context.Background(), servers.Options{Kind: k})
+		})
 	}
-	s, err := servers.Start(context.Background(), servers.Options{Kind: k})
-	if err != nil {
-		if shared.errs == nil {
-			shared.errs = map[servers.Kind]error{}
-		}
-		shared.errs[k] = err
-		return nil, err
-	}
-	if shared.servers == nil {
-		shared.servers = map[servers.Kind]*servers.Server{}
-	}
-	shared.servers[k] = s
-	return s, nil
+	return shared.boot[k], nil
 }
 
 // Database makes an empty database with a name of its own and drops it when the test ends. A test that leaves a branch
