@@ -9,6 +9,7 @@ import (
 
 // TestServersWithoutAutocommit: what a client is told to be written is written, also where servers begin sessions without autocommit.
 func TestServersWithoutAutocommit(t *testing.T) {
+	t.Parallel()
 	s := newStackOn(t, []*servers.Server{ownServer(t, servers.MariaDB, "--autocommit=0"), ownServer(t, servers.MySQL, "--autocommit=0")}, nil)
 	for i, in := range [][2]string{{"DO 0", "DO 0"}, {"BEGIN", "COMMIT"}, {"SET autocommit = 0", "SET autocommit = 1"}} {
 		c := s.conn()

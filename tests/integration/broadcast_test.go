@@ -74,6 +74,7 @@ var broadcastKinds = [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, 
 // TestBroadcast: whatever is written to a broadcast table is the same on all of its backends, also where servers would choose
 // values of their own, and the answers are those of one server.
 func TestBroadcast(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range broadcastKinds {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := newBroadcastStack(t, kinds)
@@ -158,6 +159,7 @@ func TestBroadcast(t *testing.T) {
 
 // TestBroadcastPrepared: the same by executions, in binary and by name.
 func TestBroadcastPrepared(t *testing.T) {
+	t.Parallel()
 	s := newBroadcastStack(t, []servers.Kind{servers.MySQL, servers.MariaDB})
 	c := s.conn("interpolateParams=false")
 	insert, err := c.PrepareContext(context.Background(), "INSERT INTO ref (code, v, day) VALUES (?, ?, NOW(6))")
@@ -190,6 +192,7 @@ func TestBroadcastPrepared(t *testing.T) {
 
 // TestBroadcastDiffers: a statement that does not do the same everywhere is undone, and says so.
 func TestBroadcastDiffers(t *testing.T) {
+	t.Parallel()
 	s := newBroadcastStack(t, []servers.Kind{servers.MariaDB, servers.MySQL})
 	c := s.conn()
 	c.exec("INSERT INTO ref (code) VALUES ('a'), ('b')")
@@ -223,6 +226,7 @@ func TestBroadcastDiffers(t *testing.T) {
 // TestBroadcastConcurrent: clients that change the same rows at the same time neither make the copies differ
 // nor wait for each other across backends.
 func TestBroadcastConcurrent(t *testing.T) {
+	t.Parallel()
 	s := newBroadcastStack(t, []servers.Kind{servers.MariaDB, servers.MySQL})
 	c := s.conn()
 	c.exec("INSERT INTO ref (code) VALUES ('a'), ('b')")
@@ -256,6 +260,7 @@ func TestBroadcastConcurrent(t *testing.T) {
 // TestBroadcastUpsert: an INSERT that changes a row in place of inserting one changes the same row everywhere, though the AUTO_INCREMENT value
 // that it takes for nothing is, on the second backend, that of a row which is just being inserted.
 func TestBroadcastUpsert(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range broadcastKinds {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := newBroadcastStack(t, kinds)
@@ -301,6 +306,7 @@ func TestBroadcastUpsert(t *testing.T) {
 
 // TestBroadcastOutage: while a backend is down, writes fail as a whole and reads go elsewhere.
 func TestBroadcastOutage(t *testing.T) {
+	t.Parallel()
 	server := ownServer(t, servers.MariaDB)
 	s := newBroadcastStackOn(t, []*servers.Server{server, servertest.Get(t, servers.MySQL)})
 	c := s.conn()
@@ -336,6 +342,7 @@ func TestBroadcastOutage(t *testing.T) {
 
 // TestBroadcastSettings: servers whose settings would make copies differ are not written, unless the session has its own.
 func TestBroadcastSettings(t *testing.T) {
+	t.Parallel()
 	there := ownServer(t, servers.MariaDB, "--default-time-zone=+03:00", "--sql-mode=STRICT_TRANS_TABLES,ANSI_QUOTES,NO_ZERO_DATE")
 	s := newBroadcastStackOn(t, []*servers.Server{servertest.Get(t, servers.MySQL), there})
 	c := s.conn()
@@ -351,6 +358,7 @@ func TestBroadcastSettings(t *testing.T) {
 
 // TestBroadcastRights: the account of a backend needs no rights beyond its schemas.
 func TestBroadcastRights(t *testing.T) {
+	t.Parallel()
 	server := ownServer(t, servers.MySQL)
 	s := newBroadcastStackOn(t, []*servers.Server{servertest.Get(t, servers.MariaDB), server})
 	admin(t, server, "CREATE USER plain@'%' IDENTIFIED BY 'pw'", "GRANT SELECT, INSERT, UPDATE, DELETE ON *.* TO plain@'%'")

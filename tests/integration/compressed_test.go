@@ -11,6 +11,7 @@ import (
 
 // TestCompressedClients lets real clients compress, through the whole proxy, with results that are worth it.
 func TestCompressedClients(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], nil)
 	s.conn().exec("INSERT INTO single (v, t) VALUES (1, REPEAT('compress me ', 5000)), (2, REPEAT('and me ', 5000))")
 	cache, err := servers.CacheDir()

@@ -18,6 +18,7 @@ import (
 
 // TestDDLOutage: a backend dies while it runs its part, and that of the journal before and while others run theirs.
 func TestDDLOutage(t *testing.T) {
+	t.Parallel()
 	home, other := ownServer(t, servers.MariaDB), ownServer(t, servers.MySQL)
 	s := newStackOn(t, []*servers.Server{home, other}, func(c *config.Config) {
 		c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: "orders", Column: "customer", Function: "hash", Backends: c.Tables[0].Backends})

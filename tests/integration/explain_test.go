@@ -11,6 +11,7 @@ import (
 
 // TestExplain: clients are told what becomes of a statement, in their session, and nothing about what they may not use.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, func(c *config.Config) {
 		c.Users = append(c.Users, config.User{Name: "reader", Password: "pw", ReadOnly: true})
 	})

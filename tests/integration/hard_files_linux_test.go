@@ -19,6 +19,7 @@ import (
 // TestFileDescriptorsRunOut takes all file descriptors that the program may have. Clients that are in go on, and others get in
 // as soon as there are some again.
 func TestFileDescriptorsRunOut(t *testing.T) {
+	t.Parallel()
 	p, in := startProxy(t, servertest.Get(t, servers.MariaDB))
 	in.exec("DO 1")
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Pid()))

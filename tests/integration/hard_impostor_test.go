@@ -161,6 +161,7 @@ func newImposed(t *testing.T, change func(*config.Config)) (*stack, *impostor) {
 // Its client hears of an error or loses its connection, soon, and nothing else: nobody else's statement on the same server, and
 // nobody's on another one, is disturbed.
 func TestLyingServer(t *testing.T) {
+	t.Parallel()
 	s, i := newImposed(t, func(c *config.Config) { c.Backends[0].PoolSize = 4 })
 	s.raw().exec("INSERT INTO single (v) VALUES (1)", "INSERT INTO accounts (id, v) VALUES (1, 1)")
 	const big = 1<<24 - 1
@@ -259,6 +260,7 @@ func TestLyingServer(t *testing.T) {
 // were whole and an error; where no error can stand, among column definitions and within a row, it loses its connection. It never
 // waits.
 func TestServerStopsAnywhere(t *testing.T) {
+	t.Parallel()
 	s, i := newImposed(t, nil)
 	s.raw().exec("INSERT INTO single (v) VALUES (1)")
 	var answer []byte
@@ -294,6 +296,7 @@ func TestServerStopsAnywhere(t *testing.T) {
 // TestFilesAreNotStolen: a server asks for a file of the client's in answer to everything but LOAD DATA LOCAL. It gets an empty
 // one, and the client never hears of it.
 func TestFilesAreNotStolen(t *testing.T) {
+	t.Parallel()
 	s, i := newImposed(t, func(c *config.Config) { c.Tables = nil }) // or a procedure could not be called
 	stolen := make(chan []byte, 10)
 	more := wire.OK{Status: wire.StatusAutocommit | wire.StatusMoreResults}.Append(nil, wire.DeprecateEOF)
@@ -342,6 +345,7 @@ func TestFilesAreNotStolen(t *testing.T) {
 // TestKillBeforeStatement: a KILL QUERY reaches the server before the statement does, which makes the server forget it. The
 // statement is ended all the same.
 func TestKillBeforeStatement(t *testing.T) {
+	t.Parallel()
 	s, i := newImposed(t, nil)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	i.play("wait", func(_, server net.Conn, p []byte) {
@@ -364,6 +368,7 @@ func TestKillBeforeStatement(t *testing.T) {
 
 // TestLyingServerAtLogin: a server asks for the password in clear, or for other things that would give it away. It gets nothing.
 func TestLyingServerAtLogin(t *testing.T) {
+	t.Parallel()
 	const password = "backend-secret"
 	real := servertest.Get(t, servers.MySQL)
 	for name, ask := range map[string][]byte{
@@ -415,6 +420,7 @@ func TestLyingServerAtLogin(t *testing.T) {
 // TestTooLargeFromServer: a value that is larger than xaproxy takes where it has to read it itself does not confuse the
 // connection, which the next client gets or does not get.
 func TestTooLargeFromServer(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]servers.Kind{"mariadb": servers.MariaDB, "mysql": servers.MySQL} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t, []servers.Kind{kind}, func(c *config.Config) {

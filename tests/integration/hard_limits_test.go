@@ -178,6 +178,7 @@ func (c *raw) refused(q string, errnos ...uint16) {
 // TestUserLimitedToSchemas: a user who has a list of schemas does not get at others, whatever the statement and the command, nor
 // at what belongs to the server as a whole.
 func TestUserLimitedToSchemas(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
 			mine := ""
@@ -316,6 +317,7 @@ var writing = []string{
 // TestReadOnlyUser: a user who may only read changes nothing, whatever the statement and the way it comes, by what the text
 // shows and by what it does not show.
 func TestReadOnlyUser(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
 			s := newStack(t, []servers.Kind{kind}, func(c *config.Config) {

@@ -36,6 +36,7 @@ func (b brittleConn) Write(p []byte) (int, error) {
 // TestPanicIsContained: a session that fails in the middle of an answer, because of a mistake in xaproxy, ends alone. The connection
 // that it had is closed: what is left of the answer is not for whoever comes next.
 func TestPanicIsContained(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) { c.Backends[0].PoolSize = 1 })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)

@@ -77,6 +77,7 @@ func refusedLogin(t *testing.T, addr, user, password string) (shape string, took
 // TestUsersCannotBeGuessed: a login with a user that does not exist looks like one of a user that does, whose password is wrong:
 // the same steps, the same error, the same time. That holds for each kind of account, each time, and after a restart.
 func TestUsersCannotBeGuessed(t *testing.T) {
+	t.Parallel()
 	const password = "p4ss-w0rd"
 	my := servertest.Get(t, servers.MySQL)
 	known := []string{"plain1", "sha2_1", "oldone", "sha2_2"}

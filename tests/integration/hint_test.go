@@ -12,6 +12,7 @@ import (
 
 // TestHints: comments choose a shard or a backend, let statements scatter or not, and end them in time.
 func TestHints(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDB}} {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := newStack(t, kinds, func(c *config.Config) {
@@ -57,6 +58,7 @@ func TestHints(t *testing.T) {
 
 // TestHintTimeout: a statement that has given itself a limit is ended when it is over; the next one has none.
 func TestHintTimeout(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, nil)
 	c := s.conn()
 	c.exec("INSERT INTO single (v) VALUES (1), (1)")
@@ -70,6 +72,7 @@ func TestHintTimeout(t *testing.T) {
 
 // TestHintWarnings: what is not understood in a hint is counted in the answer, behind the server's own warnings, and SHOW WARNINGS has it.
 func TestHintWarnings(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, nil)
 	c := s.raw()
 	count := func(q string) uint16 {

@@ -33,6 +33,7 @@ func introspected(t *testing.T, on []*servers.Server) *stack {
 
 // TestOneSchema: lists show each table once, and nothing else.
 func TestOneSchema(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDB}} {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := introspected(t, []*servers.Server{servertest.Get(t, kinds[0]), servertest.Get(t, kinds[1])})
@@ -97,6 +98,7 @@ func TestOneSchema(t *testing.T) {
 
 // TestSums: of a sharded table the rows and bytes of all backends count, of a broadcast table those of one.
 func TestSums(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
 			s := introspected(t, []*servers.Server{servertest.Get(t, kind), ownServer(t, kind)})
@@ -133,6 +135,7 @@ func TestSums(t *testing.T) {
 
 // TestListOutage: a backend that only has parts or copies of tables is not missed.
 func TestListOutage(t *testing.T) {
+	t.Parallel()
 	server := ownServer(t, servers.MariaDB)
 	s := newStackOn(t, []*servers.Server{servertest.Get(t, servers.MariaDB), server}, nil)
 	c := s.conn()
@@ -151,6 +154,7 @@ func TestListOutage(t *testing.T) {
 
 // TestDumpOfShards: a dump has each row of each table once, and can be loaded into shards.
 func TestDumpOfShards(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
 			s := introspected(t, []*servers.Server{servertest.Get(t, kind), ownServer(t, kind)})

@@ -41,6 +41,7 @@ func (s *loadStack) nothingLoaded() {
 
 // TestLoadVanishedClient: a client that goes away amid its file leaves nothing, wherever it was.
 func TestLoadVanishedClient(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		for _, in := range []string{"SELECT 1", "BEGIN"} {
 			for _, sent := range []string{"", "1,one\n2,two", strings.Repeat("3,three\n4,four\n", 10_000) + "5,five"} {
@@ -67,6 +68,7 @@ func TestLoadVanishedClient(t *testing.T) {
 // TestLoadLostBackend: a server that drops the connection amid the file ends the transaction everywhere; the client is told when
 // its file is read.
 func TestLoadLostBackend(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		for server := range s.servers {
 			for _, in := range []string{"SELECT 1", "BEGIN"} {
@@ -98,6 +100,7 @@ func TestLoadLostBackend(t *testing.T) {
 
 // TestLoadKilled: KILL QUERY ends the load, and the session goes on; KILL ends the session.
 func TestLoadKilled(t *testing.T) {
+	t.Parallel()
 	s := newLoadStack(t, mixes["mixed"], nil)
 	other := s.loader(t)
 	d := wire.Dialer{Addr: s.addr, User: "u", Password: "pw", Schema: s.schema, Caps: wire.LocalFiles, Timeout: time.Minute}
@@ -133,6 +136,7 @@ func TestLoadKilled(t *testing.T) {
 // TestLoadStarvedBackend: a backend that gets no lines for longer than its net_read_timeout waits; a client that sends nothing
 // for as long is dropped.
 func TestLoadStarvedBackend(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		l := s.loader(t)
 		query(t, l.Conn, "SET net_read_timeout = 1")
@@ -171,6 +175,7 @@ func TestLoadStarvedBackend(t *testing.T) {
 // TestLoadWaitsForLock: a lock on one backend makes the client wait, with flat memory; then the load goes on, or ends by the
 // server's timeout.
 func TestLoadWaitsForLock(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		other := s.backendLoaders()[1]
 		for _, timeout := range []bool{false, true} {
@@ -194,7 +199,7 @@ func TestLoadWaitsForLock(t *testing.T) {
 				continue
 			}
 			waitFor(t, "the server waits for the lock", func() bool {
-				return s.on(1, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != "0"
+				return s.lockWaits(1) != "0"
 			})
 			waitFor(t, "the client waits", func() bool { return sent.still() })
 			if sent.last > 300_000 {
@@ -248,6 +253,7 @@ func TestLoadMemory(t *testing.T) {
 
 // TestLoadByClients loads through real clients, compressed and not, and with the driver of the tests.
 func TestLoadByClients(t *testing.T) {
+	t.Parallel()
 	s := newLoadStack(t, mixes["mixed"], nil)
 	path := dataFile(t, 20_000)
 	cache, err := servers.CacheDir()
@@ -288,6 +294,7 @@ func TestLoadByClients(t *testing.T) {
 
 // TestLoadAmongStatements: the text behind a LOAD DATA in the same packet is not overwritten by the file.
 func TestLoadAmongStatements(t *testing.T) {
+	t.Parallel()
 	s := newLoadStack(t, mixes["mixed"], nil)
 	for _, table := range []string{"lines_", "single"} {
 		l := s.loader(t)
@@ -321,6 +328,7 @@ func TestLoadAmongStatements(t *testing.T) {
 
 // TestLoadUserVariables: afterwards they have the values of the last line, and nobody else sees them.
 func TestLoadUserVariables(t *testing.T) {
+	t.Parallel()
 	s := newLoadStack(t, mixes["mixed"], func(c *config.Config) {
 		for i := range c.Backends {
 			c.Backends[i].PoolSize = 2
@@ -372,6 +380,7 @@ func TestLoadUserVariables(t *testing.T) {
 
 // TestLoadRelayed: a table of one backend takes all that the server takes.
 func TestLoadRelayed(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		admin(t, s.servers[0], "ALTER TABLE "+s.schema+".single ADD UNIQUE (v)")
 		database := s.direct[0].rows("SELECT DATABASE()")
@@ -411,6 +420,7 @@ func TestLoadRelayed(t *testing.T) {
 // TestLoadEarlyAnswer: a server that stops reading amid the file, then answers, and does not close the connection, holds nobody up
 // for longer than until its answer.
 func TestLoadEarlyAnswer(t *testing.T) {
+	t.Parallel()
 	var f *faultyServer
 	s := newLoadStack(t, mixes["mixed"], func(c *config.Config) {
 		f = newFaultyServer(t, fmt.Sprintf("127.0.0.1:%d", c.Backends[1].Port))

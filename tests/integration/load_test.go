@@ -112,6 +112,7 @@ func valueText(value []byte) string {
 // be true of every other line alone, as it is sent to a backend; and that of files in which some characters are none, which servers
 // skip in ways of their own.
 func TestLoadCutLikeServers(t *testing.T) {
+	t.Parallel()
 	cfg := &config.Config{Backends: []config.Backend{{Name: "x"}, {Name: "y"}}, Schemas: []config.Schema{{Name: "s", Backend: "x"}}}
 	for _, column := range []string{"a", "b", "c"} {
 		cfg.Tables = append(cfg.Tables, config.Table{Schema: "s", Name: "t" + column, Column: column, Function: "hash", Backends: []string{"x", "y"}})
@@ -336,6 +337,7 @@ func newLoadStack(t *testing.T, kinds []servers.Kind, change func(*config.Config
 // TestLoadSharded loads files of many forms through the proxy and into each server directly: the answers are the same and so
 // are the rows, each of which is on the backend of its key.
 func TestLoadSharded(t *testing.T) {
+	t.Parallel()
 	csv := ` FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' `
 	cases := []struct{ name, before, after, file string }{
 		{"plain", "", "(id, v)", "1\tone\n2\ttwo\n3\t\\N\n4\tfour\n"},
@@ -409,6 +411,7 @@ const everyLine = "SELECT id, v FROM lines_ WHERE id IN (0, 1, 2, 3, 4, 5, 6, 7,
 
 // TestLoadInTransaction: the rows belong to the client's transaction, and a failed load leaves the rest of it.
 func TestLoadInTransaction(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		l, other := s.loader(t), s.loader(t)
 		query(t, l.Conn, "BEGIN")
@@ -468,6 +471,7 @@ func TestLoadInTransaction(t *testing.T) {
 
 // TestLoadRefusedKeys: outside of a transaction nothing of a file with a bad key is loaded, and the session goes on.
 func TestLoadRefusedKeys(t *testing.T) {
+	t.Parallel()
 	s := newLoadStack(t, mixes["mixed"], func(c *config.Config) { c.Server.MaxPacket = 1 << 20 })
 	l := s.loader(t)
 	big := strings.Repeat("12,many\n", 20_000)
@@ -569,6 +573,7 @@ func TestLoadFailsOnOneBackend(t *testing.T) {
 
 // TestLoadCounts: a server that reads other rows than it was sent lines loads nothing.
 func TestLoadCounts(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		l := s.loader(t)
 		for i, one := range s.backendLoaders() {
@@ -590,6 +595,7 @@ func TestLoadCounts(t *testing.T) {
 
 // TestLoadLanguages: what servers say of a load is understood in their languages.
 func TestLoadLanguages(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		said := make(map[string]bool)
 		for i, language := range []string{"en_US", "de_DE", "cs_CZ", "fr_FR", "ja_JP", "ko_KR", "ru_RU", "zh_CN", "et_EE", "uk_UA"} {
@@ -609,6 +615,7 @@ func TestLoadLanguages(t *testing.T) {
 
 // TestLoadCharset: a file whose character set is not given is in that of the schema, on each backend for itself.
 func TestLoadCharset(t *testing.T) {
+	t.Parallel()
 	given := strings.Replace(intoLines, "FIELDS", "CHARACTER SET latin1 FIELDS", 1)
 	for i := range 2 {
 		s := newLoadStack(t, mixes["mixed"], nil)
@@ -641,6 +648,7 @@ func TestLoadCharset(t *testing.T) {
 
 // TestLoadPrepared: MariaDB takes the statement as a prepared one.
 func TestLoadPrepared(t *testing.T) {
+	t.Parallel()
 	forLoads(t, func(t *testing.T, s *loadStack) {
 		l := s.loader(t)
 		check(t, l.SendCommand(wire.ComStmtPrepare, []byte(intoLines)))

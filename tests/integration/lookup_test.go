@@ -69,6 +69,7 @@ func (s *stack) consistent() {
 
 // TestLookup: rows are found by a lookup table, and it follows them.
 func TestLookup(t *testing.T) {
+	t.Parallel()
 	forLookups(t, func(t *testing.T, s *stack) {
 		c, b := s.conn(), s.binary()
 		for _, in := range [][2]string{{"DO 0", "DO 0"}, {"BEGIN", "COMMIT"}, {"SET autocommit = 0", "SET autocommit = 1"}} {
@@ -155,6 +156,7 @@ func TestLookup(t *testing.T) {
 
 // TestLookupNumbered: numbers of a sequence are in the entries, too.
 func TestLookupNumbered(t *testing.T) {
+	t.Parallel()
 	forLookups(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		if id, err := c.exec("INSERT INTO members (name) VALUES ('ann'), ('ben'), ('cid')").LastInsertId(); err != nil || id != 1 {
@@ -181,6 +183,7 @@ func TestLookupNumbered(t *testing.T) {
 
 // TestLookupUnique: no two rows of all shards have the same value, and what fails is undone.
 func TestLookupUnique(t *testing.T) {
+	t.Parallel()
 	forLookups(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO users (id, email, country, phone) VALUES (1, 'a@x', 49, 1), (2, 'b@x', 49, 2)")
@@ -226,6 +229,7 @@ func TestLookupUnique(t *testing.T) {
 
 // TestLookupKeys: a lookup table without its unique key, or with a trigger on the table, takes no writes.
 func TestLookupKeys(t *testing.T) {
+	t.Parallel()
 	forLookups(t, func(t *testing.T, s *stack) {
 		for _, server := range s.servers {
 			admin(t, server, "ALTER TABLE "+s.schema+".users_by_phone DROP KEY phone, ADD UNIQUE KEY (phone, country, id)")
@@ -244,6 +248,7 @@ func TestLookupKeys(t *testing.T) {
 
 // TestLookupFilled: the statements of docs/sharding.md fill a lookup table, and find what is wrong with one.
 func TestLookupFilled(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, func(c *config.Config) {
 		lookedUp(c)
 		for i := range c.Tables {
@@ -278,6 +283,7 @@ func TestLookupFilled(t *testing.T) {
 
 // TestLookupAtOnce: of clients that want the same value at once exactly one gets it, and rows that move and change keep their entries.
 func TestLookupAtOnce(t *testing.T) {
+	t.Parallel()
 	forLookups(t, func(t *testing.T, s *stack) {
 		const clients, rounds = 5, 12
 		var conns []*conn

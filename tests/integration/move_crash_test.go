@@ -22,6 +22,7 @@ import (
 // TestMoveCrash: a proxy that is killed while rows move leaves each of them on one backend, whole: where it was, or where it went,
 // and there if the client was told so.
 func TestMoveCrash(t *testing.T) {
+	t.Parallel()
 	for name, kinds := range mixes {
 		if kinds[0] == kinds[1] {
 			continue

@@ -29,6 +29,7 @@ func moving(c *config.Config) {
 
 // TestMoveKeepsValues: a row that moves is the same on its new backend, whatever its types and the client's session are.
 func TestMoveKeepsValues(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, func(c *config.Config) {
 		c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: "kinds", Column: "id", Function: "modulo", Backends: c.Tables[0].Backends})
 		moving(c)
@@ -89,6 +90,7 @@ func TestMoveKeepsValues(t *testing.T) {
 
 // TestMoveOfEveryMap: each shard function has a row where its new key is, whether it moves or not.
 func TestMoveOfEveryMap(t *testing.T) {
+	t.Parallel()
 	var cfg *config.Config
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		c.Users[0].ScatterWrites = "allow"
@@ -156,6 +158,7 @@ func TestMoveOfEveryMap(t *testing.T) {
 
 // TestMoveFails: what cannot be done leaves no trace, in a transaction and without.
 func TestMoveFails(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, func(c *config.Config) {
 		schema, names := c.Tables[0].Schema, c.Tables[0].Backends
 		for _, name := range []string{"bound", "parents", "children"} {
@@ -242,6 +245,7 @@ func TestMoveFails(t *testing.T) {
 
 // TestMoveAnswers: counts, warnings and parameters are as on one server.
 func TestMoveAnswers(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, moving, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)")
@@ -299,6 +303,7 @@ func TestMoveAnswers(t *testing.T) {
 
 // TestMoveKilled: KILL QUERY of an UPDATE that waits for a lock where its row goes undoes it.
 func TestMoveKilled(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], moving)
 	holder, victim, killer := s.conn(), s.conn(), s.conn()
 	holder.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (3, 3)", "BEGIN", "INSERT INTO accounts (id, v) VALUES (2, 2)")
@@ -329,6 +334,7 @@ func TestMoveKilled(t *testing.T) {
 
 // TestMovesAtOnce: clients that move the same rows and change them lose none of them and nothing in them.
 func TestMovesAtOnce(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, moving, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v, t) VALUES (1, 0, 'a'), (2, 0, 'b'), (3, 0, 'c'), (4, 0, 'd')")
@@ -379,6 +385,7 @@ func TestMovesAtOnce(t *testing.T) {
 
 // TestMoveLargeRow: a row that does not fit into a packet of its new backend is refused before it is sent.
 func TestMoveLargeRow(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, func(c *config.Config) {
 		c.Tables = append(c.Tables, config.Table{Schema: c.Tables[0].Schema, Name: "blobs", Column: "id", Function: "modulo", Backends: c.Tables[0].Backends})
 		c.Server.MaxPacket = 64 * config.MiB

@@ -15,6 +15,7 @@ import (
 // TestMultiTable: UPDATE and DELETE of several co-located tables change the rows that one server with all of them would change, and
 // count them as it does.
 func TestMultiTable(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MySQL}} {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			on := []*servers.Server{servertest.Get(t, kinds[0])}

@@ -20,6 +20,7 @@ func onePerBackend(c *config.Config) {
 
 // TestQuestionsAboutThePast asks about earlier statements while another client uses the same connections in between.
 func TestQuestionsAboutThePast(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		disturb := func() {
@@ -103,6 +104,7 @@ func TestQuestionsAboutThePast(t *testing.T) {
 
 // TestValuesOfTheSession are those that a client compares with what it knows of itself.
 func TestValuesOfTheSession(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		if got := a.rows("SELECT USER(), CURRENT_USER, SESSION_USER() = CONCAT('u', '@', '127.0.0.1')"); got != "u@127.0.0.1,u@%,1" {
@@ -159,6 +161,7 @@ func TestValuesOfTheSession(t *testing.T) {
 
 // TestProcessList shows who is connected and why connections are kept, and nobody else's sessions.
 func TestProcessList(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], nil)
 	a, b := s.conn(), s.conn()
 	a.exec("CREATE TEMPORARY TABLE scratch (n INT)")
@@ -195,6 +198,7 @@ func TestProcessList(t *testing.T) {
 
 // TestStatementsByName prepares within SQL.
 func TestStatementsByName(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		a.exec(`PREPARE p FROM 'INSERT INTO accounts (id, v, t) VALUES (?, ?, ''it\\''s''), (?, 1, ?)'`,
@@ -262,6 +266,7 @@ func TestStatementsByName(t *testing.T) {
 
 // TestConsistentSnapshot sees on each backend what was there at START TRANSACTION, not at the first read.
 func TestConsistentSnapshot(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c, other := s.conn(), s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 1)")
@@ -283,6 +288,7 @@ func TestConsistentSnapshot(t *testing.T) {
 
 // TestLockTablesElsewhere locks tables on one backend after the other: the first lock ends, as on one server.
 func TestLockTablesElsewhere(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		c.Schemas = append(c.Schemas, config.Schema{Name: "beside", Backend: "b1"})
 		c.Tables = append(c.Tables, config.Table{Schema: c.Schemas[0].Name, Name: "there", Backend: "b1"})
@@ -300,6 +306,7 @@ func TestLockTablesElsewhere(t *testing.T) {
 
 // TestDiagnosticsOfOthers asks for diagnostics when the connection of the last statement serves another client, and when there is none.
 func TestDiagnosticsOfOthers(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		a.fails(1054, "SELECT nope FROM single")
@@ -319,6 +326,7 @@ func TestDiagnosticsOfOthers(t *testing.T) {
 
 // TestWarningsOfOthers: what a connection says about the statement of one client is never told to another.
 func TestWarningsOfOthers(t *testing.T) {
+	t.Parallel()
 	forMixesWith(t, onePerBackend, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		b.exec("INSERT INTO accounts (id, v) VALUES (1, 1), (2, 2)")

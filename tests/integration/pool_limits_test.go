@@ -40,6 +40,7 @@ func (c *raw) ended(limit time.Duration) error {
 // TestIdleTimeout: a client that says nothing is disconnected with a word of why, and its transaction is rolled back. One that
 // works is not, however long that takes, and an upload does not make the proxy forget.
 func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
 	const idle = 600 * time.Millisecond
 	s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) { c.Server.IdleTimeout = config.Duration(idle) })
 	silent, active := s.raw(), s.raw()
@@ -89,6 +90,7 @@ func (c *raw) startUpload(q string) {
 // TestStallTimeout: a client that takes nothing of its result, or sends nothing of its file, is disconnected after stall_timeout,
 // and what it held is free. One that is slow is not, and one that says how long it may take has that long.
 func TestStallTimeout(t *testing.T) {
+	t.Parallel()
 	const stall = 400 * time.Millisecond
 	s := newStack(t, mixes["mixed"], func(c *config.Config) { c.Server.StallTimeout = config.Duration(stall) })
 	localFiles(t, s.servers[0])
@@ -141,6 +143,7 @@ func TestStallTimeout(t *testing.T) {
 // TestSilentClients opens more connections than there may be and says nothing on them. Who logs in is served all the same, and
 // those who are in are left alone.
 func TestSilentClients(t *testing.T) {
+	t.Parallel()
 	const most = 20
 	s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) {
 		c.Server.MaxConnections, c.Server.HandshakeTimeout = most, config.Duration(time.Minute)
@@ -220,6 +223,7 @@ func (s *stack) logins(n int) (in int) {
 // TestLoginLimits: who only looks whether the port is open is not taken for a guesser, a block ends, and the limit of a user
 // counts however the user came in.
 func TestLoginLimits(t *testing.T) {
+	t.Parallel()
 	const block = 400 * time.Millisecond
 	s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) {
 		c.Users = append(c.Users, config.User{Name: "single", Password: "pw", MaxConnections: 1})
@@ -270,6 +274,7 @@ func TestLoginLimits(t *testing.T) {
 
 // TestAbort ends the sessions of a proxy that is to stop, whose clients do not read, or wait.
 func TestAbort(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB}, nil)
 	deaf, idle := s.raw(), s.raw()
 	deaf.exec("INSERT INTO single (v) VALUES (1)")

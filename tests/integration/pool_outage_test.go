@@ -21,6 +21,7 @@ func overTLS(c *config.Config, ca *authority) {
 // TestServerRestarts kills a server under load and starts it again, and restarts it cleanly while its connections are idle. The
 // clients keep their connections to the proxy, hear of nothing but the outage, and get on afterwards without anybody's help.
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	server := ownServer(t, servers.MariaDB, ca.serverArgs(ca.issue("127.0.0.1", time.Time{}))...)
 	const clients, size = 20, 8
@@ -74,6 +75,7 @@ func TestServerRestarts(t *testing.T) {
 // TestFrozenServer stops every thread of a server. Nobody waits for it longer than the limits say, who has no limit can be
 // helped by KILL, and who needs the other server does not notice.
 func TestFrozenServer(t *testing.T) {
+	t.Parallel()
 	const limit, size = 400 * time.Millisecond, 4
 	const bound = 3*limit + 2*time.Second // watching, connecting, waiting for an answer, and a machine that is busy
 	server := ownServer(t, servers.MariaDB)

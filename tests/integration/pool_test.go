@@ -17,6 +17,7 @@ import (
 // transactions over both backends. All of them get on, and none holds a connection while it does nothing; one that is pinned
 // holds one.
 func TestThousandClients(t *testing.T) {
+	t.Parallel()
 	const clients, rounds, size = 1200, 1, 4
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		c.Server.MaxConnections = clients + 10
@@ -87,6 +88,7 @@ func TestThousandClients(t *testing.T) {
 // TestPoolQueue takes the only connection and lets clients queue. They get it in the order in which they came, also when it
 // has become too old in the meantime, and those who give up, in whatever way, are no hole in the queue.
 func TestPoolQueue(t *testing.T) {
+	t.Parallel()
 	for name, lifetime := range map[string]time.Duration{"same connection": time.Hour, "new connections": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) {
@@ -139,6 +141,7 @@ func TestPoolQueue(t *testing.T) {
 // TestPoolWaitIsBounded lets clients queue for longer than pool_wait. Each waits that long and not longer, hears what was the
 // matter, and goes on afterwards.
 func TestPoolWaitIsBounded(t *testing.T) {
+	t.Parallel()
 	const wait = 300 * time.Millisecond
 	s := newStack(t, []servers.Kind{servers.MariaDB}, func(c *config.Config) {
 		c.Backends[0].PoolSize, c.Backends[0].PoolWait = 2, config.Duration(wait)

@@ -22,6 +22,7 @@ func (s *stack) binary() *conn {
 
 // TestPreparedStatements runs statements with parameters of all kinds over both backends.
 func TestPreparedStatements(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.binary()
 		ctx := context.Background()
@@ -95,6 +96,7 @@ func TestPreparedStatements(t *testing.T) {
 
 // TestTransactionControlAsPreparedStatements does what sysbench and libmysql do.
 func TestTransactionControlAsPreparedStatements(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c, other := s.binary(), s.conn()
 		ctx := context.Background()
@@ -139,6 +141,7 @@ func TestTransactionControlAsPreparedStatements(t *testing.T) {
 // TestPreparedOnManyConnections executes one statement while others take the connections in between, so that it is
 // prepared again and again.
 func TestPreparedOnManyConnections(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		for i := range c.Backends {
 			c.Backends[i].PoolSize = 2
@@ -169,7 +172,7 @@ func TestPreparedOnManyConnections(t *testing.T) {
 		}
 		if i == 100 {
 			for server := range s.servers {
-				for id := range strings.FieldsSeq(s.on(server, "SELECT id FROM information_schema.processlist WHERE user = 'app' AND command = 'Sleep'")) {
+				for id := range strings.FieldsSeq(s.on(server, "SELECT id FROM information_schema.processlist WHERE db = 'SCHEMA' AND user = 'app' AND command = 'Sleep'")) {
 					admin(t, s.servers[server], "KILL "+id)
 					killed++
 				}

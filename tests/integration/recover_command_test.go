@@ -68,6 +68,7 @@ func (c *commands) run(status int, lastLine string, args ...string) string {
 
 // The exit status tells a script how it stands, without a running proxy.
 func TestRecoverCommandOffline(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "b1", servers.MariaDBBinlog)
 	c := newCommands(t, b)
 	if out := c.run(2, "", "recover", "--dry-run"); !strings.Contains(out, "no decision log is there") &&
@@ -118,6 +119,7 @@ func TestRecoverCommandOffline(t *testing.T) {
 
 // With a running proxy the command asks it, and needs no lock.
 func TestRecoverCommandOnline(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "b1", servers.MySQL)
 	c := newCommands(t, b)
 	if out := c.run(2, "", "status"); !strings.Contains(out, "no running xaproxy answers for the decision log in "+c.dir) {

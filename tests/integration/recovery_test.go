@@ -213,6 +213,7 @@ func wantVerdict(t *testing.T, r recovery.Report, want string) {
 
 // Ours are finished as the log says and the others stay, also when the server was killed in between.
 func TestRecoveryFinishesOurs(t *testing.T) {
+	t.Parallel()
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel() // its servers are its own
@@ -258,6 +259,7 @@ func TestRecoveryFinishesOurs(t *testing.T) {
 // MariaDB says "unknown XID" while the session that prepared a branch lives. That finishes nothing; ending the session,
 // when it is known to be a lost one, does.
 func TestRecoveryOfAHeldBranch(t *testing.T) {
+	t.Parallel()
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel() // its servers are its own
@@ -305,6 +307,7 @@ func TestRecoveryOfAHeldBranch(t *testing.T) {
 
 // A session is ended only if it is surely the one that was lost: of our user, and older than the loss on this server.
 func TestRecoveryEndsNoStranger(t *testing.T) {
+	t.Parallel()
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel() // its servers are its own
@@ -335,6 +338,7 @@ func TestRecoveryEndsNoStranger(t *testing.T) {
 // A frozen server does not hold the others up; when it goes on, what it was asked last is done with nobody waiting for
 // it (a branch is prepared then), and that too is finished.
 func TestRecoveryBesideAFrozenServer(t *testing.T) {
+	t.Parallel()
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel() // its servers are its own

@@ -115,6 +115,7 @@ func newMappedStackOn(t *testing.T, on []*servers.Server) (*stack, []string) {
 
 // TestScatter: statements that say nothing of the shard key, or more than one shard, see every row once.
 func TestScatter(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MariaDB}} {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s, names := newMappedStack(t, kinds)
@@ -157,6 +158,7 @@ func TestScatter(t *testing.T) {
 
 // TestScatterWrites: what scatter_writes lets an account do.
 func TestScatterWrites(t *testing.T) {
+	t.Parallel()
 	s, _ := newMappedStack(t, []servers.Kind{servers.MariaDB, servers.MariaDBBinlog})
 	all, none := s.connAs("all"), s.connAs("none")
 	none.fails(1175, "UPDATE hashed SET v = 9 WHERE t = 't1'")

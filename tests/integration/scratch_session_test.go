@@ -44,6 +44,7 @@ func (c *conn) one(t *testing.T, q, want string) {
 
 // TestScratchInTransaction: what the transaction has changed is seen and nothing else, rows are locked, and errors leave it as it was.
 func TestScratchInTransaction(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c, other := s.conn(), s.conn()
 		c.exec("BEGIN", "DELETE FROM orders WHERE customer = 3", "INSERT INTO events (id, kind) VALUES (1001, 'new'), (1002, 'new')", "UPDATE countries SET name = 'changed' WHERE code = 'de'")
@@ -74,6 +75,7 @@ func TestScratchInTransaction(t *testing.T) {
 
 // TestScratchBudgets: a statement that would bring too much together fails, names the table, and leaves the transaction alive.
 func TestScratchBudgets(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		for _, server := range s.servers { // more than is under way at any time
 			admin(t, server, strings.ReplaceAll("INSERT INTO SCHEMA.events (id, kind, v, text_) SELECT 100000 + a.no * 1000 + b.no, 'many', 0, REPEAT('x', 2000) FROM SCHEMA.items a, SCHEMA.items b", "SCHEMA", s.schema))
@@ -96,6 +98,7 @@ func TestScratchBudgets(t *testing.T) {
 
 // TestScratchUsers: nobody gets further by it than by other statements.
 func TestScratchUsers(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.raw(t, "reader")
 		do(t, c, joined)
@@ -118,6 +121,7 @@ func TestScratchUsers(t *testing.T) {
 
 // TestScratchLeavesNothing: connections that tables were brought together on serve others as if nothing had been.
 func TestScratchLeavesNothing(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.conn()
 		before := c.column("SELECT CONCAT_WS('|', @@sql_mode, @@time_zone, @@character_set_results, @@collation_connection)")
@@ -148,6 +152,7 @@ func TestScratchLeavesNothing(t *testing.T) {
 
 // TestScratchKill: KILL and the end of the client end what runs, wherever that is.
 func TestScratchKill(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		holder, killer := s.conn(), s.conn()
 		holder.exec("BEGIN", "UPDATE orders SET v = v WHERE customer = 1")
@@ -194,6 +199,7 @@ func TestScratchKill(t *testing.T) {
 
 // TestScratchTables: views, keys that are not unique across shards, temporary tables of the client, tables in another schema, new columns.
 func TestScratchTables(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		for i, server := range s.servers {
 			admin(t, server, fmt.Sprintf("INSERT INTO %s.events (id, kind, v) VALUES (5000, 'twice', %d)", s.schema, i), "CREATE DATABASE IF NOT EXISTS elsewhere")
@@ -227,6 +233,7 @@ func TestScratchTables(t *testing.T) {
 
 // TestScratchParameters: parameters choose the shards and the rows, in the protocol and by name.
 func TestScratchParameters(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.raw(t, "u")
 		q := "SELECT o.id, o.note FROM orders o JOIN events e ON e.id = o.id WHERE o.customer >= ? AND e.kind = ? AND o.v < ? AND o.note IS NOT NULL ORDER BY o.id"
@@ -258,6 +265,7 @@ func TestScratchParameters(t *testing.T) {
 
 // TestScratchSelectLimit: sql_select_limit is one of the whole result, also of rows that would be passed on as they are or merged.
 func TestScratchSelectLimit(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.conn()
 		prepared, err := c.PrepareContext(t.Context(), "SELECT id FROM orders")
@@ -291,6 +299,7 @@ func TestScratchSelectLimit(t *testing.T) {
 
 // TestScratchVariables: a SELECT over several backends assigns user variables, and knows those that another backend's connection has.
 func TestScratchVariables(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.conn()
 		c.exec("SELECT COUNT(*), MAX(o.note), SUM(o.amount), 5000000000 + COUNT(*) - 60, NULL INTO @n, @Note, @amount, @big, @none FROM orders o LEFT JOIN events e ON e.id = o.id")

@@ -293,6 +293,7 @@ func scratchQueries(t *testing.T) (all []string) {
 // TestScratch: SELECTs over several shards answer as one server does that has all the data: rows, and columns with all that is said
 // of them.
 func TestScratch(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
 			on := []*servers.Server{servertest.Get(t, kind)}

@@ -36,6 +36,7 @@ type stack struct {
 	admins      []*backend.Admin
 	proxy       *proxy.Server
 	coordinator *xa.Coordinator
+	coord       string // of its transactions
 	log         *syncBuffer
 	rows        *participant.Store // nil with the file store
 	stop        func()             // ends the proxy, as SIGTERM does; it is called at the end of the test in any case
@@ -131,6 +132,7 @@ func (s *stack) start(cfg *config.Config) {
 		s.admins, listed = append(s.admins, a), append(listed, a)
 	}
 	log, decisions := s.store(cfg, logger)
+	s.coord = log.Coord()
 	for i, c := range cfg.Backends {
 		b, err := backend.Open(cfg, i)
 		if err != nil {
@@ -386,6 +388,12 @@ func rowsOf(t testing.TB, db querier, q string) string {
 func (s *stack) on(server int, q string) string {
 	s.t.Helper()
 	return rowsOf(s.t, pool(s.t, s.servers[server]), strings.ReplaceAll(q, "SCHEMA", s.schema))
+}
+
+// lockWaits counts the transactions of the test's schema that wait for a row on one of the servers.
+func (s *stack) lockWaits(server int) string {
+	s.t.Helper()
+	return s.on(server, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN (SELECT id FROM information_schema.processlist WHERE db = 'SCHEMA')")
 }
 
 // waitFor waits until a condition holds. It asks seldom enough for InnoDB, whose information_schema tables are only made

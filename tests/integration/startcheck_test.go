@@ -31,6 +31,7 @@ func checked(t *testing.T, c config.Backend) (backend.Facts, string) {
 
 // Every setting that could lose a branch is found, and the text says what to do.
 func TestStartChecks(t *testing.T) {
+	t.Parallel()
 	for _, k := range recoveryKinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel() // its servers are its own
@@ -137,6 +138,7 @@ func TestStartChecks(t *testing.T) {
 
 // A server that does not answer, or does not let us in, is not judged; the password stays out of the error.
 func TestStartCheckOfAnUnreachableServer(t *testing.T) {
+	t.Parallel()
 	for _, k := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		t.Run(string(k), func(t *testing.T) {
 			b := newBench(t, "b1", k)

@@ -31,6 +31,7 @@ func scattering(c *config.Config) {
 // TestStepsAreOneStatement: a statement that reads first and writes in many steps is undone as a whole when it fails, and nothing
 // else of the transaction; ROLLBACK undoes it as any other.
 func TestStepsAreOneStatement(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.conn()
 		events, orders := "SELECT CONCAT(COUNT(*), ' ', SUM(id)) FROM events", "SELECT CONCAT(COUNT(*), ' ', SUM(v), ' ', COUNT(note)) FROM orders"
@@ -79,6 +80,7 @@ func TestStepsAreOneStatement(t *testing.T) {
 
 // TestStepsBudgets: what is read before it is written is bounded; the statement fails, and the transaction lives.
 func TestStepsBudgets(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		for user, setting := range map[string]string{"few": "max_scratch_rows = 50", "small": "max_scratch_bytes = 2000"} {
 			c := s.connAs(user)
@@ -102,6 +104,7 @@ func TestStepsBudgets(t *testing.T) {
 
 // TestStepsPrepared: values that are bound count, whichever way the statement is prepared.
 func TestStepsPrepared(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		c := s.binary()
 		run := func(want int64, q string, args ...any) {
@@ -133,6 +136,7 @@ func TestStepsPrepared(t *testing.T) {
 
 // TestStepsQueue: of several clients that take rows of one queue each gets others, and all are taken.
 func TestStepsQueue(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]servers.Kind{{servers.MariaDB, servers.MariaDBBinlog}, {servers.MySQL, servers.MariaDB}} {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			s := newStack(t, kinds, scattering)
@@ -179,6 +183,7 @@ func TestStepsQueue(t *testing.T) {
 
 // TestStepsRefused: what would have another effect than on one server is refused before anything is changed.
 func TestStepsRefused(t *testing.T) {
+	t.Parallel()
 	onScratch(t, func(t *testing.T, s *scratchStack) {
 		for _, server := range s.servers {
 			admin(t, server, "ALTER TABLE "+s.schema+".items DROP PRIMARY KEY")
@@ -209,6 +214,7 @@ func TestStepsRefused(t *testing.T) {
 
 // TestReturning: rows that several backends return are those of one statement, which is done or undone as a whole.
 func TestReturning(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MariaDBBinlog}, scattering)
 	c := s.conn()
 	c.returns(t, "INSERT INTO accounts (id, v, t) VALUES (4, 1, 'a'), (1, 2, 'b'), (3, 3, 'c'), (2, 4, 'd') RETURNING id", "4", "1", "3", "2")

@@ -44,6 +44,7 @@ func reach(t *testing.T, b *backend.Backend) (cipher string, pooled, administrat
 // with and without a certificate of our own. What must not be connected to is not, by no kind of connection, and the error says
 // why and never has the password.
 func TestTLSToBackends(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	good, expired := ca.issue("127.0.0.1", time.Time{}), ca.issue("127.0.0.1", time.Now().Add(-time.Hour))
 	first, second, strange := ca.issue("first", time.Time{}), ca.issue("second", time.Time{}), stranger.issue("first", time.Time{})
@@ -148,6 +149,7 @@ func TestTLSToBackends(t *testing.T) {
 
 // TestTLSOfServerWithout asks for TLS where there is none: nothing secret is sent.
 func TestTLSOfServerWithout(t *testing.T) {
+	t.Parallel()
 	server := servertest.Get(t, servers.MariaDB)
 	b := config.DefaultBackend(config.MariaDB)
 	b.Name, b.Port, b.User, b.Password, b.TLS = "b", server.Port, server.User, config.Secret(server.Password), "skip-verify"

@@ -47,6 +47,7 @@ func enter(p *proxytest.Proxy, c *tls.Config) error {
 
 // TestTLSOfClients: TLS is optional, required, or required with a certificate, and is spoken from version 1.2 on.
 func TestTLSOfClients(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	pair := ca.issue("127.0.0.1", time.Time{})
 	with := func(version uint16, f ...files) *tls.Config {
@@ -96,6 +97,7 @@ func TestTLSOfClients(t *testing.T) {
 // TestTLSFilesChange replaces the files of a running proxy. Clients that are in stay in; files that are of no use change
 // nothing, and are told of once.
 func TestTLSFilesChange(t *testing.T) {
+	t.Parallel()
 	old, next := newAuthority(t), newAuthority(t)
 	shown := old.issue("127.0.0.1", time.Time{})
 	clients := t.TempDir() + "/clients.pem"
@@ -148,6 +150,7 @@ func TestTLSFilesChange(t *testing.T) {
 // caching_sha2_password needs the server's key once, and in TLS of both versions, with the host name verified, and with a
 // certificate. What a stored hash needs to know is known after one full authentication.
 func TestTLSOfCommandLineClients(t *testing.T) {
+	t.Parallel()
 	const password = "p4ss-w0rd"
 	ca := newAuthority(t)
 	pair, own := ca.issue("127.0.0.1", time.Time{}), ca.issue("client", time.Time{})

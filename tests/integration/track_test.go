@@ -10,6 +10,7 @@ import (
 // TestTrackedTransactions: of a transaction over several backends the client is told what one server would tell of it, be it
 // done on one branch or on all.
 func TestTrackedTransactions(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.rawAs(wire.Dialer{User: "u", Password: "pw", Schema: s.schema, Caps: wire.SessionTrack | wire.DeprecateEOF})
 		for _, step := range []struct{ statement, told string }{

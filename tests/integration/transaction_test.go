@@ -33,6 +33,7 @@ func forMixesWith(t *testing.T, change func(*config.Config), test func(t *testin
 }
 
 func TestTransactionOverTwoBackends(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		if n, err := c.exec("INSERT INTO accounts (id, v) VALUES (1, 100), (2, 100), (3, 100)").RowsAffected(); err != nil || n != 3 {
@@ -73,12 +74,13 @@ func (s *stack) nothingPrepared() {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			return !strings.Contains(strings.Join(prepared, " "), "xp1.")
+			return !strings.Contains(strings.Join(prepared, " "), "xp1."+s.coord+".")
 		})
 	}
 }
 
 func TestFailedStatementUndoesItselfOnEveryBackend(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (4, 0)")
@@ -100,6 +102,7 @@ func TestFailedStatementUndoesItselfOnEveryBackend(t *testing.T) {
 }
 
 func TestSavepointsReachBranchesThatOpenLater(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("BEGIN", "INSERT INTO accounts (id, v) VALUES (2, 1)", "SAVEPOINT one",
@@ -123,6 +126,7 @@ func TestSavepointsReachBranchesThatOpenLater(t *testing.T) {
 // TestDeadlockEndsTheWholeTransaction makes two transactions wait for each other on one backend, after both have
 // written on the other one.
 func TestDeadlockEndsTheWholeTransaction(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		a, b := s.conn(), s.conn()
 		a.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0), (4, 0), (3, 0)")
@@ -134,7 +138,7 @@ func TestDeadlockEndsTheWholeTransaction(t *testing.T) {
 			waiting <- err
 		}()
 		waitFor(t, "a waits for b", func() bool {
-			return s.on(0, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "1"
+			return s.lockWaits(0) == "1"
 		})
 		_, errB := b.ExecContext(context.Background(), "UPDATE accounts SET v = 2 WHERE id = 2")
 		errA := <-waiting
@@ -163,6 +167,7 @@ func TestDeadlockEndsTheWholeTransaction(t *testing.T) {
 
 // TestClientThatVanishesIsRolledBack closes the socket of a client in mid-transaction.
 func TestClientThatVanishesIsRolledBack(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
@@ -183,6 +188,7 @@ func TestClientThatVanishesIsRolledBack(t *testing.T) {
 
 // TestLostBackendConnection kills the session of a branch on its server.
 func TestLostBackendConnection(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
@@ -205,6 +211,7 @@ func TestLostBackendConnection(t *testing.T) {
 }
 
 func TestAutocommitOff(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c, other := s.conn(), s.conn()
 		c.exec("SET autocommit = 0", "INSERT INTO accounts (id, v) VALUES (1, 1)", "INSERT INTO accounts (id, v) VALUES (2, 2)")
@@ -221,6 +228,7 @@ func TestAutocommitOff(t *testing.T) {
 
 // TestImplicitCommit runs DDL in a transaction.
 func TestImplicitCommit(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("BEGIN", "INSERT INTO accounts (id, v) VALUES (1, 1)", "INSERT INTO accounts (id, v) VALUES (2, 2)",
@@ -234,6 +242,7 @@ func TestImplicitCommit(t *testing.T) {
 
 // TestConcurrentTransfers moves money back and forth under the race detector and checks that none is made or lost.
 func TestConcurrentTransfers(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		db := s.db()
 		const accounts, clients, transfers = 8, 6, 40
@@ -271,6 +280,7 @@ func TestConcurrentTransfers(t *testing.T) {
 
 // TestPoolLimits takes all connections of a backend.
 func TestPoolLimits(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, mixes["mixed"], func(c *config.Config) {
 		for i := range c.Backends {
 			c.Backends[i].PoolSize = 1
@@ -289,6 +299,7 @@ func TestPoolLimits(t *testing.T) {
 // TestCharacteristicsOfOneStatement looks at what SET TRANSACTION says of a statement that is a transaction of its own, and whether
 // it is spent when it would be on one server. tests/fidelity compares that for statements on one backend.
 func TestCharacteristicsOfOneStatement(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c := s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 100), (2, 100)", "SET TRANSACTION READ ONLY")
@@ -326,6 +337,7 @@ func TestCharacteristicsOfOneStatement(t *testing.T) {
 // the server's own. tests/fidelity compares it with a server's; here are what a server has none of, other backends, and who uses the
 // connection next.
 func TestTransactionUnderTableLocks(t *testing.T) {
+	t.Parallel()
 	forMixes(t, func(t *testing.T, s *stack) {
 		c, other := s.conn(), s.conn()
 		c.exec("INSERT INTO accounts (id, v) VALUES (1, 100), (2, 100)", "SET autocommit = 0", "LOCK TABLES single WRITE",

@@ -11,6 +11,7 @@ import (
 
 // TestViewsOfSeveralBackends: a view that was made on the backends themselves is not answered with what one of them has.
 func TestViewsOfSeveralBackends(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, []servers.Kind{servers.MySQL, servers.MariaDB}, func(c *config.Config) {
 		on := c.Tables[0].Backends
 		for _, name := range []string{"numbers", "apiece"} {

@@ -12,6 +12,7 @@ import (
 // TestWireAttributes sends statements with query attributes, and prepared ones in the form that they ask for, to a MySQL,
 // and from a real client through the relay, which passes them on or takes them off.
 func TestWireAttributes(t *testing.T) {
+	t.Parallel()
 	s := servertest.Get(t, servers.MySQL)
 	block := append([]byte{2, 1, 0b10, 1}, "\xfe\x00\x05trace\x03\x00\x04none\x03abc"...)
 	for _, caps := range []wire.Capability{wire.QueryAttributes, 0} {

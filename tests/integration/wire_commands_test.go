@@ -40,6 +40,7 @@ func throughRelay(t *testing.T, caps wire.Capability, f func(t *testing.T, c *wi
 // TestWireCursor opens a cursor on a prepared statement and fetches its rows, through the relay: the EXECUTE answers without
 // rows, each FETCH with as many as asked for, and the connection stays in step.
 func TestWireCursor(t *testing.T) {
+	t.Parallel()
 	throughRelay(t, 0, func(t *testing.T, c *wire.Conn) {
 		check(t, c.SendCommand(wire.ComStmtPrepare, []byte("SELECT n, REPEAT('x', 100) FROM "+digits("d")+" ORDER BY n")))
 		prepared, err := c.ReadPrepared()
@@ -99,6 +100,7 @@ func TestWireCursor(t *testing.T) {
 
 // TestWireOldCommands: COM_FIELD_LIST, COM_SET_OPTION and COM_STATISTICS through the relay.
 func TestWireOldCommands(t *testing.T) {
+	t.Parallel()
 	throughRelay(t, 0, func(t *testing.T, c *wire.Conn) {
 		query(t, c, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'x')")
 		check(t, c.SendCommand(wire.ComFieldList, []byte("t\x00")))
@@ -146,6 +148,7 @@ func TestWireOldCommands(t *testing.T) {
 // TestWireTracks: what real servers say of the session passes the relay as it is, on OK packets of all kinds, and a client
 // that does not know of it gets none.
 func TestWireTracks(t *testing.T) {
+	t.Parallel()
 	for _, caps := range []wire.Capability{wire.SessionTrack, 0} {
 		throughRelay(t, caps, func(t *testing.T, c *wire.Conn) {
 			if c.Caps().Has(wire.SessionTrack) != (caps != 0) {

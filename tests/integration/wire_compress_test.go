@@ -15,6 +15,7 @@ const compression = wire.Compress | wire.ZstdCompression
 // TestWireCompressedClients compares what real clients print of a script between a plain connection and a compressed one
 // through the relay, whose own connection to the server is compressed or not; and lets them load a file.
 func TestWireCompressedClients(t *testing.T) {
+	t.Parallel()
 	const rows = 20_000
 	path := dataFile(t, rows)
 	lines := commandLines(t)
@@ -69,6 +70,7 @@ func TestWireCompressedClients(t *testing.T) {
 
 // TestWireDialCompressed: packets up to 20 MB to and from real servers.
 func TestWireDialCompressed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		s    *servers.Server
 		caps wire.Capability

@@ -15,13 +15,11 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// localFiles lets a server ask its clients for files until the test ends.
+// localFiles lets a server ask its clients for files, from now on: other tests may want it too.
 func localFiles(t *testing.T, s *servers.Server) {
 	t.Helper()
 	admin := dial(t, wire.Dialer{Addr: s.Addr(), User: servers.AdminUser, Password: servers.AdminPassword})
-	was := query(t, admin, "SELECT @@GLOBAL.local_infile").Values[0][0]
 	query(t, admin, "SET GLOBAL local_infile = 1")
-	t.Cleanup(func() { query(t, admin, "SET GLOBAL local_infile = "+string(was)) })
 }
 
 // dataFile writes a file of n rows and returns its path.
@@ -39,6 +37,7 @@ func dataFile(t *testing.T, n int) string {
 // TestWireInfile lets real clients load files of several sizes through the relay, and an empty one, and one into a table
 // that does not exist; without the permission the server gets an empty file.
 func TestWireInfile(t *testing.T) {
+	t.Parallel()
 	const rows = 200_000
 	path, empty := dataFile(t, rows), dataFile(t, 0)
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
@@ -77,6 +76,7 @@ func TestWireInfile(t *testing.T) {
 
 // TestWireFileChunks loads a file that this side sends itself.
 func TestWireFileChunks(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		s := servertest.Get(t, kind)
 		localFiles(t, s)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"database/sql"
 	"errors"
@@ -79,6 +80,7 @@ func query(t testing.TB, c *wire.Conn, text string) wire.Rows {
 // caching_sha2_password on MySQL, there for each transport with a user of its own, so that the first login is the long
 // one, then with the server's cache.
 func TestWireDial(t *testing.T) {
+	t.Parallel()
 	for _, s := range []*servers.Server{mariadbTLS(t), servertest.Get(t, servers.MySQL)} {
 		admin := dial(t, wire.Dialer{Addr: s.Addr(), User: servers.AdminUser, Password: servers.AdminPassword})
 		for _, transport := range []string{"tcp", "tls", "unix"} {
@@ -126,6 +128,7 @@ func TestWireDial(t *testing.T) {
 
 // TestWireTooManyConnections reads the ERR that comes instead of a greeting.
 func TestWireTooManyConnections(t *testing.T) {
+	t.Parallel()
 	s, err := servers.Start(t.Context(), servers.Options{Kind: servers.MariaDB, Args: []string{"--max-connections=10"}})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Stop()) })
@@ -148,6 +151,7 @@ func TestWireTooManyConnections(t *testing.T) {
 // TestWireResults reads results of real servers: packets around and over 16 MB both ways, an ERR amid the rows, several
 // results to one command, info and warnings.
 func TestWireResults(t *testing.T) {
+	t.Parallel()
 	for _, s := range []*servers.Server{mariadbTLS(t), servertest.Get(t, servers.MySQL)} {
 		t.Run(string(s.Kind), func(t *testing.T) {
 			c := dial(t, wire.Dialer{Addr: s.Addr(), User: s.User, Password: s.Password, Schema: servertest.Database(t, s)})
@@ -218,6 +222,7 @@ func digits(name string) string {
 
 // TestWireServerLogins lets real clients log in: every kind of account, in clear and in TLS.
 func TestWireServerLogins(t *testing.T) {
+	t.Parallel()
 	const password = "p4ss-w0rd"
 	backend := servertest.Get(t, servers.MySQL)
 	database := servertest.Database(t, backend)
@@ -319,15 +324,17 @@ func nativeHash(t *testing.T, password string) string {
 func storedHash(t *testing.T, s *servers.Server, password string) string {
 	t.Helper()
 	admin := dial(t, wire.Dialer{Addr: s.Addr(), User: servers.AdminUser, Password: servers.AdminPassword})
-	query(t, admin, fmt.Sprintf("CREATE USER 'stored'@'localhost' IDENTIFIED WITH caching_sha2_password BY '%s'", password))
-	defer query(t, admin, "DROP USER 'stored'@'localhost'")
-	r := query(t, admin, "SELECT CONCAT('0x', HEX(authentication_string)) FROM mysql.user WHERE user = 'stored'")
+	user := "stored" + rand.Text()
+	query(t, admin, fmt.Sprintf("CREATE USER %s IDENTIFIED WITH caching_sha2_password BY '%s'", user, password))
+	defer query(t, admin, "DROP USER "+user)
+	r := query(t, admin, fmt.Sprintf("SELECT CONCAT('0x', HEX(authentication_string)) FROM mysql.user WHERE user = '%s'", user))
 	return string(r.Values[0][0])
 }
 
 // TestWireStoredHashes logs in with the hashes that real servers made of passwords of many lengths: those around the
 // block and digest sizes of SHA-256 take different ways through SHA-crypt.
 func TestWireStoredHashes(t *testing.T) {
+	t.Parallel()
 	my := servertest.Get(t, servers.MySQL)
 	accounts := accountMap{}
 	passwords := map[string]string{}
@@ -398,6 +405,7 @@ DROP TABLE t;
 // TestWireRelay compares what real clients print of a script, column types, info and warnings included, between a direct
 // connection and the relay, with and without a preamble before each statement, for both servers.
 func TestWireRelay(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []servers.Kind{servers.MariaDB, servers.MySQL} {
 		s := servertest.Get(t, kind)
 		for _, preamble := range []string{"", "DO 1;"} {
