@@ -306,7 +306,7 @@ func (st *stmt) explained(f finding, run bool) (*shape, *reason) {
 	base.Write = base.Write && run
 	sh.set = st.r.plans.get(base, len(st.r.catalog.backends))
 	sh.information = nil
-	sh.explains, sh.merge, sh.whole = !run, MergeNone, "EXPLAIN has one answer"
+	sh.explains, sh.merge, sh.whole, sh.all = !run, MergeNone, "EXPLAIN has one answer", nil
 	if sc := sh.scratch; sc != nil {
 		b := sc.common()
 		switch {
