@@ -66,8 +66,11 @@ var forms = map[string]form{
 
 // ParseTable reads the answer to SHOW CREATE TABLE.
 func ParseTable(create string) (*Table, error) {
-	open := strings.IndexByte(create, '(')
-	if !strings.HasPrefix(create, "CREATE ") || open < 0 {
+	open := 0
+	for open < len(create) && create[open] != '(' { // also the table's name may have one
+		open = skip(create, open)
+	}
+	if !strings.HasPrefix(create, "CREATE ") || open == len(create) {
 		return nil, errors.New("not a CREATE TABLE")
 	}
 	body, options := inside(create[open:])
