@@ -28,8 +28,8 @@ func (b *Backend) Alone(ctx context.Context, s *Session) (*Conn, error) {
 // End closes a connection of Alone.
 func (c *Conn) End() { c.close() }
 
-// Apart runs f on a connection that is not of the pool, with an empty sql_mode, within connect_timeout. Errors are
-// *wire.Error or say which backend it was.
+// Apart runs f on a connection that is not of the pool, with texts in utf8mb4 and an empty sql_mode, within connect_timeout.
+// Errors are *wire.Error or say which backend it was.
 func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	c, err := b.Alone(ctx, &Session{})
 	if err != nil {
@@ -37,7 +37,7 @@ func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	}
 	defer c.End()
 	return c.within(func() error {
-		if err := c.Exec("SET sql_mode = ''"); err != nil {
+		if err := c.Exec("SET NAMES utf8mb4, sql_mode = ''"); err != nil {
 			return err
 		}
 		return f(c)
@@ -60,9 +60,6 @@ func (b *Backend) HasDatabase(ctx context.Context, schema string) (there bool, e
 // Sample reads columns, quoted, of so many rows of a table, and calls row for each of them.
 func (b *Backend) Sample(ctx context.Context, schema, table string, columns []string, rows int, row func([][]byte) error) error {
 	return b.Apart(ctx, func(c *Conn) error {
-		if err := c.Exec("SET NAMES utf8mb4"); err != nil {
-			return err
-		}
 		answer, err := c.query(fmt.Sprintf("SELECT %s FROM %s.%s LIMIT %d", strings.Join(columns, ", "), Quote(schema), Quote(table), rows), maxSample)
 		if err != nil {
 			return err
