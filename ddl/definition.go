@@ -18,9 +18,6 @@ var counted = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 // Snapshot returns what SHOW CREATE says of the objects on a backend, but for the next value of AUTO_INCREMENT; "" where there is none.
 func Snapshot(ctx context.Context, b *backend.Backend, objects []router.Object) (all []string, err error) {
 	err = b.Apart(ctx, func(c *backend.Conn) error {
-		if err := c.Exec("SET NAMES utf8mb4"); err != nil {
-			return err
-		}
 		for _, o := range objects {
 			rows, err := c.Batch(maxAnswer, show(o))
 			switch {

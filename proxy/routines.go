@@ -1,41 +1,28 @@
 package proxy
 
 import (
-	"context"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 )
 
-// maxRoutines bounds what is read of the stored functions of one backend, in bytes.
-const maxRoutines = 64 << 20
-
-// learnRoutines tells the router of the stored functions on all backends, if there are several. Those of a backend that cannot be asked are the
-// ones that it had.
-func (s *Server) learnRoutines(ctx context.Context) {
-	if len(s.backends) < 2 {
-		return
+// learnRoutines asks for the stored functions in the schemas of the backend, if there are several backends.
+func (s *Server) learnRoutines(conn *backend.Conn) error {
+	b := conn.Backend()
+	var names []string
+	for name := range s.cfg.SchemasOn(b.Name()) {
+		names = append(names, systemText(name))
 	}
-	for i, b := range s.backends {
-		var names []string
-		for name := range s.cfg.SchemasOn(b.Name()) {
-			names = append(names, systemText(name))
-		}
-		if names == nil {
-			continue
-		}
-		err := b.Apart(ctx, func(conn *backend.Conn) (err error) {
-			s.routines[i], err = routinesOf(conn, i, names)
-			return err
-		})
-		if err != nil {
-			s.logger.Debug().Err(err).Str("backend", b.Name()).Msg("cannot ask for stored functions")
-		}
+	if len(s.backends) < 2 || names == nil {
+		return nil
 	}
-	s.router.LearnRoutines(slices.Concat(s.routines...))
+	all, err := routinesOf(conn, b.Index, names)
+	if err == nil {
+		s.routines[b.Index] = all
+	}
+	return err
 }
 
 // width is of integers, which MySQL shows no more.
@@ -43,11 +30,8 @@ var width = regexp.MustCompile(`int\(\d+\)`)
 
 // routinesOf are the functions in the schemas, whose names are texts of SQL.
 func routinesOf(conn *backend.Conn, index int, schemas []string) (all []router.Routine, err error) {
-	if err := conn.Exec("SET NAMES utf8mb4"); err != nil {
-		return nil, err
-	}
 	in := " IN (" + strings.Join(schemas, ",") + ")"
-	answers, err := conn.Batch(maxRoutines,
+	answers, err := conn.Batch(maxLearnt,
 		"SELECT ROUTINE_SCHEMA, ROUTINE_NAME, IF(ROUTINE_BODY = 'SQL', COALESCE(ROUTINE_DEFINITION, ''), ''), SQL_MODE, CONCAT_WS('\n', DTD_IDENTIFIER, CHARACTER_SET_NAME, COLLATION_NAME, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DATABASE_COLLATION)"+
 			" FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND LOWER(ROUTINE_SCHEMA)"+in,
 		"SELECT SPECIFIC_SCHEMA, SPECIFIC_NAME, PARAMETER_NAME, CONCAT_WS('\n', PARAMETER_NAME, DTD_IDENTIFIER, CHARACTER_SET_NAME, COLLATION_NAME)"+
