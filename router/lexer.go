@@ -207,6 +207,7 @@ func (l *lexer) scan() kind {
 		// After "--" the servers want white space, a control character or the end of the text.
 		if l.at(1) == '-' {
 			switch n := l.at(2); {
+			case l.shape && n >= placeInt && n <= placeParam: // two minus signs before a literal
 			case class[n]&(cSpace|cCntrl) != 0:
 				return l.lineComment()
 			case n == 0xa0: // a space in latin1

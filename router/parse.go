@@ -141,6 +141,9 @@ func (st *stmt) forParser() (text string, starts []int, err error) {
 		case i == 0 && t.word == "DO":
 			b.WriteString("SELECT")
 		default:
+			if st.op(i, "-") && strings.HasSuffix(b.String(), "-") { // which the parser takes for a comment
+				b.WriteByte(' ')
+			}
 			b.WriteString(st.text[t.start:t.end])
 		}
 		b.WriteString(around[i].behind)
