@@ -86,8 +86,8 @@ func (s *Store) Fence(ctx context.Context, g xa.GTRID) (committed bool, err erro
 	return r.Decided, r.Err
 }
 
-// Lookup rules on transactions, in the order of the argument: see recovery.Decisions. Those of which neither a row nor a living owner is
-// found are fenced, unless dryRun is set.
+// Lookup rules on transactions, in the order of the argument: see recovery.Decisions. Those of which neither a living owner
+// nor a row is found are fenced, unless dryRun is set.
 func (s *Store) Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ruling {
 	byDecider := make(map[string][]int)
 	for i, g := range all {
@@ -129,18 +129,15 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 	if err != nil {
 		return fail(err)
 	}
+	alive, err := s.alive(ctx, server, all)
+	if err != nil {
+		return fail(err)
+	}
 	var open []xa.GTRID
 	for _, g := range all {
-		if _, ok := found[g]; !ok {
+		if _, ok := found[g]; !ok && !alive[g.Coord] {
 			open = append(open, g)
 		}
-	}
-	alive := map[string]bool{}
-	if len(open) > 0 {
-		if alive, err = s.alive(ctx, server, open); err != nil {
-			return fail(err)
-		}
-		open = slices.DeleteFunc(open, func(g xa.GTRID) bool { return alive[g.Coord] })
 	}
 	var unfenced error
 	if len(open) > 0 && !dryRun {
@@ -154,10 +151,10 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 	for i, g := range all {
 		r, ok := found[g]
 		switch {
+		case alive[g.Coord]: // and finishes itself what it has decided
+			rulings[i].Running = true
 		case ok:
 			rulings[i] = r.ruling(g)
-		case alive[g.Coord]:
-			rulings[i].Running = true
 		case unfenced != nil:
 			rulings[i].Err = fmt.Errorf("decider %s: %w", decider, unfenced)
 		case !dryRun:

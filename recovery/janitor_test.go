@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,47 @@ func TestSessionsEnded(t *testing.T) {
 			expect(t, "did", a.did(), c.want)
 			if adopted := len(log.Orphans("a")) == 0; adopted != c.adopted {
 				t.Errorf("adopted: %t, want %t", adopted, c.adopted)
+			}
+		})
+	}
+}
+
+// rowsOf is a fakeLog whose decisions are on deciders.
+type rowsOf struct{ Decisions }
+
+func (rowsOf) Coord() string             { return "" }
+func (rowsOf) Unfinished() []xa.Decision { return nil }
+
+// A session of another process that keeps a decided branch from being committed is ended before the next list, unless the server was
+// started since, or is another one.
+func TestSessionThatKeepsABranch(t *testing.T) {
+	g := xa.GTRID{Coord: testCoord, Epoch: 9, Seq: 1, Decider: "b"}
+	for name, c := range map[string]struct {
+		change func(*fakeServer)
+		want   string
+	}{
+		"it lives":                  {func(*fakeServer) {}, "kill 5ns"},
+		"the server was restarted":  {func(s *fakeServer) { s.started = time.Now() }, ""},
+		"it is another server":      {func(s *fakeServer) { s.identity = "replica" }, ""},
+		"the branch cannot be held": {func(s *fakeServer) { s.commit[xa.XID{GTRID: g, BQUAL: "a"}] = &xa.ServerError{Errno: 1205} }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := newFakeLog(decide(g, ref("a")))
+			a := newFakeServer("a", prepared(g, "a"))
+			a.commit[xa.XID{GTRID: g, BQUAL: "a"}] = &xa.ServerError{Errno: xa.ErrnoNotA}
+			c.change(a)
+			j := newJanitor(t, log, a)
+			j.o.Decisions = rowsOf{j.o.Decisions}
+			j.Pass(t.Context(), false, nil)
+			expect(t, "first pass", a.did(), []string{"commit " + g.String() + "/a"})
+			a.set(func(s *fakeServer) { s.calls = nil; clear(s.commit) })
+			a.onList = sync.OnceFunc(func() {
+				if got := strings.Join(a.did(), ","); got != c.want {
+					t.Errorf("before the list: %q, want %q", got, c.want)
+				}
+			})
+			if r := j.Pass(t.Context(), false, nil); !r.Clean() {
+				t.Errorf("reports %s", r.Verdict())
 			}
 		})
 	}

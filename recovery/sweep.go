@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +33,8 @@ type sighting struct {
 	first  time.Time
 	warned bool // that it cannot be finished
 	heur   bool // its heuristic outcome is in the log
+	// holder is the session of an owner that is dead, in which a decided branch was when it could not be committed; nil once it was ended.
+	holder *session
 }
 
 // sweep is the result of looking at one backend once. It is immutable when worker.sweep has returned it.
@@ -170,70 +170,6 @@ func (w *worker) identify(ctx context.Context, s *sweep) error {
 	return nil
 }
 
-// session is one that may still hold branches, or be about to prepare or to finish them.
-type session struct {
-	id    uint64
-	since time.Time // it existed then
-	xids  []xa.XID
-}
-
-// endSessions ends the sessions that lost their client: those of the orphans, and those of earlier runs of this process,
-// which a server may not have noticed the end of. Those that cannot be ended are noted in s.held.
-func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, orphans []xa.Orphan) error {
-	s.held = make(map[xa.XID]error)
-	sessions := make(map[uint64]*session)
-	note := func(x xa.XID, id uint64, since time.Time) {
-		if id == 0 || since.Before(w.identitySince) {
-			return // on another server the id would be a stranger's
-		}
-		if sessions[id] == nil {
-			sessions[id] = &session{id: id, since: since}
-		}
-		sessions[id].xids = append(sessions[id].xids, x)
-		if since.Before(sessions[id].since) {
-			sessions[id].since = since
-		}
-	}
-	for _, o := range orphans {
-		note(o.XID, o.ConnID, o.Since)
-	}
-	for _, d := range open {
-		if d.GTRID.Epoch == w.j.o.Decisions.Epoch() {
-			continue // its lost connections are orphans; the others work for other transactions by now
-		}
-		for _, b := range d.Branches {
-			if b.Backend == w.name && b.Server == s.identity {
-				note(xa.XID{GTRID: d.GTRID, BQUAL: w.name}, b.ConnID, d.Time)
-			}
-		}
-	}
-	if len(sessions) == 0 {
-		return nil
-	}
-	startedCtx, cancel := w.ask(ctx)
-	started, err := w.server.Started(startedCtx)
-	cancel()
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex // protects s.held
-	inParallel(slices.Collect(maps.Values(sessions)), func(x *session) {
-		if x.since.Before(started) {
-			return // it ended when the server did, and its id may be somebody else's now
-		}
-		ctx, cancel := w.ask(ctx)
-		defer cancel()
-		if err := w.server.KillConn(ctx, x.id); err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			for _, xid := range x.xids {
-				s.held[xid] = err
-			}
-		}
-	})
-	return nil
-}
-
 // judge adds the listed branches that are not in known, each with its judgement, and forgets the sightings that are
 // over. The listing has been made: only now may the in-flight table be asked, and only then the decisions.
 func (w *worker) judge(ctx context.Context, known []branch, listed []Listed, dryRun bool) []branch {
@@ -337,6 +273,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 		w.heuristic(ctx, b, err)
 	default:
 		b.result = "kept: " + err.Error()
+		w.seen[b.listed].holder = w.holder(b, err)
 		if seen := w.seen[b.listed]; !seen.warned {
 			seen.warned = true
 			log.Warn().Str("verdict", string(b.Verdict)).Err(err).Msg("branch cannot be finished yet")
