@@ -18,29 +18,48 @@ import (
 // all of them.
 type batch struct {
 	m            *mix
+	set          setting
 	schema       string
+	names        [2]string // of the backends; nobody else's, so that the proxies of other batches leave its branches alone
 	proxy        *proxytest.Proxy
-	taps         [2]*Tap // in front of the backends
+	spare        *proxytest.Proxy // nil without
+	taps         [2]*Tap          // in front of the backends
 	transactions []*transaction
 	byID         map[int]*transaction
 	clients      sync.WaitGroup
 }
 
-// timeouts of the proxy.
-type timeouts struct{ prepare, commit time.Duration }
+// setting is how the proxy of a batch is configured.
+type setting struct {
+	store           Store
+	prepare, commit time.Duration // its timeouts
+	spare           bool          // a second proxy is there, which stands still until the test thaws it
+}
 
-// unlimited are the timeouts for a proxy that must not give up before the test does something.
-var unlimited = timeouts{5 * time.Minute, 5 * time.Minute}
+// unlimited is for a proxy that must not give up before the test does something.
+var unlimited = setting{store: File, prepare: 5 * time.Minute, commit: 5 * time.Minute}
+
+// with is the same with another store.
+func (s setting) with(store Store) setting {
+	s.store = store
+	return s
+}
 
 // newBatch makes a schema on both servers, a proxy in front of them with a tap in between, and transactions for the
 // rows with both, or only one, of the backends as x.
-func newBatch(t *testing.T, m *mix, schema string, limit timeouts, rows []row, xs ...int) *batch {
+func newBatch(t *testing.T, m *mix, schema string, set setting, rows []row, xs ...int) *batch {
 	t.Helper()
-	b := &batch{m: m, schema: schema, byID: make(map[int]*transaction)}
+	b := &batch{m: m, set: set, schema: schema, byID: make(map[int]*transaction)}
+	for i := range b.names {
+		b.names[i] = backends[i] + "_" + schema
+	}
 	m.execute(t, "CREATE DATABASE %s", schema)
 	var accounts []string
 	for i := range rows {
 		for _, x := range xs {
+			if rows[i].on != nil && !rows[i].on(m.kinds[x]) {
+				continue
+			}
 			tx := newTransaction(&rows[i], x, len(b.transactions)+1)
 			b.transactions = append(b.transactions, tx)
 			b.byID[tx.id] = tx
@@ -48,8 +67,8 @@ func newBatch(t *testing.T, m *mix, schema string, limit timeouts, rows []row, x
 		}
 	}
 	o := proxytest.Options{
-		PrepareTimeout: limit.prepare, CommitWait: limit.commit, RecoveryInterval: 200 * time.Millisecond,
-		Server: []string{`handshake_timeout = "3s"`},
+		PrepareTimeout: set.prepare, CommitWait: set.commit, RecoveryInterval: 200 * time.Millisecond,
+		Server: []string{`handshake_timeout = "3s"`}, Decision: set.store.lines(),
 	}
 	for i, s := range m.servers {
 		m.execute(t, "CREATE TABLE %s.%s (id INT PRIMARY KEY, n INT NOT NULL)", schema, tables[i])
@@ -57,10 +76,20 @@ func newBatch(t *testing.T, m *mix, schema string, limit timeouts, rows []row, x
 			m.execute(t, "INSERT INTO %s.%s VALUES %s", schema, tables[i], strings.Join(accounts, ", "))
 		}
 		b.taps[i] = newTap(t, backends[i], s.Addr())
-		o.Backends = append(o.Backends, proxytest.On(backends[i], s).Via(b.taps[i].Addr()))
-		o.Tables = append(o.Tables, config.Table{Schema: schema, Name: tables[i], Backend: backends[i]})
+		o.Backends = append(o.Backends, proxytest.On(b.names[i], s).Via(b.taps[i].Addr()))
+		o.Tables = append(o.Tables, config.Table{Schema: schema, Name: tables[i], Backend: b.names[i]})
 	}
 	b.proxy = proxytest.Run(t, o)
+	if set.spare {
+		o.Backends = slices.Clone(o.Backends)
+		for i, s := range m.servers {
+			o.Backends[i] = o.Backends[i].Via(s.Addr())
+		}
+		b.spare = proxytest.Run(t, o)
+		if err := b.spare.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tap := range b.taps {
 		tap.SetHook(b.event)
 	}
@@ -96,7 +125,7 @@ func (b *batch) place(t *testing.T) {
 	var errs []error
 	for _, tx := range b.transactions {
 		if err := tx.reach(waiting); err != nil {
-			b.proxy.Explain(tx.gtrid)
+			b.explain(tx.gtrid)
 			errs = append(errs, err)
 		}
 	}
@@ -129,7 +158,7 @@ func (b *batch) answers(t *testing.T) {
 			case <-tx.done:
 			default:
 				silent = append(silent, tx.gtrid+" "+tx.name())
-				b.proxy.Explain(tx.gtrid)
+				b.explain(tx.gtrid)
 			}
 		}
 		t.Fatalf("clients without an answer after %s: %s", patience, strings.Join(silent, "; "))
@@ -148,13 +177,13 @@ func (b *batch) inDoubt(t *testing.T) {
 				s = y
 			}
 			if strings.Contains(tx.row.doubt, string(s)) {
-				want = append(want, tx.gtrid+"|"+backends[i])
+				want = append(want, tx.gtrid+"|"+b.names[i])
 			}
 		}
 		slices.Sort(want)
 		got := b.prepared(t, i)
 		if !slices.Equal(got, want) {
-			b.proxy.Explain(got...)
+			b.explain(got...)
 			t.Errorf("prepared on %s:\n%s\nwant:\n%s", b.m.servers[i], b.named(got), b.named(want))
 		}
 		total += len(got)
@@ -167,7 +196,15 @@ func (b *batch) inDoubt(t *testing.T) {
 // prepared lists the branches of the batch that server i holds.
 func (b *batch) prepared(t *testing.T, i int) []string {
 	t.Helper()
-	return b.m.prepared(t, i, "xp1."+b.proxy.Coord()+".")
+	return slices.DeleteFunc(b.m.prepared(t, i), func(x string) bool { return !b.proxy.Owns(x) })
+}
+
+// explain chooses what is printed of the logs when the test fails.
+func (b *batch) explain(gtrids ...string) {
+	b.proxy.Explain(gtrids...)
+	if b.spare != nil {
+		b.spare.Explain(gtrids...)
+	}
 }
 
 // named adds to branches the names of their transactions.
@@ -187,10 +224,14 @@ func (b *batch) named(branches []string) string {
 // settled checks that nothing of the batch is prepared within the promised time, and that nothing comes back.
 func (b *batch) settled(t *testing.T) {
 	t.Helper()
-	eventually(t, promised, "branches in doubt after the restart", func() error {
+	limit := promised
+	if b.spare != nil {
+		limit += inDoubtGrace
+	}
+	eventually(t, limit, "branches in doubt", func() error {
 		for i := range b.m.servers {
 			if got := b.prepared(t, i); len(got) > 0 {
-				b.proxy.Explain(strings.Split(got[0], "|")[0])
+				b.explain(strings.Split(got[0], "|")[0])
 				return fmt.Errorf("prepared on %s:\n%s", b.m.servers[i], b.named(got))
 			}
 		}
@@ -199,27 +240,28 @@ func (b *batch) settled(t *testing.T) {
 }
 
 // check compares what clients heard and what the data say, with the rows and with each other.
-func (b *batch) check(t *testing.T, told func(*transaction) verdict, want func(*transaction) fate) {
+func (b *batch) check(t *testing.T, expected func(*transaction) outcome) {
 	t.Helper()
 	fates := map[fate]int{}
 	for _, tx := range b.transactions {
-		t.Run(tx.name(), func(t *testing.T) {
+		t.Run(string(b.set.store)+"/"+tx.name(), func(t *testing.T) {
 			got := tx.fate(t, b.m, b.schema)
 			fates[got]++
-			switch want := want(tx); {
+			want := expected(tx)
+			switch {
 			case got == torn:
 				t.Error("it is neither committed nor rolled back as a whole")
-			case want != either && got != want:
-				t.Errorf("it is %s, want %s", got, want)
+			case want.want != either && got != want.want:
+				t.Errorf("it is %s, want %s", got, want.want)
 			case tx.told == acknowledged && tx.row.end == "COMMIT" && got != committed,
 				tx.told == refused && got != rolledBack:
 				t.Errorf("the client heard %q (%v), and it is %s", tx.told, tx.err, got)
 			}
-			if want := told(tx); tx.told != want {
-				t.Errorf("the client heard %q (%v), want %q", tx.told, tx.err, want)
+			if tx.told != want.told {
+				t.Errorf("the client heard %q (%v), want %q", tx.told, tx.err, want.told)
 			}
 			if t.Failed() {
-				b.proxy.Explain(tx.gtrid)
+				b.explain(tx.gtrid)
 			}
 		})
 	}
@@ -239,14 +281,14 @@ func (b *batch) check(t *testing.T, told func(*transaction) verdict, want func(*
 	}
 }
 
-// undecidedOnly returns an error as long as a branch of a committed transaction is prepared.
-func (b *batch) undecidedOnly(t *testing.T) error {
+// undecidedOnly returns an error as long as a branch of a transaction is prepared that is to be committed.
+func (b *batch) undecidedOnly(t *testing.T, expected func(*transaction) outcome) error {
 	t.Helper()
 	for i := range b.m.servers {
 		for _, branch := range b.prepared(t, i) {
 			for _, tx := range b.transactions {
-				if strings.HasPrefix(branch, tx.gtrid+"|") && tx.row.want == committed {
-					b.proxy.Explain(tx.gtrid)
+				if strings.HasPrefix(branch, tx.gtrid+"|") && expected(tx).want == committed {
+					b.explain(tx.gtrid)
 					return fmt.Errorf("%s is prepared on %s: %s", branch, b.m.servers[i], tx.name())
 				}
 			}
@@ -261,7 +303,7 @@ func (b *batch) survived(t *testing.T, i int) {
 	t.Helper()
 	got := b.prepared(t, i)
 	for _, tx := range b.transactions {
-		branch := tx.gtrid + "|" + backends[i]
+		branch := tx.gtrid + "|" + b.names[i]
 		there, wanted := slices.Contains(got, branch), strings.Contains(tx.row.doubt, string(x))
 		if there != wanted && !(there && tx.row.reborn) {
 			t.Errorf("%s: prepared after the crash: %t, before: %t", tx.name(), there, wanted)
@@ -277,7 +319,7 @@ func (b *batch) undead(t *testing.T, i int) error {
 	t.Helper()
 	got := b.prepared(t, i)
 	for _, tx := range b.transactions {
-		if slices.Contains(tx.row.hold, at{x, Prepare, Asked}) && !slices.Contains(got, tx.gtrid+"|"+backends[i]) {
+		if slices.Contains(tx.row.hold, at{x, Prepare, Asked}) && !slices.Contains(got, tx.gtrid+"|"+b.names[i]) {
 			return fmt.Errorf("%s is not prepared on %s: %s", tx.gtrid, b.m.servers[i], tx.name())
 		}
 	}

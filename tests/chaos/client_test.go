@@ -140,9 +140,9 @@ func TestVanishingClients(t *testing.T) {
 // A client that is not there any more when its COMMIT is half done gets its commit all the same.
 func TestClientVanishesInCommit(t *testing.T) {
 	moments := []row{
-		{name: "nobody has prepared", end: "COMMIT", hold: []at{{x, Prepare, Asked}, {y, Prepare, Asked}}, want: committed},
-		{name: "decided", end: "COMMIT", hold: []at{{x, Commit, Asked}, {y, Commit, Asked}}, doubt: "xy", want: committed},
-		{name: "rolling back", end: "ROLLBACK", hold: []at{{x, Rollback, Asked}, {y, Rollback, Asked}}, want: rolledBack},
+		{name: "nobody has prepared", end: "COMMIT", hold: []at{{x, Prepare, Asked}, {y, Prepare, Asked}}, outcome: outcome{want: committed}},
+		{name: "decided", end: "COMMIT", hold: []at{{x, Commit, Asked}, {y, Commit, Asked}}, doubt: "xy", outcome: outcome{want: committed}},
+		{name: "rolling back", end: "ROLLBACK", hold: []at{{x, Rollback, Asked}, {y, Rollback, Asked}}, outcome: outcome{want: rolledBack}},
 	}
 	b := newBatch(t, sharedMix(t), "vanishing_in_commit", unlimited, moments, 0, 1)
 	b.place(t)
@@ -161,7 +161,7 @@ func TestClientVanishesInCommit(t *testing.T) {
 		return nil
 	})
 	b.settled(t)
-	b.check(t, lost, wantByRow)
+	b.check(t, ifLost)
 }
 
 // Connections that say nothing, or half of something, are closed when the time for the handshake is over, and cost

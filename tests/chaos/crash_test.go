@@ -8,12 +8,14 @@ import (
 	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
-// What the rows say when the proxy lives and x does not.
-func toldByRow(tx *transaction) verdict { return tx.row.told }
-func wantByRow(tx *transaction) fate    { return tx.row.want }
+// What the rows say of a fault.
+func ifSevered(tx *transaction) outcome { return tx.row.severed.or(tx.row.outcome) }
+func ifKilled(tx *transaction) outcome  { return tx.row.killed.or(tx.row.outcome) }
+func ifFrozen(tx *transaction) outcome  { return tx.row.frozen.or(tx.row.outcome) }
+func ifThawed(tx *transaction) outcome  { return tx.row.thawed.or(tx.row.outcome) }
 
-// lost is what every client hears of a proxy that was killed.
-func lost(*transaction) verdict { return unknown }
+// ifLost is for a proxy that was killed: no client has heard anything.
+func ifLost(tx *transaction) outcome { return outcome{tx.row.want, unknown} }
 
 // holds reports whether something is held on a side in the row.
 func (r *row) holds(s side) bool {
@@ -25,12 +27,31 @@ func (r *row) holds(s side) bool {
 	return false
 }
 
+// rowsOf are the moments with a store.
+func rowsOf(s Store) []row {
+	if s == Participant {
+		return participantRows
+	}
+	return rows
+}
+
+var stores = []Store{File, Participant}
+
 func TestCrash(t *testing.T) {
 	eachMix(t, func(t *testing.T, m *mix) {
 		t.Run("at once", func(t *testing.T) { // these leave the servers alone
-			t.Run("proxy killed", func(t *testing.T) { t.Parallel(); proxyKilled(t, m) })
-			t.Run("proxy killed, bytes arrive late", func(t *testing.T) { t.Parallel(); bytesArriveLate(t, m) })
-			t.Run("connection cut", func(t *testing.T) { t.Parallel(); connectionCut(t, m) })
+			for name, test := range map[string]func(*testing.T, *mix){
+				"proxy killed, it starts again":                       proxyKilled,
+				"proxy killed, another one recovers":                  proxyKilledForGood,
+				"proxy killed, bytes arrive late":                     bytesArriveLate,
+				"proxy killed, bytes arrive after another's recovery": bytesArriveAfterAnother,
+				"proxy frozen, another one recovers":                  proxyFrozen,
+			} {
+				t.Run(name, func(t *testing.T) { t.Parallel(); test(t, m) })
+			}
+			for _, store := range stores {
+				t.Run("connection cut/"+string(store), func(t *testing.T) { t.Parallel(); connectionCut(t, m, store) })
+			}
 		})
 		for x := range m.servers {
 			t.Run("server "+backends[x]+" killed", func(t *testing.T) { serverKilled(t, m, x) })
@@ -54,7 +75,7 @@ func proxyKilled(t *testing.T, m *mix) {
 		t.Fatal(err)
 	}
 	b.settled(t)
-	b.check(t, lost, wantByRow)
+	b.check(t, ifLost)
 }
 
 // The machine of the proxy is gone and the servers have not noticed: its sessions live on, and its last requests arrive
@@ -69,9 +90,7 @@ func bytesArriveLate(t *testing.T, m *mix) {
 	if err := b.proxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, promised, "decided branches after the restart", func() error {
-		return b.undecidedOnly(t)
-	})
+	eventually(t, promised, "decided branches after the restart", func() error { return b.undecidedOnly(t, ifLost) })
 	b.release(func(s side) Verdict {
 		if s == client {
 			return Cut
@@ -80,17 +99,20 @@ func bytesArriveLate(t *testing.T, m *mix) {
 	})
 	b.answers(t)
 	b.settled(t)
-	b.check(t, lost, func(tx *transaction) fate {
-		if tx.row.work != transfer {
-			return either // a commit in one phase that arrives late is carried out if its session is still there
-		}
-		return tx.row.want
-	})
+	b.check(t, ifLate)
+}
+
+// ifLate is ifLost when the last requests arrive all the same.
+func ifLate(tx *transaction) outcome {
+	if tx.row.work != transfer && tx.row.doubt == "" {
+		return outcome{either, unknown} // a commit in one phase is carried out if its session is still there
+	}
+	return ifLost(tx)
 }
 
 // The connections on which something is held are cut, x's or the client's, and everything else goes on.
-func connectionCut(t *testing.T, m *mix) {
-	b := newBatch(t, m, "connection_cut", unlimited, rows, 0, 1)
+func connectionCut(t *testing.T, m *mix, store Store) {
+	b := newBatch(t, m, "cut_"+string(store), unlimited.with(store), rowsOf(store), 0, 1)
 	b.place(t)
 	b.inDoubt(t)
 	b.release(func(s side) Verdict {
@@ -101,79 +123,95 @@ func connectionCut(t *testing.T, m *mix) {
 	})
 	b.answers(t)
 	b.settled(t)
-	b.check(t, func(tx *transaction) verdict {
+	b.check(t, func(tx *transaction) outcome {
 		if tx.row.holds(client) {
-			return unknown
+			return ifLost(tx)
 		}
-		return tx.row.told
-	}, wantByRow)
+		return ifSevered(tx)
+	})
 }
 
-// Server x is killed and comes back when the clients have their answers. The proxy lives; it stands still only while the
+// batches is a batch for each store on the same servers.
+func batches(t *testing.T, m *mix, schema string, set setting, xs ...int) []*batch {
+	t.Helper()
+	var all []*batch
+	for _, store := range stores {
+		all = append(all, newBatch(t, m, schema+"_"+string(store), set.with(store), rowsOf(store), xs...))
+	}
+	for _, b := range all {
+		b.place(t)
+		b.inDoubt(t)
+	}
+	return all
+}
+
+// Server x is killed and comes back when the clients have their answers. The proxies live; they stand still only while the
 // test looks which branches the server brings back.
 func serverKilled(t *testing.T, m *mix, victim int) {
-	b := newBatch(t, m, "killed_"+backends[victim], unlimited, rows, victim)
-	b.place(t)
-	b.inDoubt(t)
+	all := batches(t, m, "killed_"+backends[victim], unlimited, victim)
 	if err := m.servers[victim].Kill(); err != nil {
 		t.Fatal(err)
 	}
-	b.release(func(s side) Verdict {
-		if s == x {
-			return Cut
+	for _, b := range all {
+		b.release(func(s side) Verdict {
+			if s == x {
+				return Cut
+			}
+			return Pass
+		})
+	}
+	for _, b := range all {
+		b.answers(t)
+		if err := b.proxy.Freeze(); err != nil {
+			t.Fatal(err)
 		}
-		return Pass
-	})
-	b.answers(t)
-	if err := b.proxy.Freeze(); err != nil {
-		t.Fatal(err)
 	}
 	if err := m.servers[victim].Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.survived(t, victim)
-	if err := b.proxy.Thaw(); err != nil {
-		t.Fatal(err)
+	for _, b := range all {
+		b.survived(t, victim)
+		if err := b.proxy.Thaw(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	b.settled(t)
-	b.check(t, toldByRow, wantByRow)
+	for _, b := range all {
+		b.settled(t)
+		b.check(t, ifKilled)
+	}
 }
 
 // Server x stands still for as long as the clients wait, with what was held in its socket, and then goes on with it:
-// it prepares and commits for sessions that have long gone. The proxy stands still only while the test looks at that.
+// it prepares and commits for sessions that have long gone. The proxies stand still only while the test looks at that.
 func serverFrozen(t *testing.T, m *mix, victim int) {
-	b := newBatch(t, m, "frozen_"+backends[victim], timeouts{prepare: 1500 * time.Millisecond, commit: time.Second}, rows, victim)
-	b.place(t)
-	b.inDoubt(t)
+	all := batches(t, m, "frozen_"+backends[victim], setting{prepare: 1500 * time.Millisecond, commit: time.Second}, victim)
 	if err := m.servers[victim].Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	b.release(func(side) Verdict { return Pass })
-	b.answers(t)
-	if err := b.proxy.Freeze(); err != nil {
-		t.Fatal(err)
+	for _, b := range all {
+		b.release(func(side) Verdict { return Pass })
+	}
+	for _, b := range all {
+		b.answers(t)
+		if err := b.proxy.Freeze(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := m.servers[victim].Thaw(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, patience, "branches that are prepared for sessions that have gone", func() error {
-		return b.undead(t, victim)
-	})
-	if err := b.proxy.Thaw(); err != nil {
-		t.Fatal(err)
+	for _, b := range all {
+		eventually(t, patience, "branches that are prepared for sessions that have gone", func() error {
+			return b.undead(t, victim)
+		})
+		if err := b.proxy.Thaw(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	b.settled(t)
-	b.check(t, func(tx *transaction) verdict {
-		if tx.row.frozenTold != "" {
-			return tx.row.frozenTold
-		}
-		return tx.row.told
-	}, func(tx *transaction) fate {
-		if tx.row.frozenWant != "" {
-			return tx.row.frozenWant
-		}
-		return tx.row.want
-	})
+	for _, b := range all {
+		b.settled(t)
+		b.check(t, ifFrozen)
+	}
 }
 
 // The client hears OK to a commit in one phase, and the server was killed at once, with nothing behind the commit that
@@ -184,7 +222,7 @@ func toldThenKilled(t *testing.T, m *mix) {
 	moment := row{
 		name: "one-phase and the client was told", work: inside, end: "COMMIT",
 		hold: []at{{client, Commit, Answered}}, await: []at{{x, OnePhase, Told}},
-		want: committed, told: acknowledged, reborn: true,
+		outcome: outcome{committed, acknowledged}, reborn: true,
 	}
 	for attempt := range 5 {
 		b := newBatch(t, m, fmt.Sprintf("told_%d", attempt), unlimited, []row{moment}, 0)
@@ -205,7 +243,7 @@ func toldThenKilled(t *testing.T, m *mix) {
 			t.Fatal(err)
 		}
 		b.settled(t)
-		b.check(t, toldByRow, wantByRow)
+		b.check(t, ifKilled)
 		if reborn == forgetful || t.Failed() {
 			return
 		}

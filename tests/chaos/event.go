@@ -9,6 +9,8 @@ type Step string
 const (
 	Start    Step = "start"     // XA START, with the first statement behind it; BEGIN
 	Prepare  Step = "prepare"   // XA END; XA PREPARE
+	Decide   Step = "decide"    // the participant store's record, with the COMMIT of its decider
+	Fence    Step = "fence"     // the participant store's record that a transaction is rolled back
 	Commit   Step = "commit"    // XA COMMIT of a prepared branch; COMMIT
 	OnePhase Step = "one-phase" // XA END; XA COMMIT ... ONE PHASE
 	Rollback Step = "rollback"  // XA ROLLBACK, perhaps with XA END in front; ROLLBACK
@@ -51,6 +53,10 @@ func stepOf(text string) Step {
 	upper := strings.ToUpper(text)
 	has := func(s string) bool { return strings.Contains(upper, s) }
 	switch {
+	case has("INSERT IGNORE INTO `XAPROXY`.`XAPROXY_DECISION`"):
+		return Fence
+	case has("INSERT INTO `XAPROXY`.`XAPROXY_DECISION`"):
+		return Decide
 	case has("XA PREPARE "):
 		return Prepare
 	case has(" ONE PHASE"):
@@ -59,7 +65,7 @@ func stepOf(text string) Step {
 		return Commit
 	case has("XA ROLLBACK "), strings.HasPrefix(upper, "ROLLBACK") && !strings.HasPrefix(upper, "ROLLBACK TO"):
 		return Rollback
-	case has("XA START "), strings.HasPrefix(upper, "START TRANSACTION"), strings.HasPrefix(upper, "BEGIN"):
+	case has("XA START "), has("START TRANSACTION"), strings.HasPrefix(upper, "BEGIN"):
 		return Start
 	}
 	return Other

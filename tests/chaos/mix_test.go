@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +32,11 @@ func eachMix(t *testing.T, test func(*testing.T, *mix)) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			m.boot(t)
+			for _, s := range m.servers {
+				if err := Participant.prepare(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
 			test(t, &m)
 		})
 	}
@@ -78,8 +81,8 @@ func (m *mix) execute(t *testing.T, format string, args ...any) {
 	}
 }
 
-// prepared lists the branches with a prefix that server i holds prepared.
-func (m *mix) prepared(t *testing.T, i int, prefix string) []string {
+// prepared lists the branches that server i holds prepared.
+func (m *mix) prepared(t *testing.T, i int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -87,7 +90,7 @@ func (m *mix) prepared(t *testing.T, i int, prefix string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(all, func(x string) bool { return !strings.HasPrefix(x, prefix) })
+	return all
 }
 
 const (

@@ -148,15 +148,19 @@ func (tx *transaction) statements(ctx context.Context, schema string) (err error
 	pay := func(table string, id, n int) string {
 		return fmt.Sprintf("UPDATE %s SET n = n + %d WHERE id = %d", table, n, id)
 	}
+	mine, other := tables[tx.x], tables[1-tx.x]
+	work := map[side][]string{x: {pay(mine, tx.id, -1)}, y: {pay(other, tx.id, 1)}}
+	if tx.row.work != transfer {
+		work[x], work[y] = append(work[x], pay(mine, tx.id+twin, 1)), nil
+	}
+	if tx.row.work == insideReader {
+		work[y] = []string{fmt.Sprintf("SELECT n FROM %s WHERE id = %d", other, tx.id)}
+	}
 	statements := []string{"START TRANSACTION"}
-	switch mine, other := tables[tx.x], tables[1-tx.x]; tx.row.work {
-	case transfer:
-		statements = append(statements, pay(mine, tx.id, -1), pay(other, tx.id, 1))
-	case insideReader:
-		statements = append(statements, fmt.Sprintf("SELECT n FROM %s WHERE id = %d", other, tx.id))
-		fallthrough
-	case inside:
-		statements = append(statements, pay(mine, tx.id, -1), pay(mine, tx.id+twin, 1))
+	if tx.row.first == y {
+		statements = append(append(statements, work[y]...), work[x]...)
+	} else {
+		statements = append(append(statements, work[x]...), work[y]...)
 	}
 	for _, s := range append(statements, tx.row.end) {
 		if _, err := conn.ExecContext(ctx, s); err != nil {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 const (
@@ -56,7 +57,7 @@ type Proxy struct {
 	options Options
 	mu      sync.Mutex // protects the following
 	child   *process
-	coord   string
+	coords  []string // of all starts, the last one's last
 	epoch   uint32
 
 	interesting []string // what to print of the log when the test fails
@@ -141,16 +142,19 @@ func (p *Proxy) Restart(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("start xaproxy: log line %q: %w", line, err), p.Kill())
 	}
 	p.mu.Lock()
-	p.coord, p.epoch = said.Coord, said.Epoch
+	p.coords, p.epoch = append(p.coords, said.Coord), said.Epoch
 	p.mu.Unlock()
 	return nil
 }
 
-// Coord is that of the decision log, as the program said when it began to serve.
+// Coord is that of the last start, as the program said when it began to serve. A decision log has one for all of them.
 func (p *Proxy) Coord() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.coord
+	if len(p.coords) == 0 {
+		return ""
+	}
+	return p.coords[len(p.coords)-1]
 }
 
 // Epoch is that of the last start.
@@ -160,8 +164,14 @@ func (p *Proxy) Epoch() uint32 {
 	return p.epoch
 }
 
-// Owns reports whether a branch, as servers.Server.Prepared lists it, is one of this proxy's.
-func (p *Proxy) Owns(branch string) bool { return strings.HasPrefix(branch, "xp1."+p.Coord()+".") }
+// Owns reports whether a branch, as servers.Server.Prepared lists it, is one of this proxy's, from whichever start.
+func (p *Proxy) Owns(branch string) bool {
+	name, _, _ := strings.Cut(branch, "|")
+	g, err := xa.ParseGTRID(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return err == nil && slices.Contains(p.coords, g.Coord)
+}
 
 // Pid is the process id, 0 when it is not running.
 func (p *Proxy) Pid() int {

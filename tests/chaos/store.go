@@ -1,0 +1,48 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/participant"
+	"github.com/xaproxy/xaproxy/tests/proxytest"
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
+
+// Store is where the proxies keep their decisions, as decision.store says it.
+type Store string
+
+// The stores.
+const (
+	File        Store = config.FileStore
+	Participant Store = config.ParticipantStore
+)
+
+// inDoubtGrace is how long a proxy of the participant store may be silent: the shortest that can be configured.
+const inDoubtGrace = 2 * time.Second
+
+// lines are those of section [decision].
+func (s Store) lines() []string {
+	return []string{fmt.Sprintf("store = %q", s), fmt.Sprintf("in_doubt_grace = %q", inDoubtGrace)}
+}
+
+// prepare makes on a server what the store needs there.
+func (s Store) prepare(ctx context.Context, on *servers.Server) (err error) {
+	if s != Participant {
+		return nil
+	}
+	b := proxytest.On("any", on)
+	admin, err := backend.NewAdmin(config.Backend{
+		Name: b.Name, Kind: b.Kind, Host: on.Host, Port: on.Port, User: b.User, Password: config.Secret(b.Password),
+		TLS: "off", ConnectTimeout: config.Duration(callTimeout), MaxLifetime: config.Duration(time.Hour),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, admin.Close()) }()
+	return participant.Create(ctx, admin)
+}
