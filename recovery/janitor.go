@@ -100,9 +100,10 @@ type Janitor struct {
 	workers []*worker          // in the order of Options.Servers
 	byName  map[string]*worker // the same
 
-	mu     sync.Mutex // protects following fields
-	fenced error
-	pruned time.Time
+	mu      sync.Mutex // protects following fields
+	fenced  error
+	pruned  time.Time
+	pruning bool
 }
 
 // New returns a Janitor that does nothing until Run or Pass.
@@ -283,11 +284,6 @@ func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) strin
 // prune lets go of old decisions, at most once per pruneInterval and only while every backend answers: one that
 // is away may come back with branches whose decisions are the oldest.
 func (j *Janitor) prune(ctx context.Context) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if time.Since(j.pruned) < pruneInterval {
-		return
-	}
 	var listed []Listed
 	now := time.Now()
 	oldest := now
@@ -300,13 +296,34 @@ func (j *Janitor) prune(ctx context.Context) {
 			oldest = s.began
 		}
 	}
-	j.pruned = now
+	if !j.mayPrune(now) {
+		return
+	}
+	defer j.hasPruned()
 	n, err := j.o.Decisions.Prune(ctx, listed, now.Sub(oldest))
 	if err != nil && ctx.Err() == nil {
 		j.o.Logger.Error().Err(err).Msg("old decisions cannot be pruned")
 	} else if n > 0 {
 		j.o.Logger.Info().Int("pruned", n).Msg("old decisions pruned")
 	}
+}
+
+// mayPrune reports whether it is time to prune, and nobody does. It holds no lock meanwhile: a store that is slow to forget must not
+// keep the sweeps of other backends waiting.
+func (j *Janitor) mayPrune(now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.pruning || now.Sub(j.pruned) < pruneInterval {
+		return false
+	}
+	j.pruned, j.pruning = now, true
+	return true
+}
+
+func (j *Janitor) hasPruned() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.pruning = false
 }
 
 // fence stops this janitor from finishing anything.

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // session is one that may still hold branches, or be about to prepare or to finish them.
 type session struct {
 	id    uint64
-	since time.Time // it existed then
+	since time.Time // it existed then; the latest such time that is known
 	xids  []xa.XID
 }
 
@@ -31,7 +32,7 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 			sessions[id] = &session{id: id, since: since}
 		}
 		sessions[id].xids = append(sessions[id].xids, x)
-		if since.Before(sessions[id].since) {
+		if since.After(sessions[id].since) { // a server gives ids again after a restart, so the latest session is the one to end
 			sessions[id].since = since
 		}
 	}
@@ -64,7 +65,8 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 		return err
 	}
 	var mu sync.Mutex // protects s.held
-	inParallel(slices.Collect(maps.Values(sessions)), func(x *session) {
+	inOrder := slices.SortedFunc(maps.Values(sessions), func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	inParallel(inOrder, func(x *session) {
 		if x.since.Before(started) {
 			return // it ended when the server did, and its id may be somebody else's now
 		}
