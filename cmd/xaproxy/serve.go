@@ -17,6 +17,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/proxy"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/xa"
@@ -88,6 +89,9 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	background.Go(func() { s.janitor.Run(ctx) })
 	if s.store.rows != nil {
 		background.Go(func() { s.store.rows.Run(ctx) })
+	}
+	if s.store.file != nil {
+		background.Go(func() { haltWhenBroken(ctx, s.store.file.Broken(), s.halt) })
 	}
 
 	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
@@ -197,6 +201,16 @@ func (s *service) close() {
 func (s *service) halt(err error) {
 	s.log.Error().Err(err).Msg("stopping at once: the decision log cannot be relied on; start again to recover")
 	os.Exit(exitHalted)
+}
+
+// haltWhenBroken ends the process when the log breaks, also by a write for which no client waits: nothing could be decided any more, and
+// nothing finished.
+func haltWhenBroken(ctx context.Context, broken <-chan struct{}, halt func(error)) {
+	select {
+	case <-ctx.Done():
+	case <-broken:
+		halt(decision.ErrBroken)
+	}
 }
 
 // checkAll does the start checks of all backends. A backend that can be reached and is not safe to use stops the
