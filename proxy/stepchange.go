@@ -196,6 +196,13 @@ func (c *stepChange) add(t *changedTable) *wire.Error {
 		return e
 	}
 	b := t.batches[slices.Index(t.Backends, at)]
+	if t.Planned && !c.plan.Steps.Delete && slices.ContainsFunc(t.batches, func(b *changeBatch) bool {
+		return b.rows > 0 && (len(c.plan.Steps.Order) > 0 || !bytes.Equal(b.set, set))
+	}) { // a row may get what another one has given up
+		if e := c.flush(t); e != nil {
+			return e
+		}
+	}
 	if b.rows > 0 && (!bytes.Equal(b.set, set) || b.rows == stepRows/2 || len(b.keys) > stepBytes) {
 		if e := c.flush(t); e != nil {
 			return e
@@ -245,24 +252,46 @@ func (c *stepChange) flush(t *changedTable) *wire.Error {
 			continue
 		}
 		name := backend.Quote(t.Schema) + "." + backend.Quote(t.Name)
+		order := c.plan.Steps.Order
+		if t.Planned { // it is a single row
+			order = nil
+		}
 		var sql []byte
 		if c.plan.Steps.Delete {
 			sql = fmt.Appendf(nil, "DELETE %sFROM %s WHERE %s", ignore, name, b.keys)
 		} else {
-			sql = fmt.Appendf(nil, "UPDATE %s%s AS %s SET %s WHERE %s%s", ignore, name, backend.Quote(t.Alias), b.set, b.keys, c.plan.Steps.Order)
+			sql = fmt.Appendf(nil, "UPDATE %s%s AS %s SET %s WHERE %s%s", ignore, name, backend.Quote(t.Alias), b.set, b.keys, order)
+		}
+		n := b.rows
+		*b = changeBatch{keys: b.keys[:0]}
+		if t.Planned {
+			sql, plan, _, err := c.planned(sql)
+			if err != nil {
+				return clientError(err, false)
+			}
+			if plan.Merge == router.MergeSteps {
+				return wire.NewError(wire.CodeNotSupported, "what is assigned to a row of %s.%s, which may move or has lookup tables, is made of other rows; read these first", t.Schema, t.Name)
+			}
+			if e := c.changed(t, plan, sql, n); e != nil {
+				return e
+			}
+			continue
 		}
 		p.Parts = append(p.Parts, router.Part{Backend: t.Backends[i], SQL: sql})
-		wanted += b.rows
-		*b = changeBatch{keys: b.keys[:0]}
+		wanted += n
 	}
 	if len(p.Parts) == 0 {
 		return nil
 	}
-	r := &request{sql: p.Parts[0].SQL}
 	if len(p.Parts) == 1 {
 		p.Merge = router.MergeNone
 	}
-	rec, e := c.record(p, r, 0)
+	return c.changed(t, p, p.Parts[0].SQL, wanted)
+}
+
+// changed runs a statement that changes so many rows.
+func (c *stepChange) changed(t *changedTable, p *router.Plan, sql []byte, wanted int) *wire.Error {
+	rec, e := c.record(p, &request{sql: sql}, 0)
 	if e != nil {
 		return e
 	}

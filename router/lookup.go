@@ -166,7 +166,7 @@ func (v *resolver) assignLookup(c *sqlparser.ColName, r *ref, sc *scope) {
 		switch {
 		case !slices.Contains(l.columns, name), q != "" && q != r.alias:
 		case len(sc.refs) > 1:
-			v.refuse(unsupported(v.st.find(c.Name.String()), "name no other table in the UPDATE", "changing %s, which lookup table %s has, by an UPDATE of several tables is not supported", name, l.name))
+			v.stepwise = unsupported(v.st.find(c.Name.String()), "name no other table in the UPDATE", "changing %s, which lookup table %s has, by an UPDATE of several tables is not supported so", name, l.name)
 		default:
 			v.rekeyed = true
 		}

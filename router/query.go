@@ -96,6 +96,9 @@ func (st *stmt) locks() bool {
 // placed is the shape of a resolved statement other than an INSERT into a sharded table.
 func (v *resolver) placed() (*shape, *reason) {
 	c := v.st.r.catalog
+	if v.stepwise != nil {
+		return v.instead(v.stepwise)
+	}
 	if len(v.written) > 0 {
 		sh, why := v.everywhere()
 		if why != nil {

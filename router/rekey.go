@@ -55,6 +55,7 @@ type change struct {
 	gone    bool
 	keys    []keyRef // the new shard key, if all of it is literals
 	refused *reason  // why no row may be changed but one that stays and that no lookup table knows
+	alone   bool     // it is refused for what each row by itself would be, too
 	from    span     // the table reference
 	values  []span   // what each of columns gets, of width 0 for one that the statement leaves
 	where   span     // the condition, of width 0 if there is none
@@ -77,6 +78,12 @@ func (c *change) size() int { return 256 + 96*len(c.values) }
 
 // refuse notes why the rows may not be changed.
 func (c *change) refuse(at int, do, why string) {
+	c.alone = true
+	c.refuseTogether(at, do, why)
+}
+
+// refuseTogether is refuse of what is no matter if the rows are found first: the statement can run in steps.
+func (c *change) refuseTogether(at int, do, why string) {
 	if c.refused != nil {
 		return
 	}
@@ -149,7 +156,7 @@ func (v *resolver) deleting(n *sqlparser.Delete, sc *scope) *change {
 	}
 	r := sc.refs[i]
 	if len(sc.refs) > 1 || len(n.Targets) > 0 {
-		v.refuse(unsupported(v.st.find(r.name), "write DELETE FROM table WHERE condition", "DELETE by several tables from %s, which has lookup table %s, is not supported", r.table.name, r.table.lookups[0].name))
+		v.stepwise = unsupported(v.st.find(r.name), "write DELETE FROM table WHERE condition", "DELETE by several tables from %s, which has lookup table %s, is not supported so", r.table.name, r.table.lookups[0].name)
 		return nil
 	}
 	c := r.table.newChange(r.table.lookups)
@@ -179,11 +186,11 @@ func (c *change) cut(v *resolver, r *ref, at, where, end int) {
 		c.where = st.span(where+1, end-1)
 	}
 	if i := st.has("IGNORE", "ORDER", "LIMIT", "WITH", "RETURNING"); i >= 0 && (st.word(i) != "ORDER" || i > at) {
-		c.refuse(st.at(i), "leave it out", "with "+st.word(i)+" it may be about other rows than those that are read before")
+		c.refuseTogether(st.at(i), "leave it out", "with "+st.word(i)+" it may be about other rows than those that are read before")
 	}
 	switch {
 	case v.subquery || v.derived:
-		c.refuse(st.find(r.name), "read it first", "subqueries may see the rows at another time")
+		c.refuseTogether(st.find(r.name), "read it first", "subqueries may see the rows at another time")
 	case v.foreign != "":
 		c.refuse(st.find(v.foreign), "compute it in the client", "function "+v.foreign+" is not built in")
 	case len(v.routines) > 0:
@@ -262,6 +269,8 @@ func (sh *shape) changing(pl *placing) (*Plan, *reason, int) {
 		return nil, why, at
 	case len(p.Parts) == 1 && p.Parts[0].Backend == home && len(c.lookups) == 0:
 		return p, nil, -1
+	case c.inSteps(sh):
+		return sh.steps.plan(sh.set, pl.s)
 	case c.refused != nil:
 		return nil, c.refused, pl.s.retrace(c.refused.at)
 	case pl.s.exec:
@@ -276,6 +285,11 @@ func (sh *shape) changing(pl *placing) (*Plan, *reason, int) {
 		moving.Change.Read = append(moving.Change.Read, read)
 	}
 	return &moving, nil, -1
+}
+
+// inSteps tells whether the statement runs in steps, because it is refused otherwise.
+func (c *change) inSteps(sh *shape) bool {
+	return c != nil && c.refused != nil && !c.alone && sh.steps != nil
 }
 
 // changed is the Change of rows with these columns.

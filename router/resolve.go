@@ -46,6 +46,7 @@ type resolver struct {
 	subquery      bool     // there is a subquery
 	aggregate     bool     // an aggregate or window function is called
 	rekeyed       bool     // UPDATE assigns a shard key, or what lookup tables have
+	stepwise      *reason  // why the statement, which changes what lookup tables have, runs in steps
 	change        *change  // what UPDATE or DELETE does to such columns
 	unordered     bool     // an INSERT into a broadcast table takes its rows from a query
 	foreign       string   // a function that is not built in

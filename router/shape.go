@@ -201,7 +201,8 @@ func (sh *shape) place(s *scan, value func(int) Value) (*Plan, *reason, int) {
 		return sh.all, nil, -1
 	}
 	pl := placing{s: s, value: value, at: -1}
-	if sh.asks != nil && s.found == nil {
+	inSteps := sh.steps != nil && (sh.merge == MergeNone || sh.change.inSteps(sh)) // whose query asks for itself
+	if sh.asks != nil && s.found == nil && !inSteps {
 		if p := sh.ask(&pl); p != nil {
 			return p, nil, -1
 		}

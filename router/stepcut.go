@@ -249,6 +249,7 @@ func (sp *steps) targetOf(v *resolver, r *ref) *stepTable {
 	}
 	t := sp.target(v.sources[i], factors[f].object)
 	t.Alias = factors[f].called()
+	t.Planned = v.change != nil || r.table != nil && len(r.table.lookups) > 0
 	sp.targets = append(sp.targets, t)
 	return &sp.targets[len(sp.targets)-1]
 }

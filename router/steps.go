@@ -47,6 +47,7 @@ type StepTable struct {
 	Key          []string // the shard key, none of a table that is on one backend
 	Backends     []int    // where it has rows, sorted
 	Set          []StepAssignment
+	Planned      bool     // its rows move, or have lookup tables: what changes them is planned like a client's statement
 	Columns      []string // those that an INSERT names, nil: it names none
 }
 
@@ -100,7 +101,11 @@ func (v *resolver) steps() *steps {
 	if v.inSteps != nil {
 		return v.inSteps
 	}
-	if !v.changes || v.change != nil || v.foreign != "" || v.previous || v.leaves != PinNone || st.has("RETURNING") >= 0 {
+	known := v.change != nil || v.stepwise != nil // whose rows must be known: they are changed by the statements of the steps
+	if known && st.has("IGNORE") >= 0 {
+		return nil
+	}
+	if !v.changes || v.foreign != "" || v.previous || v.leaves != PinNone || st.has("RETURNING") >= 0 {
 		return nil
 	}
 	if v.changed != nil && slices.ContainsFunc(v.sources, func(s source) bool { return s.place.system && slices.Contains(v.changed.refs, s.ref) }) {
