@@ -41,10 +41,12 @@ type Backend struct {
 
 // Records are those of the participant store.
 type Records interface {
-	// Insert is the statement that writes the record of a decision.
-	Insert(xa.Decision) string
+	// Insert returns the statements that write the record of a decision.
+	Insert(xa.Decision) []string
 	// Fence says what was decided on a transaction, and makes sure that it cannot change any more.
 	Fence(context.Context, xa.GTRID) (committed bool, err error)
+	// FindKey says what became of a commit key.
+	FindKey(ctx context.Context, key string) (xa.KeyRecord, error)
 }
 
 // Open prepares the pool of one backend. It connects to nothing yet.

@@ -54,16 +54,17 @@ func (d *Decider) CommitOnePhase(deadline time.Time) error {
 func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
 	started := d.state != branchNew
 	d.state = branchUnknown
-	statements := []string{"RELEASE SAVEPOINT " + mark, d.conn.b.Records.Insert(r), "COMMIT"}
+	first := "RELEASE SAVEPOINT " + mark
 	if !started { // no statement has reached it
-		statements[0] = "START TRANSACTION"
+		first = "START TRANSACTION"
 	}
+	statements := append(append([]string{first}, d.conn.b.Records.Insert(r)...), "COMMIT")
 	done, err := d.answers(deadline, statements...)
 	switch {
 	case err == nil || !answered(err):
 	case done < len(statements)-1:
 		d.state = branchActive
-		return d.refusal(done, err)
+		return d.refusal(r, done, err, deadline)
 	default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
 		d.conn.broken = true
 		return fmt.Errorf("COMMIT was answered with an error: %s", err.Error())
@@ -73,19 +74,32 @@ func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
 
 // refusal says in the client's words why the record could not be written. What a server says of the client's own transaction stays as it
 // is.
-func (d *Decider) refusal(done int, err error) error {
+func (d *Decider) refusal(r xa.Decision, done int, err error, deadline time.Time) error {
 	why := ""
 	switch {
 	case xa.IsErrno(err, errnoDeadlock, errnoLockWait):
 		return err
 	case done == 0 && xa.IsErrno(err, errnoNoSavepoint):
 		why = "a procedure has ended its transaction there; what it had changed until then stays, and everything else is rolled back"
-	case done == 1 && xa.IsErrno(err, errnoDuplicate):
-		why = "another xaproxy has taken this one for dead and rolled the transaction back; it can be tried again"
+	case xa.IsErrno(err, errnoDuplicate) && d.keyCommitted(r.Key, deadline):
+		return &xa.ServerError{Errno: wire.CodeKeyCommitted.Errno(), State: wire.CodeKeyCommitted.State(), Message: xa.AlreadyCommitted(r.Key.Name)}
+	case xa.IsErrno(err, errnoDuplicate):
+		why = "the transaction was fenced, because another xaproxy took this one for dead, or somebody asked for the outcome of its commit key; it can be tried again"
 	default:
 		why = "the decision cannot be written there, so the transaction is rolled back: " + err.Error()
 	}
-	return &xa.ServerError{Errno: wire.CodeRolledBack.Errno(), State: "40000", Message: "backend " + d.xid.BQUAL + ": " + why}
+	return &xa.ServerError{Errno: wire.CodeRolledBack.Errno(), State: wire.CodeRolledBack.State(), Message: "backend " + d.xid.BQUAL + ": " + why}
+}
+
+// keyCommitted reports whether a transaction with the commit key has committed.
+func (d *Decider) keyCommitted(key xa.Key, deadline time.Time) bool {
+	if key.Name == "" {
+		return false
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	r, err := d.conn.b.Records.FindKey(ctx, key.Name)
+	return err == nil && r.Committed
 }
 
 // Fence asks the decider's backend, on another connection, what was decided.

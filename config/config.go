@@ -81,7 +81,7 @@ func (c *Config) check(d *decoder) {
 	c.Server.validate(server)
 	decision := d.section("decision")
 	c.Decision.complete(decision)
-	c.Decision.validate(decision)
+	c.Decision.validate(decision, c)
 	for i, at := range d.sections["backends"] {
 		c.Backends[i].complete(at)
 		c.Backends[i].validate(at, c)

@@ -91,6 +91,7 @@ retain = "6s"
 prepare_timeout = "7s"
 commit_wait = "8s"
 in_doubt_grace = "10s"
+early_answer = true
 recovery_interval = "9s"
 [[schemas]]
 name = "shop"
@@ -179,7 +180,7 @@ node = 9
 		},
 		Decision: Decision{
 			Store: "file", Dir: "testdata/files/log", SegmentSize: MiB, Retain: seconds(6), PrepareTimeout: seconds(7),
-			CommitWait: seconds(8), InDoubtGrace: seconds(10), RecoveryInterval: seconds(9),
+			CommitWait: seconds(8), InDoubtGrace: seconds(10), EarlyAnswer: true, RecoveryInterval: seconds(9),
 		},
 		Schemas: []Schema{{"shop", "two"}},
 		ShardMaps: []ShardMap{

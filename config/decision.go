@@ -20,6 +20,12 @@ type Decision struct {
 	// CommitWait is how long a client's COMMIT waits for the branches after the decision; later it is answered with a
 	// warning and the branches are finished in the background, 1ms to 10m. Default 5s.
 	CommitWait Duration `toml:"commit_wait"`
+	// Deciders are the backends that decide on transactions with commit keys; only with the participant store. All proxies must have the
+	// same. Default: all backends.
+	Deciders []string `toml:"deciders"`
+	// EarlyAnswer answers COMMIT when it is decided, before the branches have committed: the client may then read old values for a
+	// moment. Default false.
+	EarlyAnswer bool `toml:"early_answer"`
 	// InDoubtGrace is how long another xaproxy on the same backends may be silent before its branches are finished here, 2s to 1h; only
 	// with the participant store. Default 5s.
 	InDoubtGrace Duration `toml:"in_doubt_grace"`
@@ -50,10 +56,28 @@ func (d *Decision) complete(at section) {
 	d.Dir = at.path(d.Dir)
 }
 
-func (d *Decision) validate(at section) {
+// KeyDeciders are the names of the backends that decide on transactions with commit keys.
+func (c *Config) KeyDeciders() []string {
+	if len(c.Decision.Deciders) > 0 {
+		return c.Decision.Deciders
+	}
+	names := make([]string, len(c.Backends))
+	for i := range c.Backends {
+		names[i] = c.Backends[i].Name
+	}
+	return names
+}
+
+func (d *Decision) validate(at section, c *Config) {
 	at.oneOf("store", d.Store, FileStore, ParticipantStore)
 	if d.Dir == "" {
 		at.wrong("dir", `is empty; write the folder for the decision log, such as "xaproxy-log"`)
+	}
+	if len(d.Deciders) > 0 && d.Store != ParticipantStore {
+		at.wrong("deciders", `has no effect with store = %q; write store = "participant" or take deciders out`, d.Store)
+	}
+	for i, name := range d.Deciders {
+		at.backend("deciders", i, name, c)
 	}
 	within(at, "in_doubt_grace", d.InDoubtGrace, Duration(2*time.Second), Duration(time.Hour))
 	within(at, "segment_size", d.SegmentSize, 64*KiB, GiB)

@@ -21,7 +21,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	if c.Server != want.Server {
 		t.Errorf("server\n got %+v\nwant %+v", c.Server, want.Server)
 	}
-	if c.Decision != want.Decision {
+	if !reflect.DeepEqual(c.Decision, want.Decision) {
 		t.Errorf("decision\n got %+v\nwant %+v", c.Decision, want.Decision)
 	}
 	backend := DefaultBackend(c.Backends[0].Kind)

@@ -47,8 +47,8 @@
 //   - crc goes on from head over everything behind itself, end mark included.
 //   - synced is the offset up to which the segment was known to be durable when the record was written.
 //   - length is that of the body, which is made of varints: epoch, sequence number, time in seconds (signed). Then
-//     COMMIT (kind 2) has flags (bit 0: one phase), the number of branches, and for each its backend, its server (strings with
-//     their length in front) and its connection id; HEUR (4) has backend and text; EPOCH (1) and DONE (3) have no more.
+//     COMMIT (kind 2) has flags (bit 0: one phase, bit 1: a commit key), the number of branches, for each its backend, its
+//     server (strings with their length in front) and its connection id, and then the key; HEUR (4) has backend and text; EPOCH (1) and DONE (3) have no more.
 //
 // # Torn tail or damage
 //

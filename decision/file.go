@@ -69,6 +69,7 @@ type File struct {
 	segments   []*segment // in the order of their numbers, without gaps; the last is active
 	active     *segment
 	unfinished map[key]unfinished
+	keys       map[string]keyed // by commit key
 	heuristics []heuristic
 }
 
@@ -122,6 +123,10 @@ func (f *File) Append(d xa.Decision) error {
 		f.mu.Unlock()
 		return notWritten(fmt.Errorf("%s is already decided", d.GTRID))
 	}
+	if k, twice := f.keys[e.name]; twice {
+		f.mu.Unlock()
+		return notWritten(fmt.Errorf("%w: %s", xa.ErrKeyCommitted, k.gtrid(f.coord)))
+	}
 	return f.submit(e)
 }
 
@@ -171,6 +176,7 @@ func (f *File) tooLarge(e *entry) bool {
 // keep notes a commit record that lies in s. A carried copy only moves a decision that is still unfinished.
 // Must be called with mu held.
 func (f *File) keep(r record, s *segment, carried bool) {
+	f.keepKey(r, s)
 	old, known := f.unfinished[r.key]
 	switch {
 	case known:

@@ -70,6 +70,7 @@ func newFile(o FileOptions) (*File, error) {
 		log:         o.Logger,
 		brokenCh:    make(chan struct{}),
 		unfinished:  make(map[key]unfinished),
+		keys:        make(map[string]keyed),
 	}
 	f.idle.L = &f.mu
 	if f.files == nil {

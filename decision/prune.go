@@ -49,6 +49,7 @@ func (f *File) drop(s *segment) error {
 	}
 	f.mu.Lock()
 	f.segments = f.segments[1:]
+	f.dropKeys(s)
 	f.mu.Unlock()
 	if f.indexed == s {
 		f.indexed = nil
@@ -116,5 +117,5 @@ func (f *File) disputed(s *segment) ([]record, error) {
 }
 
 func commitRecord(d xa.Decision) record {
-	return record{kind: kindCommit, key: keyOf(d.GTRID), time: d.Time.Unix(), onePhase: d.OnePhase, branches: d.Branches}
+	return record{kind: kindCommit, key: keyOf(d.GTRID), time: d.Time.Unix(), onePhase: d.OnePhase, branches: d.Branches, name: d.Key.Name}
 }

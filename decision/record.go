@@ -24,6 +24,7 @@ const (
 	kindHeur   = 4
 
 	flagOnePhase = 1
+	flagKey      = 2 // the body ends with a commit key
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -45,6 +46,7 @@ type record struct {
 	time     int64          // seconds since 1970
 	onePhase bool           // commit
 	branches []xa.BranchRef // commit
+	name     string         // commit: its commit key
 	backend  string         // heuristic
 	text     string         // heuristic
 }
@@ -54,6 +56,7 @@ func (r record) decision(coord string) xa.Decision {
 		GTRID:    xa.GTRID{Coord: coord, Epoch: r.key.epoch, Seq: r.key.seq},
 		Branches: r.branches,
 		OnePhase: r.onePhase,
+		Key:      xa.Key{Name: r.name},
 		Time:     time.Unix(r.time, 0).UTC(),
 	}
 }
@@ -69,12 +72,18 @@ func (r record) appendBody(b []byte) []byte {
 		if r.onePhase {
 			flags |= flagOnePhase
 		}
+		if r.name != "" {
+			flags |= flagKey
+		}
 		b = append(b, flags)
 		b = binary.AppendUvarint(b, uint64(len(r.branches)))
 		for _, br := range r.branches {
 			b = appendString(b, br.Backend)
 			b = appendString(b, br.Server)
 			b = binary.AppendUvarint(b, br.ConnID)
+		}
+		if r.name != "" {
+			b = appendString(b, r.name)
 		}
 	case kindHeur:
 		b = appendString(b, r.backend)
@@ -97,9 +106,14 @@ func parseBody(kind byte, b []byte) (record, error) {
 	switch kind {
 	case kindEpoch, kindDone:
 	case kindCommit:
-		r.onePhase = d.byte()&flagOnePhase != 0
+		flags := d.byte()
+		r.onePhase = flags&flagOnePhase != 0
 		for n := d.uvarint(); n > 0 && !d.bad; n-- {
 			r.branches = append(r.branches, xa.BranchRef{Backend: d.string(), Server: d.string(), ConnID: d.uvarint()})
+		}
+		if flags&flagKey != 0 {
+			r.name = d.string()
+			d.bad = d.bad || r.name == ""
 		}
 	case kindHeur:
 		r.backend, r.text = d.string(), d.string()

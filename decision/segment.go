@@ -149,8 +149,9 @@ type segment struct {
 
 	commits    int // commit records; min and max bound their keys
 	min, max   key
-	unfinished int   // decisions kept here of which no Done is known
-	newest     int64 // time of the latest commit here, or of the Done of a commit that is here
+	unfinished int      // decisions kept here of which no Done is known
+	newest     int64    // time of the latest commit here, or of the Done of a commit that is here
+	names      []string // the commit keys here
 }
 
 // span is the place of a record.

@@ -18,8 +18,8 @@
 // # The tables
 //
 // They are in the schema xaproxy of each backend: xaproxy_decision, xaproxy_proxy, and xaproxy_incident for what a person must see.
-// The account of the proxy needs SELECT, INSERT and DELETE on xaproxy_decision, SELECT and INSERT on xaproxy_incident, all of these
-// and UPDATE on xaproxy_proxy.
+// The account of the proxy needs SELECT, INSERT, UPDATE and DELETE on xaproxy_decision and xaproxy_proxy, SELECT and INSERT on
+// xaproxy_incident.
 //
 // Rows are deleted once they are older than the retention, and no branch of theirs is prepared on any backend.
 package participant

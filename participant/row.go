@@ -16,10 +16,19 @@ const (
 	verdictAbort  = "abort"
 )
 
-// Insert is the statement with which the decider takes a decision along in its transaction. A duplicate key says that it was fenced.
-func (s *Store) Insert(d xa.Decision) string {
-	return "INSERT INTO " + decisionTable + " (gtrid, verdict, branches, created_at) VALUES ('" +
-		d.GTRID.String() + "', '" + verdictCommit + "', '" + branchesText(d.Branches) + "', UTC_TIMESTAMP())"
+// Insert returns the statements with which the decider takes a decision along in its transaction. A duplicate key says that it was
+// fenced, or that its commit key is taken.
+func (s *Store) Insert(d xa.Decision) []string {
+	key := "NULL"
+	if d.Key.Name != "" {
+		key = keyLiteral(d.Key.Name)
+	}
+	insert := "INSERT INTO " + decisionTable + " (gtrid, verdict, branches, commit_key, created_at) VALUES ('" +
+		d.GTRID.String() + "', '" + verdictCommit + "', '" + branchesText(d.Branches) + "', " + key + ", UTC_TIMESTAMP())"
+	if d.Key.Over == "" {
+		return []string{insert}
+	}
+	return []string{"DELETE FROM " + decisionTable + " WHERE gtrid = '" + d.Key.Over + "' AND verdict = '" + verdictAbort + "'", insert}
 }
 
 // branchesText has the branches as backend:session:server, with commas between. It has no character that could end a string of SQL in

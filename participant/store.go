@@ -35,13 +35,14 @@ const (
 
 // Options of a Store. All fields are required, but Host may be "".
 type Options struct {
-	Servers []Server
-	Grace   time.Duration // how old the heartbeat of a proxy may be before others finish its transactions
-	Retain  time.Duration // how long decisions are kept
-	Timeout time.Duration // bounds every single question to a server
-	Host    string        // of this machine, for people
-	PID     int
-	Logger  zerolog.Logger
+	Servers  []Server
+	Deciders []string      // the names of those that decide on transactions with commit keys; all proxies must have the same
+	Grace    time.Duration // how old the heartbeat of a proxy may be before others finish its transactions
+	Retain   time.Duration // how long decisions are kept
+	Timeout  time.Duration // bounds every single question to a server
+	Host     string        // of this machine, for people
+	PID      int
+	Logger   zerolog.Logger
 }
 
 // Store is the store as one proxy uses it. It is the xa.Log of its coordinator, but has no log: the deciders write the decisions. It is

@@ -39,6 +39,7 @@ var tables = []string{
 var probes = []string{
 	"SELECT gtrid, verdict, branches, commit_key, created_at FROM " + decisionTable + " LIMIT 0",
 	"INSERT INTO " + decisionTable + " (gtrid, verdict, branches, commit_key, created_at) SELECT '', '', '', NULL, UTC_TIMESTAMP() FROM DUAL WHERE 1 = 0",
+	"UPDATE " + decisionTable + " SET created_at = created_at WHERE gtrid = ''",
 	"DELETE FROM " + decisionTable + " WHERE gtrid = ''",
 	"SELECT coord, host, pid, beat_at FROM " + proxyTable + " LIMIT 0",
 	"INSERT INTO " + proxyTable + " (coord, host, pid, beat_at) SELECT '', '', 0, UTC_TIMESTAMP(6) FROM DUAL WHERE 1 = 0 ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)",

@@ -52,6 +52,8 @@ func rolledBack(a xa.Answer) *wire.Error {
 	var said *wire.Error
 	var se *xa.ServerError
 	switch {
+	case errors.Is(a.Cause, xa.ErrKeyCommitted):
+		return wire.NewError(wire.CodeKeyCommitted, "%v; this transaction is rolled back", a.Cause)
 	case errors.As(a.Cause, &said) && !broken(said.Errno):
 		return said
 	case errors.As(a.Cause, &se) && !broken(se.Errno):

@@ -233,9 +233,17 @@ func number(rows wire.Rows, err error) (uint64, error) {
 // own writes values that only the session knows into a statement.
 func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
 	var failed error
-	text := s.router.Own(sql, mode, func(o router.Own) string {
+	text := s.router.Own(sql, mode, func(o router.Own, arg string) string {
 		p := &s.past
 		switch o {
+		case router.OwnCommitKey:
+			return s.keyText()
+		case router.OwnOutcome:
+			text, e := s.outcome(arg, mode)
+			if e != nil {
+				failed = e
+			}
+			return text
 		case router.OwnConnectionID:
 			return unsigned(uint64(s.id))
 		case router.OwnUser:

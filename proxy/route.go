@@ -28,6 +28,9 @@ func (s *session) route(p *router.Plan, r *request) error {
 		one := *p
 		one.Merge, p = router.MergeScratch, &one
 	}
+	if e := s.lacksTransaction(p); e != nil {
+		return s.fail(e)
+	}
 	if p.Merge == router.MergeScratch && p.Scratch.Informs && !p.Scratch.Beside {
 		return s.inform(p, r)
 	}

@@ -28,6 +28,7 @@ type Options struct {
 	Config      *config.Config
 	Backends    []*backend.Backend // in the order of the configuration
 	Coordinator *xa.Coordinator
+	Keys        xa.Keys
 	TLS         *tls.Config // nil: clients cannot encrypt
 	Logger      zerolog.Logger
 }
@@ -41,6 +42,7 @@ type Server struct {
 	columns   map[string]*columns // by table
 	journal   *ddl.Journal
 	xa        *xa.Coordinator
+	keys      xa.Keys
 	decides   bool // the first backend of a transaction decides: the participant store
 	wire      *wire.Server
 	users     map[string]*user
@@ -63,6 +65,11 @@ type Server struct {
 	open    map[*session]struct{}
 	strange int // how many of them have not logged in yet
 	closing bool
+}
+
+// byName returns the backend of this name.
+func (s *Server) byName(name string) *backend.Backend {
+	return s.backends[slices.IndexFunc(s.backends, func(b *backend.Backend) bool { return b.Name() == name })]
 }
 
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
@@ -93,7 +100,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)), routines: make([][]router.Routine, len(o.Backends)),
+		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)), routines: make([][]router.Routine, len(o.Backends)),
 		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
 		gate: gate{
 			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),

@@ -19,6 +19,7 @@ import (
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // session is one client connection. Its goroutine owns every field but known and work.
@@ -38,6 +39,7 @@ type session struct {
 
 	settings
 	autocommit bool
+	nextKey    xa.Key       // the commit key of the next transaction
 	tx         *transaction // nil outside of a transaction
 	open       bool         // a transaction of local's own has begun, as the last answer said
 	last       lastStatement
@@ -142,7 +144,7 @@ func (s *session) reset() {
 	s.state = backend.Session{
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
-	s.variables, s.nextTx = nil, characteristics{}
+	s.variables, s.nextTx, s.nextKey = nil, characteristics{}, xa.Key{}
 	s.statements, s.named, s.router = nil, nil, s.srv.router
 	s.texts, s.long = 0, 0
 	s.forgetPast()

@@ -82,6 +82,10 @@ func (s *session) set(assignments []router.Assignment) error {
 			e = s.mayOnlyRead()
 		case a.Scope == router.ScopeSession && a.Name == "autocommit":
 			autocommit, e = s.parseBool(a)
+		case a.Scope == router.ScopeSession && a.Name == commitKey:
+			if e = wire.NewError(wire.CodeNotSupported, "SET %s at position %d together with other assignments is not supported; write a SET of its own", commitKey, a.Pos); len(assignments) == 1 {
+				e = s.setKey(a)
+			}
 		case a.Scope == router.ScopeTransaction && a.Name == "transaction":
 			if s.tx != nil || s.open {
 				e = &wire.Error{Errno: 1568, State: "25001", Message: "Transaction characteristics can't be changed while a transaction is in progress"}

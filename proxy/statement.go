@@ -159,6 +159,12 @@ func (s *session) begin(p *router.Plan) error {
 		return s.fail(e)
 	}
 	s.start()
+	if p.CommitKey != "" {
+		if e := s.useKey(p.CommitKey); e != nil {
+			s.tx = nil
+			return s.fail(e)
+		}
+	}
 	switch {
 	case p.ReadOnly:
 		s.tx.opening.access = "READ ONLY"
@@ -184,7 +190,8 @@ func (s *session) begin(p *router.Plan) error {
 // start opens a transaction with the characteristics that SET TRANSACTION left for it.
 func (s *session) start() {
 	s.tx = newTransaction(s.srv.xa, s.srv.decides, s.nextTx)
-	s.nextTx = characteristics{}
+	s.giveKey(s.nextKey)
+	s.nextKey, s.nextTx = xa.Key{}, characteristics{}
 }
 
 // commit commits the open transaction, if there is one.
@@ -195,7 +202,7 @@ func (s *session) commit() *wire.Error {
 	tx := s.tx
 	s.tx = nil
 	s.track.ends()
-	return s.committed(tx.commit())
+	return s.committed(tx.commit(s.acquire))
 }
 
 // committed logs and translates the end of a transaction.
@@ -226,7 +233,7 @@ func (s *session) end(p *router.Plan) error {
 		tx := s.tx
 		s.tx = nil
 		s.track.ends()
-		a := tx.commit()
+		a := tx.commit(s.acquire)
 		if e := s.committed(a); e != nil {
 			return s.fail(e)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
 )
 
@@ -13,7 +14,9 @@ import (
 // told first.
 type transaction struct {
 	coordinator *xa.Coordinator
-	decides     bool              // the first branch is the decider: the participant store
+	decides     bool              // the first branch is the decider, or that of the key: the participant store
+	key         xa.Key            // set before the first branch
+	keyDecider  *backend.Backend  // that decides on transactions with the key, nil: a log
 	xa          *xa.Tx            // nil before the first branch
 	branches    map[int]*txBranch // by backend
 	last        *txBranch         // that ran the client's last statement
@@ -44,12 +47,9 @@ func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) 
 	if err != nil {
 		return nil, err
 	}
-	if t.xa == nil {
-		decider := ""
-		if t.decides {
-			decider = b.Name()
-		}
-		t.xa = t.coordinator.Begin(decider)
+	if e := t.begun(b); e != nil {
+		conn.Put()
+		return nil, e
 	}
 	br := &txBranch{}
 	if g := t.xa.GTRID(); g.Decider == b.Name() {
@@ -61,6 +61,31 @@ func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) 
 	}
 	t.branches[b.Index] = br
 	return br, nil
+}
+
+// begun sees to it that the transaction has a name, before its first branch, which is on b.
+func (t *transaction) begun(b *backend.Backend) *wire.Error {
+	if t.xa != nil {
+		return nil
+	}
+	decider := ""
+	switch {
+	case !t.decides:
+	case t.key.Name != "":
+		decider = t.keyDecider.Name()
+	default:
+		decider = b.Name()
+	}
+	if t.key.Name == "" {
+		t.xa = t.coordinator.Begin(decider)
+		return nil
+	}
+	tx, err := t.coordinator.BeginKeyed(decider, t.key)
+	if err != nil {
+		return keyRunning(t.key.Name)
+	}
+	t.xa = tx
+	return nil
 }
 
 // begin sends a statement on a branch, after the client's savepoints if the branch is new and after lead. It may run
@@ -79,8 +104,19 @@ func (t *transaction) begin(br *txBranch, state *backend.Session, r *request, wr
 	return r.sendOn(br.Branch, state, t.opening.statement(), append(all, lead...)...)
 }
 
-// commit ends the transaction.
-func (t *transaction) commit() xa.Answer {
+// commit ends the transaction. With a commit key its decider takes part, though it may have had no statement, and there may have been none.
+func (t *transaction) commit(acquire func(*backend.Backend) (*backend.Conn, error)) xa.Answer {
+	if t.key.Name != "" {
+		var err error
+		if t.decides {
+			_, err = t.branch(t.keyDecider, acquire)
+		} else if e := t.begun(nil); e != nil {
+			err = e
+		}
+		if err != nil {
+			return t.rollback(err)
+		}
+	}
 	if t.xa == nil {
 		return xa.Answer{Outcome: xa.Committed}
 	}

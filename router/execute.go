@@ -102,6 +102,16 @@ func (st *stmt) argument(i int, p *Plan) (next int, ok bool) {
 	return i + 1, true
 }
 
+// Unquote is the value of an expression that is nothing but a quoted string.
+func Unquote(expr string, mode Mode) (value string, ok bool) {
+	l := lexer{src: []byte(expr), mode: mode}
+	t := l.next()
+	if t.kind != kString || t.start != 0 || t.end != len(expr) {
+		return "", false
+	}
+	return string(unescape(l.src, mode)), true
+}
+
 // unescape is the value of a quoted string. https://dev.mysql.com/doc/refman/8.4/en/string-literals.html
 func unescape(src []byte, mode Mode) []byte {
 	quote := src[0]

@@ -100,7 +100,7 @@ func TestGolden(t *testing.T) {
 			case "own":
 				var b strings.Builder
 				for _, sql := range strings.Split(d.Input, "\n---\n") {
-					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own) string { return fmt.Sprint(uint8(o)) }))
+					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own, _ string) string { return fmt.Sprint(uint8(o)) }))
 				}
 				return b.String()
 			case "explain":

@@ -19,6 +19,7 @@ type hints struct {
 	deny       bool   // scatter=deny
 	allow      bool   // scatter=allow
 	timeout    time.Duration
+	commitKey  string
 	aimed      bool // shard or backend has done its work
 	only       int  // the backend that the plan must be on, -1: any
 	complaints []string
@@ -76,8 +77,10 @@ func readHints(text []byte) *hints {
 				continue
 			}
 			h.timeout = d
+		case name == "commit_key":
+			h.commitKey = value
 		default:
-			h.complain("there is no hint '%s'; known are shard, backend, scatter and timeout", name)
+			h.complain("there is no hint '%s'; known are shard, backend, scatter, timeout and commit_key", name)
 		}
 	}
 	return h
@@ -104,6 +107,11 @@ func (h *hints) ignored(why string) {
 
 // told is the plan with what the hints say of it as a whole.
 func (h *hints) told(p Plan) Plan {
+	if p.Verb == Begin {
+		p.CommitKey = h.commitKey
+	} else if h.commitKey != "" {
+		h.complain("commit_key is ignored: it belongs to the statement that begins the transaction")
+	}
 	p.Timeout, p.MayScatter, p.Complaints = h.timeout, h.allow, h.complaints
 	return p
 }

@@ -20,7 +20,12 @@ const (
 	OwnWarnings                    // @@warning_count
 	OwnErrors                      // @@error_count
 	OwnAutocommit                  // @@autocommit
+	OwnCommitKey                   // @@xaproxy_commit_key
+	OwnOutcome                     // xaproxy_outcome('key')
 )
+
+// unknown tells that no server knows the name.
+func (o Own) unknown() bool { return o >= OwnCommitKey }
 
 // ownFunctions are those with nothing in their brackets.
 var ownFunctions = map[string]Own{
@@ -30,6 +35,7 @@ var ownFunctions = map[string]Own{
 
 var ownVariables = map[string]Own{
 	"LAST_INSERT_ID": OwnInsertID, "IDENTITY": OwnInsertID, "WARNING_COUNT": OwnWarnings, "ERROR_COUNT": OwnErrors, "AUTOCOMMIT": OwnAutocommit,
+	"XAPROXY_COMMIT_KEY": OwnCommitKey,
 }
 
 // ownVerbs begin the statements in which these are values. In others CURRENT_USER is an account, and what is defined would
@@ -54,6 +60,8 @@ func (st *stmt) own(i int) (Own, int) {
 		return ownVariables[name], n
 	case t.word == "" || slices.Contains(beforeRows, st.word(i-1)):
 		return 0, 0
+	case t.word == "XAPROXY_OUTCOME" && st.op(i+1, "(") && st.op(i+3, ")"):
+		return OwnOutcome, 4
 	case st.op(i+1, "(") && st.op(i+2, ")"):
 		return ownFunctions[t.word], 3
 	case t.word == "CURRENT_USER":
@@ -67,10 +75,10 @@ func (st *stmt) assigned(i int) bool {
 	return st.word(0) == "SET" && (i == 1 || st.op(i-1, ",")) && (st.assigns(i+1) || st.op(i+1, ".") && st.assigns(i+3))
 }
 
-// Own writes values into a statement whose Plan has Own: value returns an expression, or "" to leave the name in place. The
-// name stays in the text, in the branch of an IF() that is not taken, so that the result is of the same type; and a column
-// of the result keeps its name. sql is not changed.
-func (r *Router) Own(sql []byte, mode Mode, value func(Own) string) []byte {
+// Own writes values into a statement whose Plan has Own: value returns an expression, or "" to leave the name in place; arg is the text of
+// the argument of OwnOutcome. A name that servers know stays in the text, in the branch of an IF() that is not taken, so that the result
+// is of the same type; and a column of the result keeps its name. sql is not changed.
+func (r *Router) Own(sql []byte, mode Mode, value func(o Own, arg string) string) []byte {
 	st := r.plainStmt(sql, "", mode, false)
 	var out []byte
 	done := 0 // of sql
@@ -85,10 +93,18 @@ func (r *Router) Own(sql []byte, mode Mode, value func(Own) string) []byte {
 			changed = false
 		}
 		if o, n := st.own(i); o != 0 {
-			if expr := value(o); expr != "" {
+			arg := ""
+			if o == OwnOutcome {
+				arg = string(sql[st.toks[i+2].start:st.toks[i+2].end])
+			}
+			if expr := value(o, arg); expr != "" {
 				until(st.toks[i].start)
 				name := sql[done:st.toks[i+n-1].end]
-				out = append(append(append(append(append(out, "IF(1,"...), expr...), ','), name...), ')')
+				if o.unknown() {
+					out = append(out, expr...)
+				} else {
+					out = append(append(append(append(append(out, "IF(1,"...), expr...), ','), name...), ')')
+				}
 				done, changed = st.toks[i+n-1].end, true
 			}
 			i += n - 1

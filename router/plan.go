@@ -181,10 +181,11 @@ type Plan struct {
 	Steps *Steps
 	// Scatter tells that a statement with several parts runs on all shards because no shard key limits it.
 	Scatter Scatter
-	// Timeout, MayScatter and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE may
-	// run on all shards; and the warnings that the client gets.
+	// Timeout, MayScatter, CommitKey and Complaints are of hints: how long the statement may run, 0 being no limit; that an UPDATE or DELETE
+	// may run on all shards; the commit key of the transaction that begins; and the warnings that the client gets.
 	Timeout    time.Duration
 	MayScatter bool
+	CommitKey  string
 	Complaints []string
 	// Sets are the assignments of Set in the statement's order. There are none if all of them may be ignored.
 	Sets []Assignment

@@ -136,6 +136,8 @@ func (s *scan) verbatim() func(*stmt) (*Plan, *reason) {
 	case s.first.kind != kWord:
 	case is(word, "SET"):
 		return (*stmt).set
+	case len(s.hint) > 0 && (is(word, "BEGIN") || is(word, "START")):
+		return (*stmt).control // a commit key is another one each time
 	case is(word, "KILL"):
 		return (*stmt).kill
 	case is(word, "LOAD"):

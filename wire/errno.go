@@ -46,6 +46,8 @@ const (
 	CodeMalformed
 	CodeTLSRequired
 	CodeInDoubt
+	CodeKeyCommitted
+	CodeKeyRunning
 )
 
 // errnoEntry is one row of the errno table.
@@ -59,8 +61,9 @@ type errnoEntry struct {
 // errnos is the one table of the errors that xaproxy itself sends.
 //
 // Source: MySQL "Server Error Message Reference". Two entries differ on purpose: ER_ERROR_DURING_COMMIT carries class 40
-// (transaction rollback), because here it always means that the transaction is rolled back everywhere; 20041 is outside
-// of the servers' ranges and carries 08007 (transaction resolution unknown) of the SQL standard.
+// (transaction rollback), because here it always means that the transaction is rolled back everywhere; those from 20041 on are outside
+// of the servers' ranges. 20041 carries 08007 (transaction resolution unknown) of the SQL standard, 20042 a state of our own, because
+// what a client does about it is like nothing else: it goes on.
 var errnos = [...]errnoEntry{
 	CodeUnknown:            {"ER_UNKNOWN_ERROR", 1105, "HY000", false},
 	CodeTooManyConnections: {"ER_CON_COUNT_ERROR", 1040, "08004", true},
@@ -101,6 +104,8 @@ var errnos = [...]errnoEntry{
 	CodeMalformed:          {"ER_MALFORMED_PACKET", 1835, "HY000", false},
 	CodeTLSRequired:        {"ER_SECURE_TRANSPORT_REQUIRED", 3159, "HY000", false},
 	CodeInDoubt:            {"XAPROXY_IN_DOUBT", 20041, "08007", false},
+	CodeKeyCommitted:       {"XAPROXY_KEY_COMMITTED", 20042, "XP001", false},
+	CodeKeyRunning:         {"XAPROXY_KEY_RUNNING", 20043, "40001", true},
 }
 
 // Errno returns the error number.

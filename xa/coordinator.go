@@ -48,11 +48,12 @@ type Decider interface {
 	Fence(g GTRID, deadline time.Time) (committed bool, err error)
 }
 
-// Options of a Coordinator. All fields are required.
+// Options of a Coordinator. All fields are required but EarlyAnswer.
 type Options struct {
 	Log            Log
 	PrepareTimeout time.Duration // how long a vote, a one-phase commit or a rollback may take
 	CommitWait     time.Duration // how long a client waits for phase two before it is answered "committed late"
+	EarlyAnswer    bool          // the client is answered before phase two
 	Logger         zerolog.Logger
 	// Orphaned is called when a branch was left to recovery. It must not block.
 	Orphaned func(backend string)
@@ -68,6 +69,7 @@ type Coordinator struct {
 
 	mu       sync.Mutex // protects following fields
 	inFlight map[GTRID]struct{}
+	keys     map[string]struct{} // of the transactions in flight
 	orphans  map[XID]Orphan
 }
 
@@ -80,13 +82,14 @@ type Orphan struct {
 
 // NewCoordinator returns a Coordinator that numbers its transactions in the current epoch of the log.
 func NewCoordinator(o Options) *Coordinator {
-	return &Coordinator{o: o, inFlight: make(map[GTRID]struct{}), orphans: make(map[XID]Orphan)}
+	return &Coordinator{o: o, inFlight: make(map[GTRID]struct{}), keys: make(map[string]struct{}), orphans: make(map[XID]Orphan)}
 }
 
 // Tx is one running transaction. One goroutine uses it. Exactly one of Commit, Rollback and BranchLost ends it.
 type Tx struct {
 	c        *Coordinator
 	gtrid    GTRID
+	key      Key
 	txn      Txn
 	conns    []BranchConn
 	replies  chan reply
@@ -117,7 +120,29 @@ func (c *Coordinator) Begin(decider string) *Tx {
 	c.mu.Lock()
 	c.inFlight[g] = struct{}{}
 	c.mu.Unlock()
-	return &Tx{c: c, gtrid: g}
+	return &Tx{c: c, gtrid: g, txn: Txn{Early: c.o.EarlyAnswer}}
+}
+
+// BeginKeyed is Begin of a transaction with a commit key. The error wraps ErrKeyRunning.
+func (c *Coordinator) BeginKeyed(decider string, key Key) (*Tx, error) {
+	c.mu.Lock()
+	_, runs := c.keys[key.Name]
+	c.keys[key.Name] = struct{}{}
+	c.mu.Unlock()
+	if runs {
+		return nil, ErrKeyRunning
+	}
+	tx := c.Begin(decider)
+	tx.key, tx.txn.Keyed = key, true
+	return tx, nil
+}
+
+// RunsKey reports whether a transaction with the commit key is in flight.
+func (c *Coordinator) RunsKey(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, runs := c.keys[name]
+	return runs
 }
 
 // GTRID returns the name of the transaction.
@@ -293,7 +318,7 @@ func (tx *Tx) fence(d Decider, deadline time.Time) reply {
 
 // decision is the record of the transaction.
 func (tx *Tx) decision() Decision {
-	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Time: time.Now()}
+	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Key: tx.key, Time: time.Now()}
 	for i, b := range tx.txn.Branches {
 		if b.Wrote && !b.Decides {
 			d.Branches = append(d.Branches, tx.conns[i].Ref())
@@ -334,6 +359,9 @@ func (tx *Tx) forget(o Outcome) {
 		}
 	}
 	delete(c.inFlight, tx.gtrid)
+	if tx.txn.Keyed {
+		delete(c.keys, tx.key.Name)
+	}
 	c.mu.Unlock()
 	for _, conn := range tx.conns {
 		conn.Release()

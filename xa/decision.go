@@ -11,6 +11,7 @@ type Decision struct {
 	// record. Then a branch that no server lists may also have been rolled back by a lost connection: the record
 	// commits the branch only if it shows up prepared, and proves nothing when it does not.
 	OnePhase bool
+	Key      Key       // the commit key of the transaction
 	Time     time.Time // when the decision was taken, to the second
 }
 

@@ -26,4 +26,5 @@
 //	X6  The client hears "rolled back" only if no branch is committed or ever will be.
 //	X7  The client hears exactly one answer, and a transaction leaves the in-flight table exactly once, after the
 //	    decision has become visible to recovery.
+//	X8  A transaction with a commit key is committed only with its record.
 package xa

@@ -18,7 +18,7 @@ var allowed = map[int]bounds{
 
 func newModel(branches, writers, decider int, recordOnePhase bool, b bounds) *model {
 	return &model{
-		branches: branches, writers: writers, decider: decider, recordOnePhase: recordOnePhase, forgetful: recordOnePhase, bounds: b, watch: x1 | x2 | x3 | x4 | x5 | x6 | x7,
+		branches: branches, writers: writers, decider: decider, recordOnePhase: recordOnePhase, forgetful: recordOnePhase, bounds: b, watch: x1 | x2 | x3 | x4 | x5 | x6 | x7 | x8,
 		met: make(map[metKey]int), verdicts: make(map[facts]verdict),
 	}
 }
@@ -38,14 +38,29 @@ func deciders(branches, writers int) []int {
 	return all
 }
 
+// variant is a way to commit.
+type variant struct{ keyed, early bool }
+
+// variants are those that differ: a key matters where a single server could decide, and the client waits for what several commit.
+func variants(branches, writers int) []variant {
+	all := []variant{{}}
+	if branches <= 3 && writers <= 2 {
+		all = append(all, variant{keyed: true})
+	}
+	if branches <= 3 && writers >= 2 {
+		all = append(all, variant{early: true})
+	}
+	return all
+}
+
 // TestEveryInterleaving walks every world that can be reached with one to four branches, of which any may write, on
-// servers that may or may not forget a one-phase commit, and checks the invariants X1 to X7 in each.
+// servers that may or may not forget a one-phase commit, and checks the invariants X1 to X8 in each.
 //
 // What may happen, at any moment and in any order:
 //
 //   - a vote, commit, one-phase commit or rollback is executed, is refused, is executed while its reply is lost, is lost
 //     on the way, or is executed long after everybody has gone;
-//   - the client commits, rolls back, or stops waiting; a connection breaks under a statement;
+//   - the client commits, with or without a commit key, waiting for phase two or not, rolls back, or stops waiting; a connection breaks under a statement;
 //   - the log appends; says that it certainly did not; or fails without knowing;
 //   - in place of the log a branch decides, that writes or only reads: its commit with the record is executed, refused or lost
 //     like the others, and so is the fence that asks what became of it;
@@ -67,14 +82,17 @@ func TestEveryInterleaving(t *testing.T) {
 		for writers := 0; writers <= n; writers++ {
 			for _, recordOnePhase := range []bool{false, true} {
 				for _, decider := range deciders(n, writers) {
-					m := newModel(n, writers, decider, recordOnePhase, allowed[n])
-					found, counter := m.explore()
-					worlds += found
-					if counter != nil {
-						t.Errorf("%d branches, %d of them write, b%d decides, record one-phase commits: %v\n%s", n, writers, decider+1, recordOnePhase, counter)
-					}
-					for k, v := range m.met {
-						met[k] += v
+					for _, v := range variants(n, writers) {
+						m := newModel(n, writers, decider, recordOnePhase, allowed[n])
+						m.keyed, m.early = v.keyed, v.early
+						found, counter := m.explore()
+						worlds += found
+						if counter != nil {
+							t.Errorf("%d branches, %d of them write, b%d decides, record one-phase commits: %v, %+v\n%s", n, writers, decider+1, recordOnePhase, v, counter)
+						}
+						for k, v := range m.met {
+							met[k] += v
+						}
 					}
 				}
 			}

@@ -17,11 +17,12 @@ const (
 	x5
 	x6
 	x7
+	x8
 )
 
 func (v violations) String() string {
 	var names []string
-	for i, name := range []string{"X1", "X2", "X3", "X4", "X5", "X6", "X7"} {
+	for i, name := range []string{"X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8"} {
 		if v&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -50,7 +51,7 @@ func (m *model) check(w *world) violations {
 	}
 	for _, b := range w.b {
 		// A record of a one-phase commit does not promise that its server agrees.
-		if b.writer() && b.server == gone && w.durable && (writers > 1 || w.row == rowCommit) {
+		if b.writer() && b.server == gone && w.durable && (writers > 1 || w.row == rowCommit || m.keyed) {
 			bad |= x2
 		}
 	}
@@ -66,6 +67,9 @@ func (m *model) check(w *world) violations {
 		if fates > 0 {
 			bad |= x6
 		}
+	}
+	if m.keyed && !w.durable && (anyCommitted || w.answer == xa.Committed || w.answer == xa.CommittedLate) {
+		bad |= x8
 	}
 	if w.alive && w.began && w.state != xa.Active && w.state != xa.Halted && !w.outstanding() {
 		bad |= x7 // the client will never hear, or the in-flight table never be left

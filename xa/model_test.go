@@ -13,6 +13,7 @@ type model struct {
 	decider        int  // the branch that decides, -1: a log does
 	recordOnePhase bool // what Step is told
 	forgetful      bool // what is true: the servers may forget an acknowledged one-phase commit
+	keyed, early   bool
 	bounds         bounds
 	bug            bug
 	watch          violations // the invariants to check

@@ -12,6 +12,7 @@ type mutant struct {
 	writers, readers    int
 	decides             bool // the first branch
 	forgetful, unrecord bool // servers that forget one-phase commits; and Step is not told
+	keyed               bool
 	bug                 bug
 	violates            violations // the invariant that must be seen broken
 }
@@ -28,6 +29,25 @@ type stepFunc = func(xa.Txn, xa.Event) (xa.Txn, []xa.Action)
 // mutants are protocols with one bug each. The bugs are planted around the real Step, or in the model of recovery and
 // log; the code that runs in production has no switches for them.
 var mutants = []mutant{
+	{
+		name: "a key is forgotten where one server can decide", writers: 1, keyed: true, violates: x8,
+		bug: bug{stepWith: unkeyed},
+	},
+	{
+		name: "a key is forgotten where the decider alone wrote", writers: 1, readers: 1, decides: true, keyed: true, violates: x8,
+		bug: bug{stepWith: unkeyed},
+	},
+	{
+		name: "a key is forgotten where nothing was written", readers: 1, keyed: true, violates: x8,
+		bug: bug{stepWith: unkeyed},
+	},
+	{
+		name: "the one writer with a key does not vote", writers: 1, keyed: true, violates: x2,
+		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+			t.Keyed, t.RecordOnePhase = false, true
+			return t.Step(e)
+		}},
+	},
 	{
 		name: "phase two before the log sync", writers: 2, violates: x1,
 		bug: bug{stepWith: func(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
@@ -368,7 +388,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		t.Run(mutant.name, func(t *testing.T) {
 			b := bounds{faults: 2, crashes: 1, backendCrashes: 1, passes: 1}
 			m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.decider(), mutant.forgetful && !mutant.unrecord, b)
-			m.forgetful, m.bug, m.watch = mutant.forgetful, mutant.bug, mutant.violates
+			m.forgetful, m.keyed, m.bug, m.watch = mutant.forgetful, mutant.keyed, mutant.bug, mutant.violates
 			worlds, counter := m.explore()
 			switch {
 			case counter == nil:
@@ -386,10 +406,17 @@ func TestMutantsDifferOnlyInTheirBug(t *testing.T) {
 	for _, mutant := range mutants {
 		b := bounds{faults: 2, crashes: 1, backendCrashes: 1, passes: 1}
 		m := newModel(mutant.writers+mutant.readers, mutant.writers, mutant.decider(), mutant.forgetful, b)
+		m.keyed = mutant.keyed
 		if _, counter := m.explore(); counter != nil {
 			t.Errorf("%s: without the bug\n%s", mutant.name, counter)
 		}
 	}
+}
+
+// unkeyed is Step that knows no keys.
+func unkeyed(t xa.Txn, e xa.Event) (xa.Txn, []xa.Action) {
+	t.Keyed = false
+	return t.Step(e)
 }
 
 // answerInstead is Step, but with another answer to the client.

@@ -50,6 +50,18 @@ func recording(t xa.Txn) xa.Txn {
 	return t
 }
 
+// keyed is t with a commit key.
+func keyed(t xa.Txn) xa.Txn {
+	t.Keyed = true
+	return t
+}
+
+// early is t of a client that does not wait for phase two.
+func early(t xa.Txn) xa.Txn {
+	t.Early = true
+	return t
+}
+
 // after returns t after events whose actions do not matter to the test.
 func after(t xa.Txn, events ...xa.Event) xa.Txn {
 	for _, e := range events {
@@ -140,6 +152,19 @@ func TestRowC4(t *testing.T) {
 	transition(t, deciding(txn("rw"), 1), commitAsked, "one-phase: ending, committing", "end b1; one-phase b2")
 	transition(t, deciding(recording(txn("wr")), 1), commitAsked, "one-phase: committing, ending", "end b2; one-phase b1")
 	transition(t, deciding(txn("rr"), 1), commitAsked, "committing: ending, ending", "end b1; end b2")
+}
+
+func TestRowC5(t *testing.T) {
+	transition(t, keyed(txn("rr")), commitAsked, "deciding: ending, ending", "end b1; end b2; append")
+	transition(t, keyed(deciding(txn("wr"), 1)), commitAsked, "deciding: deciding, ending", "end b2; decide b1")
+	transition(t, keyed(deciding(txn("rr"), 1)), commitAsked, "deciding: deciding, ending", "end b2; decide b1")
+	transition(t, after(keyed(txn("")), commitAsked), logged(xa.OK), "done: ", "answer committed; forget committed")
+	transition(t, after(keyed(deciding(txn("w"), 1)), commitAsked), reply(1, xa.OK), "done: committed", "answer committed; forget committed")
+
+	// Whoever has a vote is asked for it: C3 and C4.
+	transition(t, keyed(txn("w")), commitAsked, "preparing: preparing", "prepare b1")
+	transition(t, keyed(recording(txn("w"))), commitAsked, "preparing: preparing", "prepare b1")
+	transition(t, keyed(deciding(txn("rw"), 1)), commitAsked, "preparing: active, preparing", "prepare b2")
 }
 
 func TestRowA0(t *testing.T) {
@@ -288,6 +313,16 @@ func TestRowT0(t *testing.T) {
 	one := transition(t, answered, reply(1, xa.OK), "committing: committed, committing", "")
 	transition(t, one, reply(2, xa.OK), "done: committed, committed", "forget committed")
 	transition(t, one, reply(2, xa.Lost), "done: committed, lost", "forget committed late")
+}
+
+func TestRowT1(t *testing.T) {
+	committing := transition(t, after(early(txn("ww")), commitAsked, reply(1, xa.OK), reply(2, xa.OK)), logged(xa.OK),
+		"committing: committing, committing", "commit b1; commit b2; answer committed")
+	transition(t, committing, late, "committing: committing, committing", "")
+	transition(t, after(committing, reply(1, xa.OK)), reply(2, xa.Lost), "done: committed, lost", "forget committed late")
+	transition(t, after(early(deciding(txn("ww"), 1)), commitAsked, reply(2, xa.OK)), reply(1, xa.OK),
+		"committing: committed, committing", "commit b2; answer committed")
+	transition(t, after(early(txn("w")), commitAsked), reply(1, xa.OK), "done: committed", "answer committed; forget committed")
 }
 
 // TestImpossibleEvents goes through every event in every state and expects a panic unless a row names the pair.

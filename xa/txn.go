@@ -63,6 +63,10 @@ type Txn struct {
 	// RecordOnePhase says that the one-phase shortcut needs a durable record first, because the server may bring
 	// the branch back as prepared after an acknowledged one-phase commit (MariaDB with its binary log, MDEV-21469).
 	RecordOnePhase bool
+	// Keyed says that the transaction has a commit key, which the record carries: it commits only with one, whoever wrote.
+	Keyed bool
+	// Early says that the client does not wait for phase two.
+	Early bool
 	// Recorded says that the COMMIT record is durable.
 	Recorded bool
 	// Answered says that the client has its answer while branches are still outstanding.
@@ -166,18 +170,21 @@ func (t Txn) Step(e Event) (Txn, []Action) {
 	panic(fmt.Sprintf("xa: unknown event %d", e.Kind))
 }
 
-// commit: rows C0 to C4.
+// commit: rows C0 to C5.
 func (t Txn) commit() (Txn, []Action) {
 	var actions []Action
-	writers, last, decider := 0, 0, t.decider()
+	writers, voters, last, decider := 0, 0, 0, t.decider()
 	for i, b := range t.Branches {
 		if b.Wrote {
 			writers, last = writers+1, i
+			if i != decider {
+				voters++
+			}
 		}
 	}
-	// Whoever decides need not have written anything itself. A record for one branch is no use where that is the decider: its server
-	// does not forget a plain COMMIT.
-	record := writers > 1 || writers == 1 && t.RecordOnePhase && last != decider
+	// Whoever decides need not have written anything itself. A record for one branch is no use where that is the decider, unless it has
+	// a key: its server does not forget a plain COMMIT.
+	record := writers > 1 || voters == 1 && t.RecordOnePhase || t.Keyed
 	for i, b := range t.Branches {
 		if b.Wrote || record && i == decider {
 			continue
@@ -186,11 +193,15 @@ func (t Txn) commit() (Txn, []Action) {
 		actions = append(actions, Action{Kind: ActionEnd, Branch: i})
 	}
 	switch {
+	case t.Keyed && voters == 0: // C5: nobody has a vote, and the key is to be known all the same
+		t.State = Deciding
+		more := t.decide()
+		return t, append(actions, more...)
 	case writers == 0: // C0: nothing to decide; the readers only give up their locks
 		t.State = Committing
 		more := t.settle(Committed)
 		return t, append(actions, more...)
-	case record && decider < 0 && writers == 1: // C1: the server may forget the commit, so the record goes first
+	case record && decider < 0 && writers == 1 && !t.Keyed: // C1: the server may forget the commit, so the record goes first
 		t.State = Deciding
 		return t, append(actions, Action{Kind: ActionAppend})
 	case !record: // C2: the server of the only writer decides
@@ -283,12 +294,18 @@ func (t Txn) voted(e Event) (Txn, []Action) {
 		}
 	}
 	t.State = Deciding
+	actions := t.decide()
+	return t, actions
+}
+
+// decide hands the record to whoever keeps it.
+func (t *Txn) decide() []Action {
 	decider := t.decider()
 	if decider < 0 {
-		return t, []Action{{Kind: ActionAppend}}
+		return []Action{{Kind: ActionAppend}}
 	}
 	t.Branches[decider].State = BranchDeciding
-	return t, []Action{{Kind: ActionDecide, Branch: decider}}
+	return []Action{{Kind: ActionDecide, Branch: decider}}
 }
 
 // decided: rows D0 to D2.
@@ -326,7 +343,7 @@ func (t Txn) fenced(e Event) (Txn, []Action) {
 	return t.settled()
 }
 
-// phaseTwo commits every prepared branch: the record is durable.
+// phaseTwo commits every prepared branch: the record is durable. T1: a client that does not wait for it is answered.
 func (t Txn) phaseTwo() (Txn, []Action) {
 	t.State, t.Recorded = Committing, true
 	var actions []Action
@@ -335,6 +352,13 @@ func (t Txn) phaseTwo() (Txn, []Action) {
 			t.Branches[i].State = BranchCommitting
 			actions = append(actions, Action{Kind: ActionCommit, Branch: i})
 		}
+	}
+	if actions == nil { // C5
+		return t.settled()
+	}
+	if t.Early {
+		t.Answered = true
+		actions = append(actions, Action{Kind: ActionAnswer, Outcome: Committed})
 	}
 	return t, actions
 }

@@ -135,7 +135,7 @@ func (w *world) willCommit(b branch) bool {
 func (m *model) txn(w *world) xa.Txn {
 	t := xa.Txn{
 		State: w.state, Recorded: w.recorded, Answered: w.answered,
-		RecordOnePhase: m.recordOnePhase, Branches: make([]xa.Branch, m.branches),
+		RecordOnePhase: m.recordOnePhase, Keyed: m.keyed, Early: m.early, Branches: make([]xa.Branch, m.branches),
 	}
 	for i := range t.Branches {
 		t.Branches[i] = w.b[i].co

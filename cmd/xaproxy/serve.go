@@ -155,7 +155,8 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 	}
 	s.coordinator = xa.NewCoordinator(xa.Options{
 		Log: s.store.log, PrepareTimeout: s.cfg.Decision.PrepareTimeout.Std(), CommitWait: s.cfg.Decision.CommitWait.Std(),
-		Logger: s.log, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
+		EarlyAnswer: s.cfg.Decision.EarlyAnswer,
+		Logger:      s.log, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
 	})
 	s.janitor = recovery.New(recovery.Options{
 		Servers: servers, Decisions: s.store.decisions, InFlight: s.coordinator, Interval: s.cfg.Decision.RecoveryInterval.Std(),
@@ -166,7 +167,7 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 		return err
 	}
 	s.proxy, err = proxy.New(proxy.Options{
-		Config: s.cfg, Backends: s.backends, Coordinator: s.coordinator, TLS: t, Logger: s.log,
+		Config: s.cfg, Backends: s.backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log,
 	})
 	s.cfg.Users = nil // no password stays in memory for longer than it is needed
 	return err

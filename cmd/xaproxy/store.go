@@ -18,6 +18,7 @@ import (
 // store is where decisions are kept, as the configuration says. One of file and rows is nil.
 type store struct {
 	log       xa.Log
+	keys      xa.Keys
 	decisions recovery.Decisions
 	file      *decision.File
 	rows      *participant.Store
@@ -36,12 +37,12 @@ func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, 
 			host = "" // it is only shown
 		}
 		rows, err := participant.New(participant.Options{
-			Servers: servers, Grace: d.InDoubtGrace.Std(), Retain: d.Retain.Std(), Timeout: adminTimeout, Host: host, PID: os.Getpid(), Logger: log,
+			Servers: servers, Deciders: cfg.KeyDeciders(), Grace: d.InDoubtGrace.Std(), Retain: d.Retain.Std(), Timeout: adminTimeout, Host: host, PID: os.Getpid(), Logger: log,
 		})
 		if err != nil {
 			return store{}, err
 		}
-		return store{log: rows, decisions: participant.Decisions{Store: rows}, rows: rows}, nil
+		return store{log: rows, keys: rows, decisions: participant.Decisions{Store: rows}, rows: rows}, nil
 	}
 	open := decision.OpenFile
 	if inspect {
@@ -53,7 +54,7 @@ func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, 
 	if err != nil {
 		return store{}, err
 	}
-	return store{log: file, decisions: recovery.OfLog(file), file: file}, nil
+	return store{log: file, keys: file, decisions: recovery.OfLog(file), file: file}, nil
 }
 
 // heuristics is how many outcomes were recorded that differ from what was decided. The participant store has them on the deciders.

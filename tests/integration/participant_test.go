@@ -136,7 +136,7 @@ func newRows(t *testing.T, grace time.Duration, s *stack) *participant.Store {
 	for _, a := range s.admins {
 		all = append(all, a)
 	}
-	rows, err := participant.New(participant.Options{Servers: all, Grace: grace, Retain: time.Hour, Timeout: 5 * time.Second, Logger: zerolog.Nop()})
+	rows, err := participant.New(participant.Options{Servers: all, Deciders: []string{"b0", "b1"}, Grace: grace, Retain: time.Hour, Timeout: 5 * time.Second, Logger: zerolog.Nop()})
 	check(t, err)
 	return rows
 }
@@ -220,7 +220,7 @@ func TestParticipantRecovery(t *testing.T) {
 				p.b.prepare(x.SQL(), 2+i, false)
 			}
 			s := p.store(time.Hour)
-			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}}))
+			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})[0])
 			check(t, err)
 			p.a.exec("INSERT INTO xaproxy.xaproxy_proxy VALUES ('0000aaaa', 'h', 1, UTC_TIMESTAMP(6)), ('deadbeef', 'h', 2, UTC_TIMESTAMP(6) - INTERVAL 2 HOUR)")
 			j := p.janitor(s)
@@ -276,7 +276,7 @@ func TestParticipantZombie(t *testing.T) {
 				p.b.prepare(other.SQL(), 2, false)
 				s := p.store(time.Hour)
 				conn, _ := p.a.session()
-				for _, q := range []string{"START TRANSACTION", s.Insert(xa.Decision{GTRID: held.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})} {
+				for _, q := range []string{"START TRANSACTION", s.Insert(xa.Decision{GTRID: held.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})[0]} {
 					_, err := conn.ExecContext(t.Context(), q)
 					check(t, err)
 				}
@@ -329,7 +329,7 @@ func TestParticipantManyRecover(t *testing.T) {
 						done <- err
 						return
 					}
-					for _, q := range []string{"START TRANSACTION", fmt.Sprintf("INSERT INTO d.r VALUES (%d, 1)", i), owner.Insert(xa.Decision{GTRID: g, Branches: []xa.BranchRef{{Backend: "b"}}}), "COMMIT"} {
+					for _, q := range []string{"START TRANSACTION", fmt.Sprintf("INSERT INTO d.r VALUES (%d, 1)", i), owner.Insert(xa.Decision{GTRID: g, Branches: []xa.BranchRef{{Backend: "b"}}})[0], "COMMIT"} {
 						if _, err := conn.ExecContext(context.Background(), q); err != nil {
 							_, _ = conn.ExecContext(context.Background(), "ROLLBACK") // fenced
 							break
@@ -376,7 +376,7 @@ func TestParticipantPrune(t *testing.T) {
 	s := p.store(time.Hour)
 	insert := func(seq uint64, on string, age time.Duration) xa.XID {
 		x := p.xid(seq, "a", on)
-		_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: x.GTRID, Branches: []xa.BranchRef{{Backend: on}}}))
+		_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: x.GTRID, Branches: []xa.BranchRef{{Backend: on}}})[0])
 		check(t, err)
 		p.a.exec(fmt.Sprintf("UPDATE xaproxy.xaproxy_decision SET created_at = UTC_TIMESTAMP() - INTERVAL %d SECOND WHERE gtrid = '%s'", int64(age.Seconds()), x.GTRID))
 		return x

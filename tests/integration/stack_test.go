@@ -155,7 +155,7 @@ func (s *stack) start(cfg *config.Config) {
 	}
 	var janitor *recovery.Janitor
 	s.coordinator = xa.NewCoordinator(xa.Options{
-		Log: log, PrepareTimeout: cfg.Decision.PrepareTimeout.Std(), CommitWait: cfg.Decision.CommitWait.Std(), Logger: logger,
+		Log: log, PrepareTimeout: cfg.Decision.PrepareTimeout.Std(), CommitWait: cfg.Decision.CommitWait.Std(), EarlyAnswer: cfg.Decision.EarlyAnswer, Logger: logger,
 		Orphaned: func(name string) { janitor.Poke(name) },
 		Halt:     func(err error) { t.Errorf("halted: %v", err) },
 	})
@@ -163,7 +163,7 @@ func (s *stack) start(cfg *config.Config) {
 		Servers: listed, Decisions: decisions, InFlight: s.coordinator, Interval: 100 * time.Millisecond, Timeout: 5 * time.Second,
 		Logger: logger, Fenced: func(err error) { t.Errorf("fenced: %v", err) },
 	})
-	server, err := proxy.New(proxy.Options{Config: cfg, Backends: s.backends, Coordinator: s.coordinator, Logger: logger})
+	server, err := proxy.New(proxy.Options{Config: cfg, Backends: s.backends, Coordinator: s.coordinator, Keys: log.(xa.Keys), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func (s *stack) store(cfg *config.Config, logger zerolog.Logger) (xa.Log, recove
 	}
 	var err error
 	s.rows, err = participant.New(participant.Options{
-		Servers: all, Grace: cfg.Decision.InDoubtGrace.Std(), Retain: cfg.Decision.Retain.Std(), Timeout: 5 * time.Second, Logger: logger,
+		Servers: all, Deciders: cfg.KeyDeciders(), Grace: cfg.Decision.InDoubtGrace.Std(), Retain: cfg.Decision.Retain.Std(), Timeout: 5 * time.Second, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,71 @@
+package decision
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// Goal: a commit key is taken once, as long as its decision is retained, also after reopenings, and memory does not keep it longer.
+func TestCommitKeys(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	o := FileOptions{Dir: "/log", FS: newCrashFS(1), SegmentSize: minSegmentSize, Retain: time.Hour, Now: func() time.Time { return now }}
+	f := mustOpen(t, o)
+	keyed := func(seq uint64, name string) xa.Decision {
+		d := decisionOf(f, seq)
+		d.Key.Name = name
+		return d
+	}
+	name := func(seq uint64) string { return fmt.Sprintf("order-%d", seq) }
+	found := func(seq uint64, want bool) {
+		t.Helper()
+		r, err := f.FindKey(t.Context(), name(seq))
+		if err != nil || r.Committed != want || want && r.GTRID.Seq != seq {
+			t.Errorf("key %d: %+v, %v; want committed %v", seq, r, err, want)
+		}
+	}
+	for seq := uint64(1); seq <= 60; seq++ {
+		if err := f.Append(keyed(seq, name(seq))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !lookup(t, f, keyed(1, name(1))) {
+		t.Error("the decision is not there, or has another key")
+	}
+	for range 2 {
+		found(1, true)
+		found(60, true)
+		found(61, false)
+		err := f.Append(keyed(100, name(7)))
+		if !errors.Is(err, xa.ErrKeyCommitted) || !errors.Is(err, ErrNotWritten) {
+			t.Errorf("the same key again: %v", err)
+		}
+		mustClose(t, f)
+		f = mustOpen(t, o)
+	}
+	unfinished := decisionAt(f, 1, 3)
+	for seq := uint64(1); seq <= 60; seq++ {
+		if seq != unfinished.GTRID.Seq {
+			f.Done(decisionAt(f, 1, seq).GTRID)
+		}
+	}
+	now = now.Add(2 * time.Hour)
+	if n, err := f.Prune(); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	found(1, false)
+	found(3, true)
+	if n := len(f.keys); n > 20 {
+		t.Errorf("%d keys in memory, want those of the last segment", n)
+	}
+	if err := f.Append(keyed(101, name(1))); err != nil {
+		t.Errorf("a key from before the retention: %v", err)
+	}
+	mustClose(t, f)
+	if _, err := f.FindKey(t.Context(), name(2)); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}

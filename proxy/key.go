@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// commitKey is the name of the session variable that holds the commit key of the next transaction, or of the open one.
+const commitKey = "xaproxy_commit_key"
+
+// setKey carries out SET xaproxy_commit_key. NULL, DEFAULT and ” take the key away again.
+func (s *session) setKey(a router.Assignment) *wire.Error {
+	name, ok := router.Unquote(a.Expr, s.mode)
+	if upper := strings.ToUpper(a.Expr); !ok && upper != "NULL" && upper != "DEFAULT" {
+		return &wire.Error{Errno: 1231, State: "42000", Message: "Variable '" + commitKey + "' can't be set to the value of '" + a.Expr + "': write a string"}
+	}
+	return s.useKey(name)
+}
+
+// useKey gives a commit key to the open transaction, or to the next one.
+func (s *session) useKey(name string) *wire.Error {
+	if len(name) > xa.MaxKey {
+		return wire.NewError(wire.CodeNotSupported, "the commit key has %d bytes; write %d at most", len(name), xa.MaxKey)
+	}
+	if s.tx != nil && s.tx.xa != nil {
+		return &wire.Error{Errno: 1568, State: "25001", Message: "the commit key can't be changed while a transaction is in progress; set it before its first statement"}
+	}
+	key := xa.Key{Name: name}
+	if name != "" {
+		r, err := s.findKey(name, s.srv.keys.FindKey)
+		switch {
+		case err != nil:
+			return wire.NewError(wire.CodeBackendDown, "nobody can say whether commit key '%s' is committed: %v", name, err)
+		case r.Committed:
+			return keyCommitted(name)
+		case s.srv.xa.RunsKey(name):
+			return keyRunning(name)
+		}
+		key.Over = r.Over
+	}
+	if s.tx != nil {
+		s.giveKey(key)
+	} else {
+		s.nextKey = key
+	}
+	return nil
+}
+
+// giveKey gives a commit key, or none, to the transaction that begins.
+func (s *session) giveKey(key xa.Key) {
+	s.tx.key, s.tx.keyDecider = key, nil
+	if s.srv.decides && key.Name != "" {
+		s.tx.keyDecider = s.srv.byName(s.srv.keys.KeyDecider(key.Name))
+	}
+}
+
+func keyCommitted(name string) *wire.Error {
+	return wire.NewError(wire.CodeKeyCommitted, "%s", xa.AlreadyCommitted(name))
+}
+
+func keyRunning(name string) *wire.Error {
+	return wire.NewError(wire.CodeKeyRunning, "a transaction with commit key '%s' is running; try again when it has ended", name)
+}
+
+func (s *session) findKey(name string, find func(context.Context, string) (xa.KeyRecord, error)) (xa.KeyRecord, error) {
+	ctx, cancel := context.WithTimeout(s.ctx(), s.srv.cfg.Decision.PrepareTimeout.Std())
+	defer cancel()
+	return find(ctx, name)
+}
+
+// keyText is the commit key of the open transaction, or of the next one, as an expression.
+func (s *session) keyText() string {
+	name := s.nextKey.Name
+	if s.tx != nil {
+		name = s.tx.key.Name
+	}
+	if name == "" {
+		return "NULL"
+	}
+	return systemText(name)
+}
+
+// outcome is what became of a commit key, as an expression. Asking is final: what is told to be rolled back never commits, unless it is
+// tried again.
+func (s *session) outcome(arg string, mode router.Mode) (string, *wire.Error) {
+	name, ok := router.Unquote(arg, mode)
+	if !ok || name == "" || len(name) > xa.MaxKey {
+		return "NULL", wire.NewError(wire.CodeNotSupported, "xaproxy_outcome(%s): write the commit key as a string of 1 to %d bytes into the statement", arg, xa.MaxKey)
+	}
+	if s.srv.xa.RunsKey(name) {
+		return "'in progress'", nil
+	}
+	r, err := s.findKey(name, s.srv.keys.FenceKey)
+	switch {
+	case err != nil:
+		s.log(zerolog.WarnLevel).Err(err).Msg("the outcome of a commit key is not known")
+		return "'unknown'", nil
+	case r.Committed:
+		return "'committed'", nil
+	}
+	return "'rolled back'", nil
+}
+
+// lacksTransaction refuses what would write without the commit key that the client has set for its next transaction.
+func (s *session) lacksTransaction(p *router.Plan) *wire.Error {
+	if s.nextKey.Name == "" || s.tx != nil || !s.autocommit || !p.Write {
+		return nil
+	}
+	return wire.NewError(wire.CodeNotSupported, "commit key '%s' is set, and there is no transaction for it: BEGIN one, or SET "+commitKey+" = NULL", s.nextKey.Name)
+}
