@@ -469,7 +469,8 @@ func (s *session) atomic(p *router.Plan, r *request) error {
 	return s.ok(ok)
 }
 
-// writes runs the parts of a statement on their branches in parallel. With a lead, a savepoint, a part that fails
+// writes runs the parts of a statement on their branches in parallel, those of UPDATE and DELETE behind the first one: of two that change
+// the same rows one waits for the other there, and not each for the other on two backends, which no server would notice. With a lead, a savepoint, a part that fails
 // undoes the others; without one the caller rolls back. After an error s.tx is nil if the transaction is over.
 func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *wire.Error) {
 	branches, err := s.branches(p)
@@ -483,12 +484,17 @@ func (s *session) writes(p *router.Plan, r *request, lead ...string) (wire.OK, *
 	for _, br := range branches {
 		s.tx.xa.Wrote(br.index)
 	}
-	parallel(len(branches), func(i int) {
+	part := func(i int) {
 		if errs[i] = s.tx.begin(branches[i], &s.state, r.share(p.Parts[i]), false, lead...); errs[i] == nil {
 			started[i] = true
 			oks[i], errs[i] = branches[i].Conn().Result()
 		}
-	})
+	}
+	if p.Records > 0 {
+		parallel(len(branches), part)
+	} else if part(0); errs[0] == nil {
+		parallel(len(branches)-1, func(i int) { part(i + 1) })
+	}
 	s.tx.last = branches[0]
 	if e := s.undo(branches, started, errs, len(lead) > 0, nil); e != nil {
 		s.doubtColumns(e)
