@@ -555,6 +555,9 @@ func describeScratch(b *strings.Builder, c *catalog, sc *Scratch, sql string) {
 		}
 	}
 	fmt.Fprintf(b, "\n  names %v", sc.Names)
+	if o := sc.Orderless; o != nil {
+		fmt.Fprintf(b, "\n  in any order, if %v are exact and %v alike", o.Exact, o.Alike)
+	}
 	if sc.Informs {
 		fmt.Fprintf(b, "\n  about %q", sc.About)
 	}

@@ -27,6 +27,8 @@ type Scratch struct {
 	InsertID bool
 	// Cuts are where the text qualifies columns of these tables with their schema.
 	Cuts []ScratchPlace
+	// Orderless, unless it is nil, says when the answer does not depend on the order of the tables' rows.
+	Orderless *Orderless
 }
 
 // ScratchTable is a table of the statement, once whatever the number of times that it is named.
@@ -73,6 +75,8 @@ type scratch struct {
 	only   *reason // why the statement runs in no other way, whatever its literals; nil: it may
 	names  []string
 	tables []scratchTable
+
+	orderless *Orderless
 }
 
 type scratchTable struct {
@@ -189,6 +193,7 @@ func (v *resolver) scratch() *scratch {
 			return nil
 		}
 	}
+	sc.orderless = v.orderless()
 	return sc
 }
 
@@ -382,6 +387,9 @@ func (sc *scratch) plan(set *planSet, pl *placing, s *scan) *Plan {
 	traced := &scan{trace: true}
 	traced.read(s.sql, "", s.mode, s.skip)
 	p.Scratch.With = sc.with.of(traced)
+	if sc.orderless.holds(s) {
+		p.Scratch.Orderless = sc.orderless
+	}
 	sc.bring(&p, pl, s, traced)
 	if b := p.Parts[0].Backend; len(p.Parts) == 1 {
 		return set.on(b)
