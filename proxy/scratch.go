@@ -44,6 +44,8 @@ type scratchTable struct {
 	made    int      // so many are there
 	moved   bool     // the first one does not have the table's name
 	unique  bool     // keys are as unique as in the table
+	engine  temptable.Engine
+	loaded  int // rows
 }
 
 // scratch answers a SELECT whose tables are not all on one backend.
@@ -270,9 +272,13 @@ func (c *scratch) create() error {
 			return err
 		}
 	}
+	orderless := c.orderless()
 	for _, t := range c.tables {
+		if t.made == 0 && orderless {
+			t.engine = t.def.Fit(t.columns)
+		}
 		for ; t.made < len(t.names); t.made++ {
-			create = append(create, t.def.Create(t.quoted(t.made), t.columns, t.unique))
+			create = append(create, t.def.Create(t.quoted(t.made), t.columns, t.unique, t.engine))
 		}
 	}
 	if len(create) == 0 {

@@ -172,12 +172,18 @@ func (c *scratch) insert(t *scratchTable, batch *temptable.Batch) bool {
 		return false
 	}
 	err := c.run(batch.SQL())
+	if t.spills(err) {
+		if err = c.spill(t, batch); err == nil {
+			err = c.run(batch.SQL())
+		}
+	}
 	var said *wire.Error
 	if errors.As(err, &said) && said.Errno == errnoDuplicate && t.unique { // what is unique on each backend need not be on all
 		if err = c.loosen(t); err == nil {
 			err = c.run(batch.SQL())
 		}
 	}
+	t.loaded += batch.Rows
 	c.failed = c.explain(err)
 	return err == nil
 }
@@ -212,14 +218,14 @@ func (c *scratch) loosen(t *scratchTable) error {
 	old, made := t.quoted(0), backend.Quote(t.in)+"."+backend.Quote("xaproxy#loose")
 	statements := []string{
 		"SET SESSION sql_mode = ''",
-		t.def.Create(made, t.columns, false),
+		t.def.Create(made, t.columns, false, t.engine),
 		"SET SESSION sql_mode = '" + temptable.Loading + "'",
 		fmt.Sprintf("INSERT INTO %s (%s) SELECT %[2]s FROM %[3]s", made, t.columnList(), old),
 		"DROP TEMPORARY TABLE " + old,
 		"ALTER TABLE " + made + " RENAME TO " + old,
 	}
 	for i := range t.names[1:] {
-		statements = append(statements, "DROP TEMPORARY TABLE "+t.quoted(i+1), t.def.Create(t.quoted(i+1), t.columns, false))
+		statements = append(statements, "DROP TEMPORARY TABLE "+t.quoted(i+1), t.def.Create(t.quoted(i+1), t.columns, false, t.engine))
 	}
 	_, err := c.conn.Batch(maxAnswer, statements...)
 	return err

@@ -29,7 +29,7 @@ var ordering = []string{
 func (v *resolver) orderless() *Orderless {
 	st := v.st
 	tree, plain := v.tree.(*sqlparser.Select)
-	if !plain || len(st.blanks) > 0 || v.derived || v.subquery || v.leaves != PinNone || st.mode&SelectLimit != 0 || st.has(ordering...) >= 0 {
+	if !plain || len(st.blanks) > 0 || v.derived || v.subquery || len(v.routines) > 0 || v.leaves != PinNone || st.mode&SelectLimit != 0 || st.has(ordering...) >= 0 {
 		return nil
 	}
 	queries := 0

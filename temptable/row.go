@@ -26,6 +26,7 @@ type Batch struct {
 	columns []Column
 	head    []byte
 	sql     []byte
+	starts  []int         // of the rows in sql
 	texts   []wire.Column // what Fetch's columns are in a binary row: all have a length in front
 	cut     []wire.Value  // the row that Add adds
 }
@@ -51,7 +52,18 @@ func (b *Batch) Reset() {
 	if cap(b.sql) > 2*batchBytes { // a large value
 		b.sql = nil
 	}
-	b.sql, b.Rows = append(b.sql[:0], b.head...), 0
+	b.sql, b.starts, b.Rows = append(b.sql[:0], b.head...), b.starts[:0], 0
+}
+
+// Skip takes the first rows out, of which there must be more.
+func (b *Batch) Skip(rows int) {
+	from := b.starts[rows]
+	b.sql = append(b.sql[:len(b.head)], b.sql[from:]...)
+	b.Rows -= rows
+	b.starts = b.starts[rows:]
+	for i := range b.starts {
+		b.starts[i] -= from - len(b.head)
+	}
 }
 
 // Full tells whether the batch is to be sent.
@@ -73,6 +85,7 @@ func (b *Batch) Add(row []byte, inBinary bool) error {
 		b.sql = append(b.sql, ',')
 	}
 	b.Rows++
+	b.starts = append(b.starts, len(b.sql))
 	for i, v := range b.cut {
 		if i == 0 {
 			b.sql = append(b.sql, '(')

@@ -323,7 +323,7 @@ func (t *Table) Needed(names []string, all bool) (needed []Column) {
 
 // Create is the statement that makes a temporary table with the columns; name is quoted. What else a key has is there for the
 // flags of its columns. With unique rows must be as unique as in the table.
-func (t *Table) Create(name string, columns []Column, unique bool) string {
+func (t *Table) Create(name string, columns []Column, unique bool, engine Engine) string {
 	loaded := func(name string) bool {
 		return slices.ContainsFunc(columns, func(c Column) bool { return c.Name == name })
 	}
@@ -367,7 +367,7 @@ func (t *Table) Create(name string, columns []Column, unique bool) string {
 	for _, c := range fillers {
 		parts = append(parts, Quote(c)+" tinyint")
 	}
-	return "CREATE TEMPORARY TABLE " + name + " (" + strings.Join(append(parts, keys...), ", ") + ") ENGINE=InnoDB" + t.charset
+	return "CREATE TEMPORARY TABLE " + name + " (" + strings.Join(append(parts, keys...), ", ") + ") ENGINE=" + engine.String() + t.charset
 }
 
 // Fetch is the statement that reads the columns of a table for its loading; columns of filters must be the table's.

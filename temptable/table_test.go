@@ -12,12 +12,25 @@ import (
 
 // TestTables reads what SHOW CREATE TABLE says. Commands:
 //
-//	table names=(a,b) [all] [loose]   what is fetched of it for a statement with these names, and the temporary table
+//	table names=(a,b) [all] [loose]   what is fetched of it for a statement with these names, and the temporary table, if it may be in any order
+//	orderless                         the columns of it that are exact, and those that are alike
 func TestTables(t *testing.T) {
 	datadriven.RunTest(t, "testdata/tables.txt", func(t *testing.T, d *datadriven.TestData) string {
 		table, err := ParseTable(d.Input)
 		if err != nil {
 			return err.Error() + "\n"
+		}
+		if d.Cmd == "orderless" {
+			var exact, alike []string
+			for _, c := range table.Columns {
+				if table.Orderless(&router.Orderless{Exact: []string{strings.ToLower(c.Name)}}) {
+					exact = append(exact, c.Name)
+				}
+				if table.Orderless(&router.Orderless{Alike: []string{strings.ToLower(c.Name)}}) {
+					alike = append(alike, c.Name)
+				}
+			}
+			return fmt.Sprintf("exact %v\nalike %v\n", exact, alike)
 		}
 		names := []string{}
 		if d.HasArg("names") {
@@ -27,7 +40,7 @@ func TestTables(t *testing.T) {
 		}
 		needed := table.Needed(names, d.HasArg("all"))
 		fetch, _ := Fetch(&router.ScratchTable{Schema: "s", Name: "t", Alias: "x"}, needed, nil, false)
-		return fmt.Sprintf("%s\n%s\n", fetch, strings.ReplaceAll(table.Create("`s`.`t`", needed, !d.HasArg("loose")), ", ", ",\n  "))
+		return fmt.Sprintf("%s\n%s\n", fetch, strings.ReplaceAll(table.Create("`s`.`t`", needed, !d.HasArg("loose"), table.Fit(needed)), ", ", ",\n  "))
 	})
 }
 
@@ -53,6 +66,11 @@ func TestBatch(t *testing.T) {
 	if got := string(b.SQL()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	b.Skip(1)
+	b.Skip(2)
+	if got, want := string(b.SQL()), "INSERT INTO `t` (`a`,`b`,`c`,`d`,`e`) VALUES (NULL,NULL,NULL,NULL,NULL)"; got != want || b.Rows != 1 {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 	for _, row := range []string{"", "\x02-7", "\x01x\xfb\xfb\xfb\xfb", "\xfb\xfb\x01x\xfb\xfb", "\xfb\xfb\xfb\xfb\xfb\xfb"} {
 		if b.Add([]byte(row), false) == nil {
 			t.Errorf("%q is taken for a row", row)
@@ -67,7 +85,8 @@ func FuzzParseTable(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, create string) {
 		if table, err := ParseTable(create); err == nil {
-			table.Create("t", table.Needed(nil, true), true)
+			all := table.Needed(nil, true)
+			table.Create("t", all, true, table.Fit(all))
 		}
 	})
 }
