@@ -52,9 +52,11 @@ bench: ## CPU and memory of the proxy beside haproxy and a direct connection, al
 	$(GO) run ./tests/bench $(BENCH)
 
 CHAOS ?= --duration 60s
-chaos: ## random kills for a minute on each mix of servers (CHAOS="--duration 10m" for longer)
+chaos: ## random kills for a minute on each mix of servers with each store (CHAOS="--duration 10m" for longer)
 	tests/setup.sh demo
-	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do $(GO) run ./tests/chaos/cmd/chaos --mix $$mix $(CHAOS) || exit 1; done
+	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do for store in file participant; do \
+		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 $(CHAOS) || exit 1; \
+	done; done
 
 ORACLE ?= -random 10000
 test-oracle: ## SQL over three shards beside one server with all the data, and rows where the functions say: a difference is a failure (ORACLE="-random 1000 -seed 5")

@@ -61,16 +61,20 @@ const retryPause = 20 * time.Millisecond
 // client makes transfers until ctx ends; the last one is brought to its end. Its transactions have numbers of their own.
 func (w *world) client(ctx context.Context, number int) {
 	draw := rand.New(rand.NewPCG(w.o.Seed, uint64(number+1)))
-	db, err := proxytest.Open(w.proxy.Addr, schema)
-	if err != nil {
-		w.tally.violation("client %d: %v", number, err)
-		return
+	var pools []*sql.DB // one for each proxy
+	for _, p := range w.proxies {
+		db, err := proxytest.Open(p.Addr, schema)
+		if err != nil {
+			w.tally.violation("client %d: %v", number, err)
+			return
+		}
+		defer db.Close() // the connections end with the run, whatever closing them says
+		pools = append(pools, db)
 	}
-	defer db.Close() // the connections end with the run, whatever closing them says
 	var conn *sql.Conn
 	for i := 0; ctx.Err() == nil; i++ {
 		if conn == nil {
-			conn = connect(ctx, db, &w.tally)
+			conn = connect(ctx, pools[(number+i)%len(pools)], &w.tally)
 			continue
 		}
 		e := entry{tx: number*1_000_000 + i, from: draw.IntN(accounts), n: 1 + draw.IntN(10)}

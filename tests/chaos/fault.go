@@ -4,147 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
+
+	"github.com/xaproxy/xaproxy/tests/proxytest"
 )
 
-// trigger is the hook of both taps: it stops the first branch that comes to a chosen step, while something is broken.
-// Otherwise everything passes. It is safe for concurrent use.
-type trigger struct {
-	mu     sync.Mutex // protects the following
-	armed  *aim
-	gtrids map[int]string // of the transfers that have come by
-}
-
-// aim is a step to wait for.
-type aim struct {
-	step  Step
-	point Point
-	hit   chan Event // gets the event when it has come
-	done  chan Verdict
-}
-
-// arm makes the trigger wait for a step. Whoever reads hit must send on done.
-func (t *trigger) arm(step Step, point Point) *aim {
-	a := &aim{step: step, point: point, hit: make(chan Event, 1), done: make(chan Verdict, 1)}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.armed = a
-	return a
-}
-
-// disarm lets everything pass.
-func (t *trigger) disarm() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.armed = nil
-}
-
-// wait waits until a branch has come to the step, or aimTime is over.
-func (t *trigger) wait(a *aim) (e Event, ok bool) {
-	select {
-	case e := <-a.hit:
-		return e, true
-	case <-time.After(aimTime):
-	}
-	t.disarm()
-	select {
-	case e := <-a.hit: // at the last moment
-		return e, true
-	default:
-		return Event{}, false
-	}
-}
-
-func (t *trigger) hook(e Event) Verdict {
-	if e.Point == Asked {
-		t.note(e)
-	}
-	if e.Opening == "" || e.Step == Other { // recovery's connections are hit by chance, not by aim
-		return Pass
-	}
-	t.mu.Lock()
-	a := t.armed
-	if a == nil || a.step != e.Step || a.point != e.Point {
-		t.mu.Unlock()
-		return Pass
-	}
-	t.armed = nil
-	a.hit <- e // before anybody can see that it is no longer armed
-	t.mu.Unlock()
-	return <-a.done
-}
-
-// note learns which transaction of the proxy a transfer is, so that the proxy's log can be searched for it.
-func (t *trigger) note(e Event) {
-	number := transferNumber.FindStringSubmatch(e.Text)
-	gtrid := startedXID.FindStringSubmatch(e.Opening)
-	if number == nil || gtrid == nil {
-		return
-	}
-	tx, err := strconv.Atoi(number[1])
-	if err != nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.gtrids == nil {
-		t.gtrids = make(map[int]string)
-	}
-	t.gtrids[tx] = gtrid[1]
-}
-
-var (
-	transferNumber = regexp.MustCompile(`INTO applied \(account, tx, n\) VALUES \(\d+, (\d+),`)
-	startedXID     = regexp.MustCompile(`XA START '([^']+)'`)
-)
-
-// gtrid returns the name that the proxy gave to a transfer, or "".
-func (t *trigger) gtrid(tx int) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.gtrids[tx]
-}
+// spot is where something is broken: at a proxy, a server, or the connections between the two.
+type spot struct{ proxy, side int }
 
 // fault is one way to break something.
 type fault struct {
 	name   string
 	weight int
 	aimed  bool // it only makes sense at a step
-	// do breaks and mends it. side is the server that the trigger was hit at, or one drawn; let makes the branch go on that
-	// was stopped there, and must be called once.
-	do func(w *world, ctx context.Context, side int, let func(Verdict)) error
+	// do breaks and mends it. The spot is where the trigger was hit, or drawn; let makes the branch go on that was stopped
+	// there, and must be called once.
+	do func(w *world, ctx context.Context, at spot, let func(Verdict)) error
 }
 
-var faults = []fault{
-	{"proxy killed", 6, false, (*world).killProxy},
-	{"server killed", 4, false, (*world).killServer},
-	{"proxy and server killed", 2, false, (*world).killBoth},
-	{"proxy frozen", 1, false, (*world).freezeProxy},
-	{"server frozen", 3, false, (*world).freezeServer},
-	{"connection cut", 6, true, (*world).cutOne},
-	{"all connections to a server cut", 2, false, (*world).cutAll},
+// faults are those that can be injected with this store and number of proxies.
+func (o Options) faults() []fault {
+	all := []fault{
+		{"proxy killed", 6, false, (*world).killProxy},
+		{"server killed", 4, false, (*world).killServer},
+		{"proxy and server killed", 2, false, (*world).killBoth},
+		{"proxy frozen", 2, false, (*world).freezeProxy},
+		{"server frozen", 3, false, (*world).freezeServer},
+		{"connection cut", 6, true, (*world).cutOne},
+		{"connections cut again and again", 2, false, (*world).cutSome},
+		{"all connections to a server cut", 2, false, (*world).cutAll},
+	}
+	if o.Proxies > 1 {
+		all = append(all,
+			fault{"all proxies killed", 2, false, (*world).killProxies},
+			fault{"proxy frozen and the others killed", 2, false, (*world).freezeOneKillOthers})
+	}
+	if o.Store == Participant {
+		return append(all, fault{"clock of a server ahead by an hour", 2, false, (*world).jumpAhead})
+	}
+	return append(all, fault{"no room for the log", 2, false, (*world).fillDisk})
 }
-
-// aims are the steps that are drawn, those more often that have more to lose.
-var (
-	aims   = []Step{Start, Prepare, Prepare, Prepare, Commit, Commit, Commit, Commit, OnePhase, OnePhase, Rollback}
-	points = []Point{Asked, Answered, Told}
-)
 
 const (
 	maxPause  = 500 * time.Millisecond // between two faults
-	maxFreeze = 3 * time.Second
-	// aimTime is how long the trigger waits for its step.
-	aimTime = 500 * time.Millisecond
+	maxFreeze = 3 * time.Second        // longer than inDoubtGrace
+	maxCuts   = time.Second            // how long connections are cut
+	maxFull   = 4 * time.Second        // how long a log cannot grow
 )
 
 // breakThings breaks one thing after the other until ctx ends, and leaves everything running.
 func (w *world) breakThings(ctx context.Context) error {
-	total := 0
+	faults, total := w.o.faults(), 0
 	for _, f := range faults {
 		total += f.weight
 	}
@@ -171,12 +82,13 @@ func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.ran
 
 // inject waits for a step that is drawn, breaks something there, and mends it. One fault in four comes at no step.
 func (w *world) inject(ctx context.Context, f fault) error {
-	side, where, let := w.rand.IntN(len(w.servers)), "", func(Verdict) {}
-	step, point := aims[w.rand.IntN(len(aims))], points[w.rand.IntN(len(points))]
+	at, where, let := spot{w.rand.IntN(len(w.proxies)), w.rand.IntN(len(w.servers))}, "", func(Verdict) {}
+	steps := w.o.Store.steps()
+	step, point := steps[w.rand.IntN(len(steps))], points[w.rand.IntN(len(points))]
 	if f.aimed || w.rand.IntN(4) > 0 {
 		a := w.trigger.arm(step, point)
 		if e, ok := w.trigger.wait(a); ok {
-			side, where = slices.Index(backendNames[:], e.Tap), fmt.Sprintf("%s %s", step, point)
+			at, where = w.spots[e.Tap], fmt.Sprintf("%s %s", step, point)
 			let = func(v Verdict) { a.done <- v }
 		}
 	}
@@ -187,119 +99,201 @@ func (w *world) inject(ctx context.Context, f fault) error {
 		where = "at no step"
 	}
 	w.tally.fault(f.name + ", " + where)
-	return f.do(w, ctx, side, let)
+	return f.do(w, ctx, at, let)
 }
 
-func (w *world) killProxy(ctx context.Context, _ int, let func(Verdict)) error {
-	if err := w.alive(); err != nil {
+// killProxy kills one, and starts it again before or after the others have finished what it left, if they can.
+func (w *world) killProxy(ctx context.Context, at spot, let func(Verdict)) error {
+	p := w.proxies[at.proxy]
+	since, doubtful, err := w.killAll(ctx, let, p)
+	if err != nil {
+		return err
+	}
+	if w.o.Store == Participant && len(w.proxies) > 1 && w.rand.IntN(2) == 0 {
+		return errors.Join(w.resolve(ctx, doubtful, since), p.Restart(ctx))
+	}
+	return errors.Join(p.Restart(ctx), w.resolve(ctx, doubtful, since))
+}
+
+// killProxies kills all of them and starts them again in an order that is drawn.
+func (w *world) killProxies(ctx context.Context, _ spot, let func(Verdict)) error {
+	since, doubtful, err := w.killAll(ctx, let, w.proxies...)
+	if err != nil {
+		return err
+	}
+	for _, i := range w.rand.Perm(len(w.proxies)) {
+		if err := w.proxies[i].Restart(ctx); err != nil {
+			return err
+		}
+	}
+	return w.resolve(ctx, doubtful, since)
+}
+
+// freezeOneKillOthers lets one stand still while the others are killed and come back, for longer than the grace at times.
+func (w *world) freezeOneKillOthers(ctx context.Context, at spot, let func(Verdict)) error {
+	frozen := w.proxies[at.proxy]
+	if err := frozen.Freeze(); err != nil {
 		let(Cut)
 		return err
 	}
-	err := w.proxy.Kill()
+	others := slices.DeleteFunc(slices.Clone(w.proxies), func(p *proxytest.Proxy) bool { return p == frozen })
+	since, doubtful, err := w.killAll(ctx, let, others...)
+	if err != nil {
+		return err
+	}
+	for _, p := range others {
+		if err := p.Restart(ctx); err != nil {
+			return err
+		}
+	}
+	<-time.After(w.upTo(maxFreeze))
+	return errors.Join(frozen.Thaw(), w.resolve(ctx, doubtful, since))
+}
+
+// killAll kills proxies and returns when, and the branches that are in doubt then.
+func (w *world) killAll(ctx context.Context, let func(Verdict), all ...*proxytest.Proxy) (since time.Time, doubtful []string, err error) {
+	for _, p := range all {
+		if !p.Running() {
+			err = errors.New("xaproxy has ended by itself")
+		}
+	}
+	since = time.Now()
+	for _, p := range all {
+		err = errors.Join(err, p.Kill())
+	}
+	let(Cut)
+	if err != nil {
+		return since, nil, err
+	}
+	for i := range w.servers {
+		branches, err := w.look(ctx, i)
+		if err != nil {
+			return since, nil, err
+		}
+		doubtful = append(doubtful, branches...)
+	}
+	// Those of proxies that live are not in doubt.
+	return since, slices.DeleteFunc(doubtful, func(b string) bool {
+		return !slices.ContainsFunc(all, func(p *proxytest.Proxy) bool { return p.Owns(b) })
+	}), nil
+}
+
+func (w *world) killServer(ctx context.Context, at spot, let func(Verdict)) error {
+	err := w.servers[at.side].Kill()
 	let(Cut)
 	if err != nil {
 		return err
 	}
-	doubtful, err := w.look(ctx, 0, 1)
+	if err := w.servers[at.side].Restart(ctx); err != nil {
+		return err
+	}
+	doubtful, err := w.look(ctx, at.side)
 	if err != nil {
 		return err
 	}
-	if err := w.proxy.Restart(ctx); err != nil {
-		return err
-	}
-	return w.resolve(ctx, doubtful)
+	return w.resolve(ctx, doubtful, time.Time{})
 }
 
-func (w *world) killServer(ctx context.Context, side int, let func(Verdict)) error {
-	err := w.servers[side].Kill()
-	let(Cut)
-	if err != nil {
-		return err
-	}
-	if err := w.servers[side].Restart(ctx); err != nil {
-		return err
-	}
-	doubtful, err := w.look(ctx, side)
-	if err != nil {
-		return err
-	}
-	return w.resolve(ctx, doubtful)
-}
-
-// killBoth kills proxy and server, and starts them again in an order that is drawn.
-func (w *world) killBoth(ctx context.Context, side int, let func(Verdict)) error {
-	if err := w.alive(); err != nil {
+// killBoth kills a proxy and a server, and starts them again in an order that is drawn.
+func (w *world) killBoth(ctx context.Context, at spot, let func(Verdict)) error {
+	p, server := w.proxies[at.proxy], w.servers[at.side]
+	if !p.Running() {
 		let(Cut)
-		return err
+		return errors.New("xaproxy has ended by itself")
 	}
-	err := errors.Join(w.proxy.Kill(), w.servers[side].Kill())
+	err := errors.Join(p.Kill(), server.Kill())
 	let(Cut)
 	if err != nil {
 		return err
 	}
-	doubtful, err := w.look(ctx, 1-side)
+	doubtful, err := w.look(ctx, 1-at.side)
 	if err != nil {
 		return err
 	}
 	if w.rand.IntN(2) == 0 {
-		err = errors.Join(w.proxy.Restart(ctx), w.servers[side].Restart(ctx))
-	} else if err = w.servers[side].Restart(ctx); err == nil {
+		err = errors.Join(p.Restart(ctx), server.Restart(ctx))
+	} else if err = server.Restart(ctx); err == nil {
 		var more []string
-		if more, err = w.look(ctx, side); err == nil {
+		if more, err = w.look(ctx, at.side); err == nil {
 			doubtful = append(doubtful, more...)
-			err = w.proxy.Restart(ctx)
+			err = p.Restart(ctx)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return w.resolve(ctx, doubtful)
+	return w.resolve(ctx, doubtful, time.Time{})
 }
 
-func (w *world) freezeProxy(_ context.Context, _ int, let func(Verdict)) error {
-	err := w.proxy.Freeze()
+func (w *world) freezeProxy(_ context.Context, at spot, let func(Verdict)) error {
+	err := w.proxies[at.proxy].Freeze()
 	let(Pass)
 	if err != nil {
 		return err
 	}
 	<-time.After(w.upTo(maxFreeze))
-	return w.proxy.Thaw()
+	return w.proxies[at.proxy].Thaw()
 }
 
-func (w *world) freezeServer(ctx context.Context, side int, let func(Verdict)) error {
-	err := w.servers[side].Freeze()
+func (w *world) freezeServer(ctx context.Context, at spot, let func(Verdict)) error {
+	err := w.servers[at.side].Freeze()
 	let(Pass)
 	if err != nil {
 		return err
 	}
 	<-time.After(w.upTo(maxFreeze))
-	if err := w.servers[side].Thaw(); err != nil {
+	if err := w.servers[at.side].Thaw(); err != nil {
 		return err
 	}
-	doubtful, err := w.look(ctx, side)
+	doubtful, err := w.look(ctx, at.side)
 	if err != nil {
 		return err
 	}
-	return w.resolve(ctx, doubtful)
+	return w.resolve(ctx, doubtful, time.Time{})
 }
 
-func (w *world) cutOne(_ context.Context, _ int, let func(Verdict)) error {
+func (w *world) cutOne(_ context.Context, _ spot, let func(Verdict)) error {
 	let(Cut)
 	return nil
 }
 
-func (w *world) cutAll(_ context.Context, side int, let func(Verdict)) error {
-	w.taps[side].CutAll()
-	let(Cut)
-	return nil
-}
-
-// alive returns an error if the proxy has ended by itself.
-func (w *world) alive() error {
-	if !w.proxy.Running() {
-		return errors.New("xaproxy has ended by itself")
+// cutSome cuts some of the connections of a proxy to a server, and then some of those that were made meanwhile, and so on.
+func (w *world) cutSome(_ context.Context, at spot, let func(Verdict)) error {
+	let(Pass)
+	for until := time.Now().Add(w.upTo(maxCuts)); time.Now().Before(until); <-time.After(w.upTo(maxCuts / 10)) {
+		w.taps[at.proxy][at.side].CutSome(func() bool { return w.rand.IntN(3) == 0 })
 	}
 	return nil
+}
+
+func (w *world) cutAll(_ context.Context, at spot, let func(Verdict)) error {
+	for _, taps := range w.taps {
+		taps[at.side].CutAll()
+	}
+	let(Cut)
+	return nil
+}
+
+// jumpAhead makes all heartbeats on a server an hour old, as when its clock was set: no proxy seems to live there until its next
+// beat.
+func (w *world) jumpAhead(ctx context.Context, at spot, let func(Verdict)) error {
+	defer let(Pass)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := w.direct[at.side].ExecContext(ctx, "UPDATE xaproxy.xaproxy_proxy SET beat_at = beat_at - INTERVAL 1 HOUR")
+	return err
+}
+
+// fillDisk keeps the decision log of a proxy from growing for a while: no further segment can be made.
+func (w *world) fillDisk(_ context.Context, at spot, let func(Verdict)) error {
+	p := w.proxies[at.proxy]
+	err := p.LimitFiles(segmentSize - 1)
+	let(Pass)
+	if err != nil {
+		return err
+	}
+	<-time.After(w.upTo(maxFull))
+	return p.LimitFiles(proxytest.Unlimited)
 }
 
 // look lists the branches that some servers hold prepared, right after something was killed.
@@ -316,15 +310,18 @@ func (w *world) look(ctx context.Context, sides ...int) ([]string, error) {
 	return all, nil
 }
 
-// resolve waits until the branches that were in doubt are no more.
-func (w *world) resolve(ctx context.Context, doubtful []string) error {
+// resolve waits until the branches that were in doubt are no more. killed is when the proxies were killed that left them there, or
+// zero if they were not.
+func (w *world) resolve(ctx context.Context, doubtful []string, killed time.Time) error {
 	took, left, err := w.awaitNothing(ctx, func(b string) bool { return slices.Contains(doubtful, b) })
 	if err != nil {
 		return err
 	}
-	w.tally.inDoubtFor(took)
+	if w.tally.inDoubtFor(took); len(doubtful) > 0 && !killed.IsZero() {
+		w.tally.recovered(time.Since(killed))
+	}
 	for _, b := range left {
-		w.tally.violation("%s is in doubt for more than %s after everything runs again", b, maxInDoubt)
+		w.tally.violation("%s is in doubt for more than %s after everything runs again", b, w.o.Store.maxInDoubt())
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ type Report struct {
 	Asked     time.Duration // to run
 	Seed      uint64
 	Clients   int
+	Store     Store
+	Proxies   int
 	Kinds     [2]servers.Kind
 	Versions  [2]string // of the servers
 	Program   string    // what xaproxy says of its version
@@ -30,8 +32,10 @@ type Report struct {
 	Faults         map[string]int // by kind and step
 	InDoubt        int            // branches seen prepared with nobody attached
 	LongestInDoubt time.Duration  // from when everything ran again
-	Violations     []string
-	Log            []string // the proxy's, about the transactions in Violations
+	// Recoveries are the times from a kill of proxies that left branches in doubt to when these were finished, in order of size.
+	Recoveries []time.Duration
+	Violations []string
+	Log        []string // the proxy's, about the transactions in Violations
 }
 
 // Empty says why the run has shown nothing, or "".
@@ -64,7 +68,7 @@ func (r *Report) Verdict() string {
 func (w *world) report(started time.Time) *Report {
 	t := &w.tally
 	r := &Report{
-		Started: started, Asked: w.o.Duration, Seed: w.o.Seed, Clients: w.o.Clients, Kinds: w.o.Kinds,
+		Started: started, Asked: w.o.Duration, Seed: w.o.Seed, Clients: w.o.Clients, Store: w.o.Store, Proxies: w.o.Proxies, Kinds: w.o.Kinds,
 		Processor:    fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()),
 		Transactions: int(t.transactions.Load()), Acknowledged: int(t.acknowledged.Load()),
 		RolledBack: int(t.rolledBack.Load()), Unknown: int(t.unknown.Load()), Refused: int(t.refused.Load()),
@@ -75,7 +79,7 @@ func (w *world) report(started time.Time) *Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r.Faults, r.InDoubt, r.LongestInDoubt = maps.Clone(t.kills), t.inDoubt, t.longest
-	r.Violations = slices.Clone(t.violations)
+	r.Violations, r.Recoveries = slices.Clone(t.violations), slices.Sorted(slices.Values(t.recoveries))
 	return r
 }
 
@@ -110,13 +114,22 @@ func (r *Report) Server(i int) string {
 	return fmt.Sprintf(name, r.Versions[i])
 }
 
+// Median returns the middle of the Recoveries, 0 if there were none.
+func (r *Report) Median() time.Duration {
+	if len(r.Recoveries) == 0 {
+		return 0
+	}
+	return r.Recoveries[len(r.Recoveries)/2]
+}
+
 // WriteMarkdown writes the report as a document.
 func (r *Report) WriteMarkdown(to io.Writer) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Chaos: %s and %s", r.Server(0), r.Server(1))
+	line("# Chaos: %s and %s, %s store", r.Server(0), r.Server(1), r.Store)
 	line("")
-	line("%s, %s, %s, %d clients for %s, seed %d: **%s**.", r.Started.UTC().Format("2006-01-02"), r.Program, r.Processor, r.Clients, r.Asked, r.Seed, r.Verdict())
+	line("%s, %s, %s, proxies: %d, %d clients for %s, seed %d: **%s**.",
+		r.Started.UTC().Format("2006-01-02"), r.Program, r.Processor, r.Proxies, r.Clients, r.Asked, r.Seed, r.Verdict())
 	line("")
 	line("The clients moved money between %d accounts, sharded over both servers, while the faults below were injected one after", accounts)
 	line("the other. Afterwards every transfer was looked up on the servers: those whose COMMIT was answered with OK must be there")
@@ -126,7 +139,8 @@ func (r *Report) WriteMarkdown(to io.Writer) error {
 	line("Most faults hit when a branch came to a step of the commit protocol: when its request had not reached the server (asked),")
 	line("when the server's answer had not reached the proxy (answered), or right after it had (told).")
 	line("")
-	line("    go run ./tests/chaos/cmd/chaos --mix %s,%s --duration %s --seed %d", r.Kinds[0], r.Kinds[1], r.Asked, r.Seed)
+	line("    go run ./tests/chaos/cmd/chaos --mix %s,%s --store %s --proxies %d --duration %s --seed %d",
+		r.Kinds[0], r.Kinds[1], r.Store, r.Proxies, r.Asked, r.Seed)
 	line("")
 	line("| | |")
 	line("|---|---|")
@@ -141,6 +155,8 @@ func (r *Report) WriteMarkdown(to io.Writer) error {
 		{"attempts while the proxy or a server was away", r.Refused},
 		{"branches seen in doubt", r.InDoubt},
 		{"longest time in doubt after everything ran again", r.LongestInDoubt.Round(time.Millisecond)},
+		{"kills of proxies that left branches in doubt", len(r.Recoveries)},
+		{"median time from such a kill until they were finished", r.Median().Round(time.Millisecond)},
 		{"violations", len(r.Violations)},
 	} {
 		line("| %s | %v |", row.what, row.count)

@@ -8,9 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/xaproxy/xaproxy/config"
@@ -21,6 +23,8 @@ import (
 // Options of a Run. All fields are required but Progress.
 type Options struct {
 	Kinds    [2]servers.Kind // of the two servers
+	Store    Store           // of the proxies
+	Proxies  int             // how many there are, on the same servers
 	Binary   string          // path of the program
 	Duration time.Duration   // of the faults; the checks come after it
 	Seed     uint64          // of everything that is drawn; the machine's timing is not
@@ -43,8 +47,6 @@ const (
 )
 
 const (
-	// maxInDoubt is how long a branch may be in doubt after everything runs again.
-	maxInDoubt = 10 * time.Second
 	// callTimeout bounds every single question to a server, and every statement of a client.
 	callTimeout = 30 * time.Second
 	// lookInterval is the pause between two looks at what is prepared.
@@ -60,23 +62,24 @@ type world struct {
 	dir     string
 	servers [2]*servers.Server
 	direct  [2]*sql.DB // the administrator's, around the proxy
-	taps    [2]*Tap
-	proxy   *proxytest.Proxy
-	rand    *rand.Rand // of the faults
+	proxies []*proxytest.Proxy
+	taps    [][2]*Tap       // of each proxy, in front of the servers
+	spots   map[string]spot // of the taps, by name
+	rand    *rand.Rand      // of the faults
 	trigger trigger
 	journal journal
 	tally   tally
 }
 
-// Run moves money through a proxy between two servers while it breaks all three of them, and then looks whether it is
-// all there. An error says that the run could not be made; what it found is in the report. When ctx ends early the
+// Run moves money through proxies between two servers while it breaks all of them, and then looks whether it is all
+// there. An error says that the run could not be made; what it found is in the report. When ctx ends early the
 // checks are made on what has happened until then.
 func Run(ctx context.Context, o Options) (r *Report, err error) {
 	dir, err := os.MkdirTemp("", "xaproxy-chaos-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{o: o, dir: dir, rand: rand.New(rand.NewPCG(o.Seed, 0))}
+	w := &world{o: o, dir: dir, rand: rand.New(rand.NewPCG(o.Seed, 0)), spots: make(map[string]spot)}
 	w.tally.kills = make(map[string]int)
 	defer func() { err = errors.Join(err, w.close()) }()
 	if err := w.open(ctx); err != nil {
@@ -115,8 +118,10 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	for _, v := range audit(w.journal.all(), ledger) {
 		w.tally.violation("%s", v)
 	}
-	for _, line := range w.proxy.Faults() {
-		w.tally.violation("xaproxy broke down: %s", line)
+	for _, p := range w.proxies {
+		for _, line := range p.Faults() {
+			w.tally.violation("xaproxy broke down: %s", line)
+		}
 	}
 	r = w.report(started)
 	r.Program = strings.TrimSpace(string(program))
@@ -126,12 +131,8 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	return r, nil
 }
 
-// open boots the servers, fills them and starts the proxy.
+// open boots the servers, fills them and starts the proxies.
 func (w *world) open(ctx context.Context) error {
-	o := proxytest.Options{
-		Binary: w.o.Binary, Dir: w.dir,
-		PrepareTimeout: prepareTimeout, CommitWait: commitWait, RecoveryInterval: recoveryInterval,
-	}
 	var errs [2]error
 	var both sync.WaitGroup
 	for i, kind := range w.o.Kinds {
@@ -153,18 +154,49 @@ func (w *world) open(ctx context.Context) error {
 		if err := w.fill(ctx, i); err != nil {
 			return err
 		}
-		if w.taps[i], err = NewTap(backendNames[i], s.Addr()); err != nil {
+		if err := w.o.Store.prepare(ctx, s); err != nil {
 			return err
 		}
-		w.taps[i].SetHook(w.trigger.hook)
-		o.Backends = append(o.Backends, proxytest.On(backendNames[i], s).Via(w.taps[i].Addr()))
+	}
+	for range w.o.Proxies {
+		if err := w.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts one more proxy.
+func (w *world) start(ctx context.Context) error {
+	number := len(w.proxies)
+	o := proxytest.Options{
+		Binary: w.o.Binary, Dir: filepath.Join(w.dir, strconv.Itoa(number)),
+		PrepareTimeout: prepareTimeout, CommitWait: commitWait, RecoveryInterval: recoveryInterval,
+		Decision: w.o.Store.lines(),
+	}
+	if err := os.Mkdir(o.Dir, 0o700); err != nil {
+		return err
+	}
+	w.taps = append(w.taps, [2]*Tap{})
+	for i, s := range w.servers {
+		name := backendNames[i] + strconv.Itoa(number)
+		tap, err := NewTap(name, s.Addr())
+		if err != nil {
+			return err
+		}
+		tap.SetHook(w.trigger.hook)
+		w.taps[number][i], w.spots[name] = tap, spot{number, i}
+		o.Backends = append(o.Backends, proxytest.On(backendNames[i], s).Via(tap.Addr()))
 	}
 	for table, column := range map[string]string{"account": "id", "applied": "account"} {
 		o.Tables = append(o.Tables, config.Table{Schema: schema, Name: table, Column: column, Function: "modulo", Backends: backendNames[:]})
 	}
-	var err error
-	w.proxy, err = proxytest.Start(ctx, o)
-	return err
+	p, err := proxytest.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	w.proxies = append(w.proxies, p)
+	return nil
 }
 
 // fill makes the tables of server i. Each transfer leaves a row in applied for each account that it changed, so that
@@ -195,12 +227,12 @@ func (w *world) settle(ctx context.Context) error {
 	}
 	w.tally.inDoubtFor(took)
 	if len(left) > 0 {
-		return fmt.Errorf("at the end, after %s, still prepared: %s", maxInDoubt, strings.Join(left, ", "))
+		return fmt.Errorf("at the end, after %s, still prepared: %s", w.o.Store.maxInDoubt(), strings.Join(left, ", "))
 	}
 	return nil
 }
 
-// awaitNothing waits until no branch of the proxy's that matters is prepared. It returns how long it took, and what was
+// awaitNothing waits until no branch of the proxies that matters is prepared. It returns how long it took, and what was
 // left when it took too long.
 func (w *world) awaitNothing(ctx context.Context, matters func(branch string) bool) (took time.Duration, left []string, err error) {
 	since := time.Now()
@@ -219,21 +251,21 @@ func (w *world) awaitNothing(ctx context.Context, matters func(branch string) bo
 				}
 			}
 		}
-		if took = time.Since(since); len(left) == 0 || took > maxInDoubt {
+		if took = time.Since(since); len(left) == 0 || took > w.o.Store.maxInDoubt() {
 			return took, left, nil
 		}
 		<-tick.C
 	}
 }
 
-// prepared lists the proxy's branches that server i holds prepared, those of running transactions included.
+// prepared lists the proxies' branches that server i holds prepared, those of running transactions included.
 func (w *world) prepared(ctx context.Context, i int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	all, err := w.servers[i].Prepared(ctx)
 	var ours []string
 	for _, b := range all {
-		if w.proxy.Owns(b) {
+		if slices.ContainsFunc(w.proxies, func(p *proxytest.Proxy) bool { return p.Owns(b) }) {
 			ours = append(ours, b)
 		}
 	}
@@ -285,12 +317,14 @@ func (w *world) ledger(ctx context.Context) (ledger, error) {
 // close ends everything that was started.
 func (w *world) close() error {
 	var errs []error
-	if w.proxy != nil {
-		errs = append(errs, w.proxy.Stop())
+	for _, p := range w.proxies {
+		errs = append(errs, p.Stop())
 	}
-	for _, tap := range w.taps {
-		if tap != nil {
-			errs = append(errs, tap.Close())
+	for _, taps := range w.taps {
+		for _, tap := range taps {
+			if tap != nil {
+				errs = append(errs, tap.Close())
+			}
 		}
 	}
 	for _, s := range w.servers {
@@ -301,12 +335,12 @@ func (w *world) close() error {
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
 }
 
-// explain returns the proxy's log about the transactions that the violations name.
+// explain returns the proxies' logs about the transactions that the violations name.
 func (w *world) explain(violations []string) []string {
 	var gtrids []string
 	for _, v := range violations {
 		for _, word := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(" ,|:()", r) }) {
-			if strings.HasPrefix(word, "xp1.") {
+			if strings.HasPrefix(word, "xp1.") || strings.HasPrefix(word, "xp2.") {
 				gtrids = append(gtrids, `"`+word+`"`)
 			}
 		}
@@ -314,42 +348,9 @@ func (w *world) explain(violations []string) []string {
 	if len(gtrids) == 0 {
 		return nil
 	}
-	return w.proxy.Log.Grep(gtrids...)
-}
-
-// tally counts what happens. It is safe for concurrent use.
-type tally struct {
-	transactions, acknowledged, rolledBack, unknown, refused atomic.Int64
-
-	mu         sync.Mutex     // protects the following
-	kills      map[string]int // by kind and step
-	faults     int
-	inDoubt    int // branches seen
-	longest    time.Duration
-	violations []string
-}
-
-func (t *tally) fault(name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kills[name]++
-	t.faults++
-}
-
-func (t *tally) sawInDoubt(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inDoubt += n
-}
-
-func (t *tally) inDoubtFor(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.longest = max(t.longest, d)
-}
-
-func (t *tally) violation(format string, args ...any) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.violations = append(t.violations, fmt.Sprintf(format, args...))
+	var lines []string
+	for _, p := range w.proxies {
+		lines = append(lines, p.Log.Grep(gtrids...)...)
+	}
+	return lines
 }

@@ -25,9 +25,20 @@ const (
 // inDoubtGrace is how long a proxy of the participant store may be silent: the shortest that can be configured.
 const inDoubtGrace = 2 * time.Second
 
+// maxInDoubt is how long a branch may be in doubt after everything runs again, or may be recovered by another proxy.
+func (s Store) maxInDoubt() time.Duration {
+	if s == Participant {
+		return inDoubtGrace + 10*time.Second
+	}
+	return 10 * time.Second
+}
+
+// segmentSize is that of the file store's log: the smallest that can be configured, so that there are many segments.
+const segmentSize = 64 << 10
+
 // lines are those of section [decision].
 func (s Store) lines() []string {
-	return []string{fmt.Sprintf("store = %q", s), fmt.Sprintf("in_doubt_grace = %q", inDoubtGrace)}
+	return []string{fmt.Sprintf("store = %q", s), fmt.Sprintf("in_doubt_grace = %q", inDoubtGrace), fmt.Sprintf("segment_size = %d", segmentSize)}
 }
 
 // prepare makes on a server what the store needs there.

@@ -59,6 +59,17 @@ func (t *Tap) CutAll() int {
 	return len(t.links)
 }
 
+// CutSome closes those connections for which pick returns true.
+func (t *Tap) CutSome(pick func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for l := range t.links {
+		if pick() {
+			l.cut()
+		}
+	}
+}
+
 // Close cuts everything and returns when no goroutine of the tap is left. A hook that blocks must be let go before.
 func (t *Tap) Close() error {
 	t.mu.Lock()

@@ -7,11 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"unsafe"
 )
 
 // childAttr makes the kernel kill the child when its parent dies, and keeps the terminal's Ctrl-C from it.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}
+
+// limitFiles sets the size in bytes up to which a process may write its files; above it fails as on a full disk, but with EFBIG.
+func limitFiles(pid int, size uint64) error {
+	const rlimitFSize = 1
+	limit := struct{ soft, hard uint64 }{size, Unlimited}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(pid), rlimitFSize, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // stopped says whether every thread of a process stands still because of SIGSTOP. A process that is gone does, too.

@@ -242,6 +242,21 @@ func (p *Proxy) Thaw() error {
 	return nil
 }
 
+// Unlimited is no limit.
+const Unlimited = 1<<64 - 1
+
+// LimitFiles sets the size in bytes up to which the process may write its files, for as long as it runs. Above it writing fails as on a full disk.
+func (p *Proxy) LimitFiles(size uint64) error {
+	c := p.running()
+	if c == nil {
+		return errors.New("limit the files of xaproxy: not running")
+	}
+	if err := limitFiles(c.pid(), size); err != nil {
+		return fmt.Errorf("limit the files of xaproxy: %w", err)
+	}
+	return nil
+}
+
 // DSN is a data source name of the Go driver for clients. schema may be empty. Parameters are written into the text.
 func (p *Proxy) DSN(schema string) string { return DSN(p.Addr, schema) }
 

@@ -1,0 +1,86 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/xaproxy/xaproxy/tests/proxytest"
+)
+
+// While the decision log cannot grow, transactions over several backends are rolled back and their clients told so; the proxy goes on, and
+// commits again as soon as there is room.
+func TestNoRoomForLog(t *testing.T) {
+	t.Parallel()
+	const clients = 16
+	b, db := newBank(t, "no_room")
+	for i := range clients {
+		for _, table := range tables {
+			b.m.execute(t, "INSERT INTO %s.%s VALUES (%d, %d)", b.schema, table, account+1+i, money)
+		}
+	}
+	if err := b.proxy.LimitFiles(segmentSize - 1); err != nil {
+		t.Fatal(err)
+	}
+	var paid atomic.Int64
+	pay := func(id int) error {
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			return err
+		}
+		for i, table := range tables {
+			if _, err := tx.ExecContext(t.Context(), fmt.Sprintf("UPDATE %s SET n = n + %d WHERE id = %d", table, 2*i-1, id)); err != nil {
+				return errors.Join(err, tx.Rollback())
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		paid.Add(1)
+		return nil
+	}
+	noRoom := func(err error) {
+		var said *mysql.MySQLError
+		if !errors.As(err, &said) || said.Number != 1180 {
+			t.Errorf("after %d commits: %v, want 1180", paid.Load(), err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			var err error
+			for n := 0; err == nil && n < segmentSize/clients; n++ { // a record takes more than a byte
+				err = pay(account + 1 + i)
+			}
+			noRoom(err)
+		})
+	}
+	all.Wait()
+	before := paid.Load()
+	noRoom(pay(account))
+	if err := b.proxy.LimitFiles(proxytest.Unlimited); err != nil {
+		t.Fatal(err)
+	}
+	if err := pay(account); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if before == 0 || paid.Load() != before+1 {
+		t.Errorf("%d commits before there was no room, %d in all", before, paid.Load())
+	}
+	for i, table := range tables {
+		var n int64
+		if err := b.m.direct[i].QueryRowContext(t.Context(), fmt.Sprintf("SELECT SUM(n) FROM %s.%s", b.schema, table)).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if want := (clients+1)*money + int64(2*i-1)*paid.Load(); n != want {
+			t.Errorf("%s has %d after %d commits, want %d", table, n, paid.Load(), want)
+		}
+	}
+	if !b.proxy.Running() {
+		t.Error("the proxy has ended")
+	}
+}
