@@ -6,10 +6,10 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix model fuzz check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## the program, as bin/xaproxy
 	$(GO) build -trimpath -o bin/xaproxy ./cmd/xaproxy
@@ -57,6 +57,10 @@ chaos: ## random kills for a minute on each mix of servers with each store (CHAO
 	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do for store in file participant; do \
 		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 $(CHAOS) || exit 1; \
 	done; done
+
+chaos-matrix: ## the crash tests with either server as the victim in every mix
+	tests/setup.sh
+	$(GO) test -count=1 -timeout 20m ./tests/chaos -run TestCrash -matrix
 
 ORACLE ?= -random 10000
 test-oracle: ## SQL over three shards beside one server with all the data, and rows where the functions say: a difference is a failure (ORACLE="-random 1000 -seed 5")
