@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -256,14 +257,18 @@ func (Decisions) Coord() string { return "" }
 // Unfinished returns nothing: which branches are left is seen from the branches.
 func (Decisions) Unfinished() []xa.Decision { return nil }
 
-// Heuristic records on the decider that a server did other than was decided.
+// Heuristic records that a server did other than was decided: on the decider, or if that cannot be reached, on the branch's backend.
 func (d Decisions) Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error {
-	server := d.servers[g.Decider]
-	if server == nil {
-		return fmt.Errorf("decider %s is not in the configuration", g.Decider)
+	insert := "INSERT INTO " + incidentTable + " (gtrid, backend, what, created_at) VALUES ('" + g.String() + "', '" + backend +
+		"', CONVERT(X'" + hex.EncodeToString([]byte(text)) + "' USING utf8mb4), UTC_TIMESTAMP())"
+	err := errors.New("neither the decider nor the backend is in the configuration")
+	for _, name := range []string{g.Decider, backend} {
+		if server := d.servers[name]; server != nil {
+			if _, err = d.exec(ctx, server, insert); err == nil {
+				return nil
+			}
+		}
 	}
-	_, err := d.exec(ctx, server, "INSERT INTO "+incidentTable+" (gtrid, backend, what, created_at) VALUES ('"+g.String()+"', '"+backend+
-		"', CONVERT(X'"+hex.EncodeToString([]byte(text))+"' USING utf8mb4), UTC_TIMESTAMP())")
 	return err
 }
 

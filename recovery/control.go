@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -79,6 +80,11 @@ func SocketPath(dir string) (string, error) {
 	return path, nil
 }
 
+// RefusedError is what a running proxy answers to what it does not do.
+type RefusedError struct{ Text string }
+
+func (e *RefusedError) Error() string { return e.Text }
+
 // Control is the listening control socket of a running proxy.
 type Control struct {
 	server *http.Server
@@ -86,10 +92,16 @@ type Control struct {
 	err    error         // why it has; set before served is closed
 }
 
+// Recoverer is what people ask of recovery: a Janitor, or that of a running proxy.
+type Recoverer interface {
+	Pass(ctx context.Context, dryRun bool, progress func(BackendReport)) Report
+	Explain(ctx context.Context, gtrid string) (Explanation, error)
+	Resolve(ctx context.Context, gtrid string, verdict Verdict, by string) (Resolution, error)
+}
+
 // Serve listens on the control socket of the decision log in dir, which this process has locked, so that a socket file
-// that is there was left by a process that died. pass does a forced pass, status answers for the proxy. Only the user
-// of this process can connect.
-func Serve(dir string, pass func(ctx context.Context, dryRun bool) Report, status func() Status) (*Control, error) {
+// that is there was left by a process that died. status answers for the proxy. Only the user of this process can connect.
+func Serve(dir string, r Recoverer, status func() Status) (*Control, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -105,13 +117,26 @@ func Serve(dir string, pass func(ctx context.Context, dryRun bool) Report, statu
 		return nil, errors.Join(fmt.Errorf("protect control socket: %w", err), listener.Close())
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /recover", func(w http.ResponseWriter, r *http.Request) {
-		dryRun, err := strconv.ParseBool(r.URL.Query().Get("dry_run"))
+	mux.HandleFunc("POST /recover", func(w http.ResponseWriter, q *http.Request) {
+		dryRun, err := strconv.ParseBool(q.URL.Query().Get("dry_run"))
 		if err != nil {
 			http.Error(w, "dry_run must be true or false", http.StatusBadRequest)
 			return
 		}
-		writeJSON(w, pass(r.Context(), dryRun))
+		writeJSON(w, r.Pass(q.Context(), dryRun, nil))
+	})
+	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, q *http.Request) {
+		e, err := r.Explain(q.Context(), q.URL.Query().Get("gtrid"))
+		answer(w, e, err)
+	})
+	mux.HandleFunc("POST /resolve", func(w http.ResponseWriter, q *http.Request) {
+		verdict := Verdict(q.URL.Query().Get("verdict"))
+		if verdict != Commit && verdict != Rollback {
+			http.Error(w, "verdict must be commit or rollback", http.StatusBadRequest)
+			return
+		}
+		done, err := r.Resolve(q.Context(), q.URL.Query().Get("gtrid"), verdict, q.URL.Query().Get("by"))
+		answer(w, done, err)
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status()) })
 	c := &Control{
@@ -125,6 +150,14 @@ func Serve(dir string, pass func(ctx context.Context, dryRun bool) Report, statu
 		}
 	}()
 	return c, nil
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	writeJSON(w, v)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
@@ -147,6 +180,18 @@ func (c *Control) Close() error {
 func Ask(ctx context.Context, dir string, dryRun bool) (Report, error) {
 	var r Report
 	err := call(ctx, dir, http.MethodPost, "/recover?dry_run="+strconv.FormatBool(dryRun), &r)
+	return r, err
+}
+
+// AskExplain has the proxy that runs on the decision log in dir explain a transaction. Errors are those of Ask and of Explain.
+func AskExplain(ctx context.Context, dir, gtrid string) (e Explanation, err error) {
+	err = call(ctx, dir, http.MethodGet, "/explain?"+url.Values{"gtrid": {gtrid}}.Encode(), &e)
+	return e, err
+}
+
+// AskResolve has the proxy that runs on the decision log in dir resolve a transaction. Errors are those of Ask and of Resolve.
+func AskResolve(ctx context.Context, dir, gtrid string, verdict Verdict, by string) (r Resolution, err error) {
+	err = call(ctx, dir, http.MethodPost, "/resolve?"+url.Values{"gtrid": {gtrid}, "verdict": {string(verdict)}, "by": {by}}.Encode(), &r)
 	return r, err
 }
 
@@ -185,6 +230,9 @@ func call(ctx context.Context, dir, method, target string, answer any) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err := errors.Join(err, response.Body.Close()); err != nil {
 		return fmt.Errorf("ask the running xaproxy at %s: %w", path, err)
+	}
+	if response.StatusCode == http.StatusConflict {
+		return &RefusedError{string(bytes.TrimSpace(body))}
 	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("ask the running xaproxy at %s: %s: %s", path, response.Status, bytes.TrimSpace(body))

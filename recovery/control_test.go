@@ -30,9 +30,24 @@ func socketDir(t *testing.T) string {
 	return dir
 }
 
+// passes is a Recoverer of which only Pass matters; it refuses to explain and resolves as asked.
+type passes func(context.Context, bool) Report
+
+func (p passes) Pass(ctx context.Context, dryRun bool, _ func(BackendReport)) Report {
+	return p(ctx, dryRun)
+}
+
+func (p passes) Explain(_ context.Context, gtrid string) (Explanation, error) {
+	return Explanation{}, errors.New("no such transaction: " + gtrid)
+}
+
+func (p passes) Resolve(_ context.Context, gtrid string, verdict Verdict, by string) (Resolution, error) {
+	return Resolution{GTRID: gtrid, Verdict: verdict, Decision: by}, nil
+}
+
 func serve(t *testing.T, dir string, pass func(context.Context, bool) Report, status func() Status) *Control {
 	t.Helper()
-	c, err := Serve(dir, pass, status)
+	c, err := Serve(dir, passes(pass), status)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +69,13 @@ func TestControl(t *testing.T) {
 		r.DryRun = dryRun
 		return r
 	}, func() Status { return state })
+	var refused *RefusedError
+	if _, err := AskExplain(t.Context(), dir, "x&y"); !errors.As(err, &refused) || refused.Text != "no such transaction: x&y" {
+		t.Errorf("a refusal arrives as %v", err)
+	}
+	if r, err := AskResolve(t.Context(), dir, "x", Commit, "a b & c"); err != nil || r.GTRID != "x" || r.Verdict != Commit || r.Decision != "a b & c" {
+		t.Errorf("asked for a resolution: %+v, %v", r, err)
+	}
 	for _, dryRun := range []bool{true, false} {
 		want.DryRun = dryRun
 		if got, err := Ask(t.Context(), dir, dryRun); err != nil || !reflect.DeepEqual(got, want) {

@@ -217,6 +217,14 @@ func (l *fakeLog) Heuristic(g xa.GTRID, backend, text string) error {
 	return nil
 }
 
+func (l *fakeLog) Trail(g xa.GTRID) ([]xa.TrailEntry, error) {
+	d, ok, err := l.Lookup(g)
+	if !ok || err != nil {
+		return nil, err
+	}
+	return []xa.TrailEntry{{Time: d.Time, Text: d.Words()}}, nil
+}
+
 func (l *fakeLog) Prune() (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

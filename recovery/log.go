@@ -17,6 +17,7 @@ type Log interface {
 	Unfinished() []xa.Decision
 	Done(xa.GTRID)
 	Heuristic(g xa.GTRID, backend, text string) error
+	Trail(xa.GTRID) ([]xa.TrailEntry, error)
 	Prune() (int, error)
 }
 
@@ -43,6 +44,8 @@ func (l logged) Lookup(_ context.Context, all []xa.GTRID, _ bool) []xa.Ruling {
 func (l logged) Heuristic(_ context.Context, g xa.GTRID, backend, text string) error {
 	return l.log.Heuristic(g, backend, text)
 }
+
+func (l logged) Trail(_ context.Context, g xa.GTRID) ([]xa.TrailEntry, error) { return l.log.Trail(g) }
 
 // Prune leaves it to the log: its decisions are retained by age, and as long as they are not done.
 func (l logged) Prune(context.Context, []Listed, time.Duration) (int, error) { return l.log.Prune() }

@@ -1,6 +1,10 @@
 package xa
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Decision is the durable record that a transaction commits. There is no record of a rollback: a transaction without
 // a Decision is rolled back (presumed abort).
@@ -28,4 +32,34 @@ type Ruling struct {
 	Decision Decision // valid if Decided
 	Running  bool     // a process that is alive may still decide
 	Err      error    // the store cannot say
+}
+
+// TrailEntry is one thing that a store says of a transaction.
+type TrailEntry struct {
+	Time time.Time `json:"time"` // to the second, by the clock of the one that wrote it
+	Text string    `json:"text"`
+}
+
+// Words is the record for people.
+func (d Decision) Words() string {
+	var b strings.Builder
+	b.WriteString("COMMIT: decided")
+	if d.OnePhase {
+		b.WriteString(" before the one-phase commit of")
+	} else {
+		b.WriteString(" for")
+	}
+	for i, r := range d.Branches {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " branch %s (session %d of server %s)", r.Backend, r.ConnID, r.Server)
+	}
+	if len(d.Branches) == 0 {
+		b.WriteString(" no other branch")
+	}
+	if d.Key.Name != "" {
+		fmt.Fprintf(&b, ", with commit key '%s'", d.Key.Name)
+	}
+	return b.String()
 }

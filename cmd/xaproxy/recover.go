@@ -64,64 +64,80 @@ func recoverCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "configuration file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, only report what would be done")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	cmd.AddCommand(recoverListCommand(), recoverExplainCommand(), recoverResolveCommand())
 	return cmd
 }
 
 // recoverOnce has one forced pass done, by the running proxy if there is one.
 func recoverOnce(ctx context.Context, path string, dryRun bool, stderr io.Writer) (recovery.Report, error) {
+	say := teller(stderr)
+	return ask(ctx, path, dryRun, say, func(ctx context.Context, dir string) (recovery.Report, error) {
+		return recovery.Ask(ctx, dir, dryRun)
+	}, func(j *recovery.Janitor) (recovery.Report, error) {
+		return j.Pass(ctx, dryRun, func(b recovery.BackendReport) {
+			if b.Reachable {
+				say("%s: looked at, %d prepared", b.Name, len(b.Branches))
+			} else {
+				say("%s: %s", b.Name, b.Error)
+			}
+		}), nil
+	})
+}
+
+// teller returns what shows progress, on a terminal.
+func teller(stderr io.Writer) func(string, ...any) {
+	if !isTerminal(stderr) {
+		return func(string, ...any) {}
+	}
+	return func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
+}
+
+// ask asks the running proxy, and where there is none recovery with the store of decisions opened here; only to be read if inspect is set.
+func ask[T any](ctx context.Context, path string, inspect bool, say func(string, ...any),
+	running func(context.Context, string) (T, error), here func(*recovery.Janitor) (T, error),
+) (answer T, err error) {
 	cfg, err := config.Load(path)
 	if err != nil {
-		return recovery.Report{}, err
-	}
-	say := func(string, ...any) {}
-	if isTerminal(stderr) {
-		say = func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
+		return answer, err
 	}
 	askCtx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	say("asking the running xaproxy")
-	report, asked := recovery.Ask(askCtx, cfg.Decision.Dir, dryRun)
-	if asked == nil {
-		return report, nil
+	answer, asked := running(askCtx, cfg.Decision.Dir)
+	if !unanswered(asked) {
+		return answer, asked
 	}
 	say("%v: looking from here", asked)
-	report, err = recoverOffline(ctx, cfg, dryRun, func(b recovery.BackendReport) {
-		if b.Reachable {
-			say("%s: looked at, %d prepared", b.Name, len(b.Branches))
-		} else {
-			say("%s: %s", b.Name, b.Error)
-		}
-	})
+	answer, err = offline(cfg, inspect, here)
 	if errors.Is(err, decision.ErrLocked) {
-		return report, fmt.Errorf("%w, which does not answer: %w", err, asked)
+		return answer, fmt.Errorf("%w, which does not answer: %w", err, asked)
 	}
-	return report, err
+	return answer, err
 }
 
-// recoverOffline does one pass with the store of decisions opened here.
-func recoverOffline(ctx context.Context, cfg *config.Config, dryRun bool, progress func(recovery.BackendReport)) (r recovery.Report, err error) {
+// offline gives a use of recovery with the store of decisions opened here.
+func offline[T any](cfg *config.Config, inspect bool, use func(*recovery.Janitor) (T, error)) (answer T, err error) {
 	var servers []recovery.Server
 	var admins []*backend.Admin
 	for _, c := range cfg.Backends {
 		admin, err := backend.NewAdmin(c)
 		if err != nil {
-			return r, err
+			return answer, err
 		}
 		defer closing(&err, admin)
 		servers, admins = append(servers, admin), append(admins, admin)
 	}
-	s, err := openStore(cfg, admins, zerolog.Nop(), dryRun)
+	s, err := openStore(cfg, admins, zerolog.Nop(), inspect)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("%w; without a decision log no branch can be told to be ours", err)
+		return answer, fmt.Errorf("%w; without a decision log no branch can be told to be ours", err)
 	} else if err != nil {
-		return r, err
+		return answer, err
 	}
 	defer closing(&err, s)
-	janitor := recovery.New(recovery.Options{
+	return use(recovery.New(recovery.Options{
 		Servers: servers, Decisions: s.decisions, InFlight: recovery.Idle{},
 		Interval: cfg.Decision.RecoveryInterval.Std(), Timeout: adminTimeout, Logger: zerolog.Nop(),
-	})
-	return janitor.Pass(ctx, dryRun, progress), nil
+	}))
 }
 
 func writeReport(w io.Writer, r recovery.Report, asJSON bool) error {

@@ -97,9 +97,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
 		return fmt.Errorf("decision.dir: %w", err)
 	}
-	control, err := recovery.Serve(cfg.Decision.Dir, func(ctx context.Context, dryRun bool) recovery.Report {
-		return s.janitor.Pass(ctx, dryRun, nil)
-	}, s.status)
+	control, err := recovery.Serve(cfg.Decision.Dir, s.janitor, s.status)
 	if err != nil {
 		return err
 	}
@@ -184,7 +182,7 @@ func (s *service) close() {
 	if s.coordinator != nil {
 		s.coordinator.Close()
 	}
-	if s.store.rows != nil {
+	if s.store.rows != nil && s.proxy != nil {
 		s.store.rows.Stopped(context.Background())
 	}
 	for _, b := range s.backends {

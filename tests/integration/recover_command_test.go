@@ -46,6 +46,14 @@ func newCommands(t *testing.T, backends ...*bench) *commands {
 	return c
 }
 
+// participates lets the configuration keep decisions on the backends.
+func (c *commands) participates() {
+	c.t.Helper()
+	text, err := os.ReadFile(c.config)
+	check(c.t, err)
+	check(c.t, os.WriteFile(c.config, bytes.Replace(text, []byte("[decision]\n"), []byte("[decision]\nstore = \"participant\"\n"), 1), 0o600))
+}
+
 // run runs a command, which must end with the status and last write the line; it returns what it wrote.
 func (c *commands) run(status int, lastLine string, args ...string) string {
 	c.t.Helper()
@@ -127,7 +135,7 @@ func TestRecoverCommandOnline(t *testing.T) {
 	}
 	log := openLog(t, c.dir)
 	j := newJanitor(t, log, &lost{}, b)
-	control, err := recovery.Serve(c.dir, func(ctx context.Context, dryRun bool) recovery.Report { return j.Pass(ctx, dryRun, nil) },
+	control, err := recovery.Serve(c.dir, j,
 		func() recovery.Status {
 			return recovery.Status{
 				Version: "1.2.3", PID: os.Getpid(), Started: time.Now(), Listen: "127.0.0.1:3307", Coord: "0badcafe", Epoch: 4, Sessions: 5,
@@ -162,4 +170,90 @@ b2       mariadb           0            0     0     0       0s      connection r
 	}
 	check(t, control.Close())
 	c.run(2, "", "status")
+}
+
+// TestRecoverByHand: what is known of a transaction is shown, and a person may finish what no decision is there for, and nothing else.
+func TestRecoverByHand(t *testing.T) {
+	b := newBench(t, "b1", servers.MySQL)
+	c := newCommands(t, b)
+	c.run(0, "clean: nothing of ours is left", "recover") // makes the log
+	log := openLog(t, c.dir)
+	name := func(coord string, seq uint64) xa.XID {
+		return xa.XID{GTRID: xa.GTRID{Coord: coord, Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+	}
+	decided, undecided, lost := name(log.Coord(), 1), name(log.Coord(), 2), name("0badcafe", 3)
+	id := b.prepare(decided.SQL(), 1, false)
+	b.prepare(undecided.SQL(), 2, false)
+	b.prepare(lost.SQL(), 3, false)
+	check(t, log.Append(xa.Decision{
+		GTRID: decided.GTRID, Time: time.Now(), Key: xa.Key{Name: "order-1"}, Branches: []xa.BranchRef{{Backend: "b1", Server: b.identity(), ConnID: id}},
+	}))
+	check(t, log.Close())
+	shows := func(status int, want []string, args ...string) {
+		t.Helper()
+		out := c.run(status, "", args...)
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q does not say %q:\n%s", args, w, out)
+			}
+		}
+	}
+	shows(0, []string{"would commit", "would roll back", "left alone"}, "recover", "list")
+	shows(0, []string{"COMMIT: decided for branch b1 (session ", "with commit key 'order-1'", "is prepared on b1", "commit, because decided"}, "recover", "explain", decided.GTRID.String())
+	shows(0, []string{"presumed abort", "rollback, because no decision in the log"}, "recover", "explain", undecided.GTRID.String())
+	shows(0, []string{"other, decided by a decision log", "the store of another xaproxy", "untouched"}, "recover", "explain", lost.GTRID.String())
+	shows(2, []string{"of the form neither"}, "recover", "explain", "x")
+	if n := len(b.prepared()); n != 3 {
+		t.Fatalf("%d branches, want all that were there", n)
+	}
+
+	g := lost.GTRID.String()
+	shows(2, []string{"either --commit or --rollback"}, "recover", "resolve", g, "--force")
+	shows(2, []string{"nobody can undo it"}, "recover", "resolve", g, "--commit")
+	shows(2, []string{"not confirmed"}, "recover", "resolve", g, "--commit", "--force")
+	shows(2, []string{"the decision says otherwise"}, "recover", "resolve", decided.GTRID.String(), "--rollback", "--force", "--yes")
+	shows(2, []string{"never touched"}, "recover", "resolve", "someone-else", "--rollback", "--force", "--yes")
+	shows(0, []string{"commit by hand; the decision was: unknown", "branch b1 on b1: commit by hand"}, "recover", "resolve", g, "--commit", "--force", "--yes")
+	shows(0, []string{"recorded in the store of decisions"}, "recover", "resolve", undecided.GTRID.String(), "--commit", "--force", "--yes")
+	shows(0, []string{"HEUR: branch b1: commit by hand, by ", "the decision was: none, so that recovery would roll back"}, "recover", "explain", undecided.GTRID.String())
+	c.run(0, "clean: nothing of ours is left; 1 branch committed", "recover")
+	shows(0, []string{"DONE: every branch"}, "recover", "explain", decided.GTRID.String())
+	if got := b.values(); got != "1,1,1,0" {
+		t.Errorf("values %s, want 1,1,1,0", got)
+	}
+}
+
+// TestRecoverByHandParticipant: a decider that is gone for good leaves branches that only a person may finish.
+func TestRecoverByHandParticipant(t *testing.T) {
+	a, b := newBench(t, "b1", servers.MariaDB), newBench(t, "b2", servers.MySQL)
+	c := newCommands(t, a, b)
+	c.participates()
+	c.run(1, "", "serve") // the tables are missing
+	c.run(1, "", "doctor")
+	c.run(0, "", "doctor", "--fix")
+	x := xa.XID{GTRID: xa.GTRID{Coord: "0badcafe", Epoch: 1, Seq: 0xabc, Decider: "b1"}, BQUAL: "b2"}
+	b.prepare(x.SQL(), 1, false)
+	check(t, a.server.Kill())
+	out := c.run(2, "", "recover")
+	if n := len(b.prepared()); n != 1 {
+		t.Fatalf("%d branches without the decider, want 1:\n%s", n, out)
+	}
+	out = c.run(0, "", "recover", "explain", x.GTRID.String())
+	for _, want := range []string{"ours, decided by a row on its decider b1", "nothing is known of the decision: decider b1", "undecidable", "not looked at: b1"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("explain does not say %q:\n%s", want, out)
+		}
+	}
+	out = c.run(2, "", "recover", "resolve", x.GTRID.String(), "--commit", "--force", "--yes")
+	if !strings.Contains(out, "branch b2 on b2: commit by hand; recorded in the store of decisions") || b.values() != "1,0,0,0" {
+		t.Errorf("values %s:\n%s", b.values(), out)
+	}
+	if out = c.run(0, "", "recover", "explain", x.GTRID.String()); !strings.Contains(out, "nothing is known of the decision") {
+		t.Errorf("explain:\n%s", out)
+	}
+	var what string
+	check(t, b.root.QueryRow("SELECT what FROM xaproxy.xaproxy_incident").Scan(&what))
+	if !strings.HasPrefix(what, "commit by hand, by ") {
+		t.Errorf("incident %q", what)
+	}
 }
