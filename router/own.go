@@ -38,6 +38,9 @@ var ownVariables = map[string]Own{
 	"XAPROXY_COMMIT_KEY": OwnCommitKey,
 }
 
+// outcomeFunction is of xaproxy's own: no backend has it, in any schema.
+const outcomeFunction = "xaproxy_outcome"
+
 // ownVerbs begin the statements in which these are values. In others CURRENT_USER is an account, and what is defined would
 // keep the value.
 var ownVerbs = map[string]bool{
@@ -60,7 +63,7 @@ func (st *stmt) own(i int) (Own, int) {
 		return ownVariables[name], n
 	case t.word == "" || slices.Contains(beforeRows, st.word(i-1)):
 		return 0, 0
-	case t.word == "XAPROXY_OUTCOME" && st.op(i+1, "(") && st.op(i+3, ")"):
+	case strings.EqualFold(t.word, outcomeFunction) && st.op(i+1, "(") && st.op(i+3, ")"):
 		return OwnOutcome, 4
 	case st.op(i+1, "(") && st.op(i+2, ")"):
 		return ownFunctions[t.word], 3

@@ -796,7 +796,7 @@ func (v *resolver) call(f *sqlparser.FuncExpr) {
 		v.stored(schema, f.Name.String())
 	case aggregates[name]:
 		v.aggregate = true
-	case !builtin[name]:
+	case !builtin[name] && name != outcomeFunction:
 		if v.st.schema != "" {
 			v.schemas[strings.ToLower(v.st.schema)] = true
 		}
