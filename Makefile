@@ -4,9 +4,9 @@ CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
-REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/...
+REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix exactly-once model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,11 @@ chaos: ## random kills for a minute on each mix of servers with each store (CHAO
 chaos-matrix: ## the crash tests with either server as the victim in every mix
 	tests/setup.sh
 	$(GO) test -count=1 -timeout 20m ./tests/chaos -run TestCrash -matrix
+
+ONCE ?= --operations 10000
+exactly-once: ## 10,000 operations with commit keys under random kills with each store, and that each was applied once; writes docs/reports (ONCE="--operations 1000 --seed 5")
+	tests/setup.sh demo
+	for store in file participant; do $(GO) run ./tests/once/cmd/once --store $$store --report docs/reports/exactly-once-$$store.md $(ONCE) || exit 1; done
 
 ORACLE ?= -random 10000
 test-oracle: ## SQL over three shards beside one server with all the data, and rows where the functions say: a difference is a failure (ORACLE="-random 1000 -seed 5")

@@ -68,7 +68,7 @@ func newBatch(t *testing.T, m *mix, schema string, set setting, rows []row, xs .
 	}
 	o := proxytest.Options{
 		PrepareTimeout: set.prepare, CommitWait: set.commit, RecoveryInterval: 200 * time.Millisecond,
-		Server: []string{`handshake_timeout = "3s"`}, Decision: set.store.lines(),
+		Server: []string{`handshake_timeout = "3s"`}, Decision: set.store.Lines(),
 	}
 	for i, s := range m.servers {
 		m.execute(t, "CREATE TABLE %s.%s (id INT PRIMARY KEY, n INT NOT NULL)", schema, tables[i])

@@ -33,7 +33,7 @@ func eachMix(t *testing.T, test func(*testing.T, *mix)) {
 			t.Parallel()
 			m.boot(t)
 			for _, s := range m.servers {
-				if err := Participant.prepare(t.Context(), s); err != nil {
+				if err := Participant.Prepare(t.Context(), s); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -57,11 +57,11 @@ func TestPackets(t *testing.T) {
 	for _, store := range stores {
 		t.Run(string(store), func(t *testing.T) {
 			noted := packets{steps: make(map[string][]string)}
-			o := proxytest.Options{Decision: store.lines()}
+			o := proxytest.Options{Decision: store.Lines()}
 			schemas := make(map[string]string)
 			for _, name := range []string{"a", "b", "c"} {
 				s := on[name]
-				if err := store.prepare(t.Context(), s); err != nil {
+				if err := store.Prepare(t.Context(), s); err != nil {
 					t.Fatal(err)
 				}
 				schemas[name] = servertest.Database(t, s)

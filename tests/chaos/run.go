@@ -154,7 +154,7 @@ func (w *world) open(ctx context.Context) error {
 		if err := w.fill(ctx, i); err != nil {
 			return err
 		}
-		if err := w.o.Store.prepare(ctx, s); err != nil {
+		if err := w.o.Store.Prepare(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func (w *world) start(ctx context.Context) error {
 	o := proxytest.Options{
 		Binary: w.o.Binary, Dir: filepath.Join(w.dir, strconv.Itoa(number)),
 		PrepareTimeout: prepareTimeout, CommitWait: commitWait, RecoveryInterval: recoveryInterval,
-		Decision: w.o.Store.lines(),
+		Decision: w.o.Store.Lines(),
 	}
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return err

@@ -36,13 +36,13 @@ func (s Store) maxInDoubt() time.Duration {
 // segmentSize is that of the file store's log: the smallest that can be configured, so that there are many segments.
 const segmentSize = 64 << 10
 
-// lines are those of section [decision].
-func (s Store) lines() []string {
+// Lines are those of section [decision].
+func (s Store) Lines() []string {
 	return []string{fmt.Sprintf("store = %q", s), fmt.Sprintf("in_doubt_grace = %q", inDoubtGrace), fmt.Sprintf("segment_size = %d", segmentSize)}
 }
 
-// prepare makes on a server what the store needs there.
-func (s Store) prepare(ctx context.Context, on *servers.Server) (err error) {
+// Prepare makes on a server what the store needs there.
+func (s Store) Prepare(ctx context.Context, on *servers.Server) (err error) {
 	if s != Participant {
 		return nil
 	}
