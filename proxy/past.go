@@ -10,6 +10,7 @@ import (
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // past is what the client may ask about statements that it has run. Backend connections serve others in between, so the
@@ -28,6 +29,7 @@ type past struct {
 	errno    uint16        // of the error that the last statement was answered with
 	lines    [][][]byte    // what SHOW WARNINGS says of them, if noted is nil
 	noted    *backend.Debt // whose answer that is
+	late     bool          // its transaction is committed late, which is a warning beside those of its answer
 	at       *backend.Conn // knows all about the last statement, as long as nobody uses it; nil: nobody does
 }
 
@@ -40,7 +42,7 @@ func (s *session) forgetPast() {
 
 // next forgets what is about the last statement only, because another one begins.
 func (p *past) next() {
-	p.rowCount, p.at = 0, nil
+	p.rowCount, p.at, p.late = 0, nil, false
 	p.forget()
 }
 
@@ -56,6 +58,18 @@ func (p *past) failed(e *wire.Error) {
 	p.forget()
 	p.rowCount, p.warnings, p.errors, p.errno = -1, 1, 1, e.Errno
 	p.lines = [][][]byte{{[]byte("Error"), strconv.AppendUint(nil, uint64(e.Errno), 10), []byte(e.Message)}}
+}
+
+// committedLate notes the warning that the transaction is committed and not yet seen everywhere. What servers have noted stays with them:
+// their connections may be busy with the commit.
+func (s *session) committedLate(g xa.GTRID) {
+	p := &s.past
+	if p.noted != nil {
+		p.forget()
+	}
+	text := fmt.Sprintf("transaction %s is committed; a branch of it is still to be finished, and until then its changes there are not seen", g)
+	p.lines = append(p.lines, [][]byte{[]byte("Warning"), []byte("1105"), []byte(text)})
+	p.warnings, p.late = p.warnings+1, true
 }
 
 // ended says that the connections of a transaction forget its last statement.

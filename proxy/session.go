@@ -306,6 +306,9 @@ func (s *session) status() wire.Status {
 func (s *session) ok(o wire.OK) error {
 	o.Status |= s.status()
 	o.Warnings += s.relay.AddWarnings
+	if s.past.late {
+		o.Warnings++
+	}
 	s.track.tell(&o, false)
 	return s.conn.WriteOK(o)
 }

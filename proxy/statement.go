@@ -210,6 +210,7 @@ func (s *session) committed(a xa.Answer) *wire.Error {
 	switch a.Outcome {
 	case xa.CommittedLate:
 		s.log(zerolog.WarnLevel).Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("committed, but a branch is still to be finished by recovery")
+		s.committedLate(a.GTRID)
 	case xa.InDoubt:
 		s.log(zerolog.ErrorLevel).Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("outcome unknown")
 	}
@@ -230,15 +231,8 @@ func (s *session) end(p *router.Plan) error {
 		}
 		s.open = false
 	} else if p.Verb == router.Commit && open {
-		tx := s.tx
-		s.tx = nil
-		s.track.ends()
-		a := tx.commit(s.acquire)
-		if e := s.committed(a); e != nil {
+		if e := s.commit(); e != nil {
 			return s.fail(e)
-		}
-		if a.Outcome == xa.CommittedLate {
-			ok.Warnings = 1
 		}
 	} else if open {
 		s.rollback(nil) // a branch that is lost is rolled back by recovery: the answer is true in any case
