@@ -2,6 +2,7 @@ package house
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -125,5 +126,36 @@ func TestReadmeExplanation(t *testing.T) {
 	lines, _ := r.Explain([]byte(m[1]), "shop", 0)
 	if want := "    " + strings.Join(lines, "\n    ") + "\n"; m[2] != want {
 		t.Errorf("the README says\n%s\nwant\n%s", m[2], want)
+	}
+}
+
+// TestNamedTests: the tests that the page on others names exist.
+func TestNamedTests(t *testing.T) {
+	page, err := os.ReadFile("../../docs/comparison.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exist := make(map[string]bool)
+	err = filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+			exist[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
+	for _, m := range named {
+		if !exist[string(m[1])] {
+			t.Errorf("docs/comparison.md names %s, which is no test", m[1])
+		}
+	}
+	if len(named) < 20 {
+		t.Errorf("the page names %d tests", len(named))
 	}
 }
