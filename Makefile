@@ -6,10 +6,10 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix exactly-once model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix bench-recovery exactly-once model fuzz check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## the program, as bin/xaproxy
 	$(GO) build -trimpath -o bin/xaproxy ./cmd/xaproxy
@@ -61,6 +61,10 @@ chaos: ## random kills for a minute on each mix of servers with each store (CHAO
 chaos-matrix: ## the crash tests with either server as the victim in every mix
 	tests/setup.sh
 	$(GO) test -count=1 -timeout 20m ./tests/chaos -run TestCrash -matrix
+
+bench-recovery: ## how long 10,000 branches in doubt take, with each store and kind of server
+	tests/setup.sh
+	$(GO) test -timeout 20m ./tests/chaos -run '^$$' -bench Recovery -benchtime 1x
 
 ONCE ?= --operations 10000
 exactly-once: ## 10,000 operations with commit keys under random kills with each store, and that each was applied once; writes docs/reports (ONCE="--operations 1000 --seed 5")

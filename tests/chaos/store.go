@@ -46,14 +46,19 @@ func (s Store) Prepare(ctx context.Context, on *servers.Server) (err error) {
 	if s != Participant {
 		return nil
 	}
-	b := proxytest.On("any", on)
-	admin, err := backend.NewAdmin(config.Backend{
-		Name: b.Name, Kind: b.Kind, Host: on.Host, Port: on.Port, User: b.User, Password: config.Secret(b.Password),
-		TLS: "off", ConnectTimeout: config.Duration(callTimeout), MaxLifetime: config.Duration(time.Hour),
-	})
+	admin, err := backend.NewAdmin(adminOf(on))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, admin.Close()) }()
 	return participant.Create(ctx, admin)
+}
+
+// adminOf is the configuration of a backend that is only administered.
+func adminOf(s *servers.Server) config.Backend {
+	b := proxytest.On("any", s)
+	return config.Backend{
+		Name: b.Name, Kind: b.Kind, Host: s.Host, Port: s.Port, User: b.User, Password: config.Secret(b.Password),
+		TLS: "off", ConnectTimeout: config.Duration(callTimeout), MaxLifetime: config.Duration(time.Hour),
+	}
 }
