@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -16,8 +17,18 @@ import (
 // commits again as soon as there is room.
 func TestNoRoomForLog(t *testing.T) {
 	t.Parallel()
+	for attempt := range 5 {
+		if noRoomForLog(t, fmt.Sprintf("no_room_%d", attempt)) {
+			return
+		}
+	}
+	t.Error("the proxy halted every time: the test has shown nothing")
+}
+
+// noRoomForLog returns false if a record needed the very last byte of the segment, which the limit does not give: then the proxy halts.
+func noRoomForLog(t *testing.T, schema string) bool {
 	const clients = 16
-	b, db := newBank(t, "no_room")
+	b, db := newBank(t, schema)
 	for i := range clients {
 		for _, table := range tables {
 			b.m.execute(t, "INSERT INTO %s.%s VALUES (%d, %d)", b.schema, table, account+1+i, money)
@@ -43,25 +54,32 @@ func TestNoRoomForLog(t *testing.T) {
 		paid.Add(1)
 		return nil
 	}
-	noRoom := func(err error) {
+	noRoom := func(err error, what string) {
 		var said *mysql.MySQLError
 		if !errors.As(err, &said) || said.Number != 1180 {
-			t.Errorf("after %d commits: %v, want 1180", paid.Load(), err)
+			t.Errorf("%s, after %d commits: %v, want 1180", what, paid.Load(), err)
 		}
 	}
 	var all sync.WaitGroup
+	var ends [clients]error
 	for i := range clients {
 		all.Go(func() {
 			var err error
 			for n := 0; err == nil && n < segmentSize/clients; n++ { // a record takes more than a byte
 				err = pay(account + 1 + i)
 			}
-			noRoom(err)
+			ends[i] = err
 		})
 	}
 	all.Wait()
+	if !b.proxy.Running() && len(b.proxy.Log.Grep(syscall.EFBIG.Error())) > 0 {
+		return false
+	}
+	for i, err := range ends {
+		noRoom(err, fmt.Sprintf("client %d", i))
+	}
 	before := paid.Load()
-	noRoom(pay(account))
+	noRoom(pay(account), "one more")
 	if err := b.proxy.LimitFiles(proxytest.Unlimited); err != nil {
 		t.Fatal(err)
 	}
@@ -83,4 +101,5 @@ func TestNoRoomForLog(t *testing.T) {
 	if !b.proxy.Running() {
 		t.Error("the proxy has ended")
 	}
+	return true
 }

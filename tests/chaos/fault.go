@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/xaproxy/xaproxy/tests/proxytest"
@@ -284,8 +285,9 @@ func (w *world) jumpAhead(ctx context.Context, at spot, let func(Verdict)) error
 	return err
 }
 
-// fillDisk keeps the decision log of a proxy from growing for a while: no further segment can be made.
-func (w *world) fillDisk(_ context.Context, at spot, let func(Verdict)) error {
+// fillDisk keeps the decision log of a proxy from growing for a while: no further segment can be made. A record that needs the very
+// last byte of a segment cannot be written either, and then the proxy has to halt.
+func (w *world) fillDisk(ctx context.Context, at spot, let func(Verdict)) error {
 	p := w.proxies[at.proxy]
 	err := p.LimitFiles(segmentSize - 1)
 	let(Pass)
@@ -293,6 +295,9 @@ func (w *world) fillDisk(_ context.Context, at spot, let func(Verdict)) error {
 		return err
 	}
 	<-time.After(w.upTo(maxFull))
+	if !p.Running() && len(p.Log.Grep(syscall.EFBIG.Error())) > 0 {
+		return p.Restart(ctx)
+	}
 	return p.LimitFiles(proxytest.Unlimited)
 }
 

@@ -245,7 +245,8 @@ func (p *Proxy) Thaw() error {
 // Unlimited is no limit.
 const Unlimited = 1<<64 - 1
 
-// LimitFiles sets the size in bytes up to which the process may write its files, for as long as it runs. Above it writing fails as on a full disk.
+// LimitFiles sets the size in bytes up to which the process may write its files, for as long as it runs. Above it writing fails as on a full
+// disk; unlike there also in what a file has room for already.
 func (p *Proxy) LimitFiles(size uint64) error {
 	c := p.running()
 	if c == nil {
