@@ -56,6 +56,9 @@ func (s *session) define(p *router.Plan, r *request) error {
 		s.doubtColumns(failed)
 		return s.fail(failed)
 	}
+	if !p.DDL.Rows {
+		s.srv.learnObjects(s.ctx(), p.DDL.Objects)
+	}
 	w := warned{s: s}
 	for i, a := range answers {
 		w.collect(a.Rows.OK.Warnings, conns[i])

@@ -38,12 +38,25 @@ func (s *Server) learn(ctx context.Context) {
 	}
 }
 
-// forgetKeys says that the columns of shard keys may have changed: until they are looked at nothing is known of them.
-func (s *Server) forgetKeys() {
+// doubtKeys says that the columns of shard keys may have changed: they are looked at soon.
+func (s *Server) doubtKeys() {
 	for _, c := range s.columns {
-		s.router.Learn(c.schema, c.table, nil)
+		s.router.Doubt(c.schema, c.table)
 	}
 	s.keysDoubted.Store(true)
+}
+
+// learnObjects looks at the keys of the tables that DDL was about, before its client can use them.
+func (s *Server) learnObjects(ctx context.Context, of []router.Object) {
+	for _, o := range of {
+		c := s.columns[strings.ToLower(o.Schema+"."+o.Name)]
+		if c == nil {
+			continue
+		}
+		if err := c.backend.Apart(ctx, func(conn *backend.Conn) error { return s.learnKeys(conn, []*columns{c}) }); err != nil {
+			s.logger.Debug().Err(err).Str("backend", c.backend.Name()).Msg("cannot ask for definitions")
+		}
+	}
 }
 
 // learnOnce asks all backends at once, each on one connection: for the keys of the tables that are asked for there, its views and its
@@ -121,16 +134,16 @@ func (s *Server) learnKeys(conn *backend.Conn, tables []*columns) error {
 		slices.Sort(all)
 		return " IN (" + strings.Join(slices.Compact(all), ",") + ")"
 	}
-	answers, err := conn.Batch(maxLearnt, "SELECT LOWER(TABLE_SCHEMA), LOWER(TABLE_NAME), LOWER(COLUMN_NAME), COLUMN_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), COALESCE(DATETIME_PRECISION, 0)"+
+	answers, err := conn.Batch(maxLearnt, "SELECT LOWER(TABLE_SCHEMA), LOWER(TABLE_NAME), LOWER(COLUMN_NAME), COLUMN_TYPE, COALESCE(COLLATION_NAME, ''), COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), COALESCE(DATETIME_PRECISION, 0)"+
 		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA"+list(schemas)+" AND COLUMN_NAME"+list(names))
 	if err != nil {
 		return err
 	}
 	held := map[string]router.KeyColumn{}
 	for _, r := range answers[0].Values {
-		length, _ := strconv.Atoi(string(r[4])) // of LONGTEXT it is more than an int may hold, and no key
-		digits, _ := strconv.Atoi(string(r[5]))
-		held[string(r[0])+"."+string(r[1])+"."+string(r[2])] = router.ParseKeyColumn(string(r[3]), length, digits)
+		length, _ := strconv.Atoi(string(r[5])) // of LONGTEXT it is more than an int may hold, and no key
+		digits, _ := strconv.Atoi(string(r[6]))
+		held[string(r[0])+"."+string(r[1])+"."+string(r[2])] = router.ParseKeyColumn(string(r[3]), string(r[4]), length, digits)
 	}
 	for _, c := range tables {
 		var all []router.KeyColumn

@@ -28,6 +28,7 @@ type prepared struct {
 	mode     router.Mode
 	listed   time.Time      // when the names of columns were written into sent; zero: they were not
 	router   *router.Router // that made routed; another one has other temporary tables
+	learnt   uint64         // by it until then
 	routed   *router.Statement
 	params   int
 	types    []byte         // of the parameters, as the client bound them last
@@ -108,7 +109,8 @@ var tooManyStatements = &wire.Error{
 
 // routed has a statement analysed, with the values of the session's own that it names.
 func (s *session) routed(p *prepared) error {
-	if p.router == s.router && !p.routed.Any().Own && (p.listed.IsZero() || time.Since(p.listed) < columnsLast) {
+	learnt := s.router.Learnt()
+	if p.router == s.router && p.learnt == learnt && !p.routed.Any().Own && (p.listed.IsZero() || time.Since(p.listed) < columnsLast) {
 		return nil
 	}
 	routed, err := s.router.Prepare([]byte(p.text), p.schema, p.mode)
@@ -137,7 +139,7 @@ func (s *session) routed(p *prepared) error {
 		}
 		p.sent, p.listed = string(sent), time.Now()
 	}
-	p.router, p.routed, p.params, p.numbered = s.router, routed, routed.Params, string(routed.Text)
+	p.router, p.learnt, p.routed, p.params, p.numbered = s.router, learnt, routed, routed.Params, string(routed.Text)
 	return nil
 }
 

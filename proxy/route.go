@@ -42,7 +42,7 @@ func (s *session) route(p *router.Plan, r *request) error {
 	}
 	if p.ImplicitCommit {
 		defer s.srv.forgetColumns()
-		defer s.srv.forgetKeys()
+		defer s.srv.doubtKeys()
 		if e := s.commit(); e != nil {
 			return s.fail(e)
 		}

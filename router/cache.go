@@ -17,6 +17,7 @@ const (
 // evicts by the clock algorithm: a hit only sets a bit. Safe for concurrent use.
 type cache struct {
 	seed     maphash.Seed
+	cleared  atomic.Uint64 // how often
 	segments [cacheSegments]segment
 }
 
@@ -63,8 +64,9 @@ func (c *cache) get(key []byte) *shape {
 	return e.shape
 }
 
-// put keeps the shape, unless the key is too long. Of two shapes put for one key either may stay: they are equal.
-func (c *cache) put(key []byte, sh *shape) {
+// put keeps the shape, unless the key is too long, or the cache was cleared since it was so often: the shape may be of what was known
+// before. Of two shapes put for one key either may stay: they are equal.
+func (c *cache) put(key []byte, sh *shape, cleared uint64) {
 	if len(key) > maxCachedShape {
 		return
 	}
@@ -72,7 +74,7 @@ func (c *cache) put(key []byte, sh *shape) {
 	s := c.segment(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byKey[e.key] != nil {
+	if s.byKey[e.key] != nil || c.cleared.Load() != cleared {
 		return
 	}
 	for len(s.ring) > 0 && (len(s.ring) >= cacheShapes/cacheSegments || s.bytes+e.size > cacheBytes/cacheSegments) {
@@ -104,6 +106,7 @@ func (s *segment) evict() {
 
 // clear forgets all shapes.
 func (c *cache) clear() {
+	c.cleared.Add(1)
 	for i := range c.segments {
 		s := &c.segments[i]
 		s.mu.Lock()

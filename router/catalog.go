@@ -40,7 +40,7 @@ type table struct {
 	lookups  []*table  // its lookup tables
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 
-	holds atomic.Pointer[[]KeyColumn] // of the columns of the key; nil: nothing is known
+	holds atomic.Pointer[held] // what the columns of the key do; nil: nobody knows
 }
 
 func (t *table) sharded() bool { return t.backend < 0 && t.copies == nil }
@@ -56,6 +56,11 @@ func (t *table) key() string { return strings.Join(t.columns, ", ") }
 // together tells whether equal keys of the two tables are on the same backend.
 func (t *table) together(u *table) bool {
 	return t.sharding == u.sharding && len(t.columns) == len(u.columns)
+}
+
+// joins tells whether rows of the two tables with equal values in a column of their keys have the same key there.
+func (t *table) joins(u *table, column int) bool {
+	return t.together(u) && t.known(column).agrees(u.known(column))
 }
 
 func newCatalog(cfg *config.Config) (*catalog, error) {

@@ -48,7 +48,7 @@ func (v *resolver) copies(t *table, n *sqlparser.Insert, at int) *insert {
 	var of *ref
 	for i, column := range t.columns {
 		r, c := selected(column)
-		if r == nil || of != nil && r != of || r.keyed(c.Name.Lowered()) != i || !r.table.together(t) {
+		if r == nil || of != nil && r != of || r.keyed(c.Name.Lowered()) != i || !r.table.together(t) || !t.known(i).takes(r.table.known(i)) {
 			return refuse("select the shard key of a table on the same shard map into "+t.key()+", or "+read, "yet where %s is not the shard key of a row that is selected", column)
 		}
 		of = r

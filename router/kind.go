@@ -1,6 +1,9 @@
 package router
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // KeyColumn is what a column of a shard key holds, as its definition on a backend says. What is of another kind is no key of it: MySQL
 // compares it as something else, and INSERT IGNORE stores something else. The zero value is a column of which nothing is known.
@@ -9,7 +12,8 @@ type KeyColumn struct {
 	Low    int64  // of KeyIntegers: the least
 	High   uint64 // and the greatest one
 	Length int    // of KeyText: its characters
-	Digits int    // of KeyDates: of the fraction of a second
+	Digits int    // of KeyDates: of the fraction of a second, -1 of a DATE
+	Alike  string // two columns of a kind with the same one call the same values equal
 	// Members are of KeyMembers: what it can hold, in the form in which keys are hashed.
 	Members map[string]bool
 }
@@ -29,20 +33,62 @@ const (
 	KeyZoned   // TIMESTAMP: no value is certain
 )
 
-// Learn tells the router what the columns of a sharded table's key hold, in their order; nil: nobody knows any more. It may be called
+// held is what the columns of a key hold.
+type held struct {
+	columns []KeyColumn
+	doubted bool // they may have changed since
+}
+
+// Learn tells the router what the columns of a sharded table's key hold, in their order; none: there is no such table. It may be called
 // while others plan.
 func (r *Router) Learn(schema, name string, columns []KeyColumn) {
-	s := r.catalog.schemas[strings.ToLower(schema)]
-	if s == nil {
+	t := r.learner(schema, name)
+	if t == nil {
 		return
 	}
-	switch t := s.tables[strings.ToLower(name)]; {
-	case t == nil:
-	case len(columns) == len(t.columns):
-		t.holds.Store(&columns)
-	default:
-		t.holds.Store(nil)
+	var now *held
+	if len(columns) == len(t.columns) {
+		now = &held{columns: columns}
 	}
+	old := t.holds.Swap(now)
+	if r.cache != nil && ((old == nil) != (now == nil) || old != nil && !slices.EqualFunc(old.columns, now.columns, KeyColumn.like)) {
+		r.cache.clear() // which joins run on each shard may be another matter now
+	}
+}
+
+// Learnt is how often the router was told anything new. Statements that were prepared before are to be prepared again.
+func (r *Router) Learnt() uint64 { return r.cache.cleared.Load() }
+
+// Doubt tells the router that the columns of the key may have changed.
+func (r *Router) Doubt(schema, name string) {
+	if t := r.learner(schema, name); t != nil {
+		if old := t.holds.Load(); old != nil {
+			t.holds.CompareAndSwap(old, &held{columns: old.columns, doubted: true})
+		}
+	}
+}
+
+func (r *Router) learner(schema, name string) *table {
+	if s := r.catalog.schemas[strings.ToLower(schema)]; s != nil {
+		return s.tables[strings.ToLower(name)]
+	}
+	return nil
+}
+
+// agrees tells whether values of the two columns that a server calls equal are surely the same key: it compares an ENUM with a number by
+// the number of the member, and text with a number as numbers. While nothing is known, the configuration is believed.
+func (c *KeyColumn) agrees(d *KeyColumn) bool {
+	return c == nil || d == nil || c.Kind == d.Kind && c.Alike == d.Alike && c.Kind != KeyNumbers && c.Kind != KeyZoned
+}
+
+// like tells whether the columns are of one type.
+func (c KeyColumn) like(d KeyColumn) bool {
+	return c.Kind == d.Kind && c.Alike == d.Alike && c.Low == d.Low && c.High == d.High && c.Length == d.Length && c.Digits == d.Digits
+}
+
+// takes tells whether the column stores all values of d as they are.
+func (c *KeyColumn) takes(d *KeyColumn) bool {
+	return c.agrees(d) && (c == nil || d == nil || c.Low <= d.Low && c.High >= d.High && c.Length >= d.Length && c.Digits >= d.Digits)
 }
 
 // unfit is why a key that was read is none of the column. quoted tells that it is a string, stores that it is to be stored.
@@ -86,27 +132,35 @@ func (c *KeyColumn) unit() int64 {
 
 // around are the moments between which a server may move one when it stores it or compares it with the column: MySQL rounds, MariaDB cuts.
 func (k *key) around(unit int64) (from, to uint64) {
-	past := int64(k.moment.Low) % unit
+	if from = cut(k.moment.Low, unit); from == k.moment.Low {
+		return from, from
+	}
+	return from, from + uint64(unit)
+}
+
+// cut is the beginning of the unit that a moment is in.
+func cut(moment uint64, unit int64) uint64 {
+	past := int64(moment) % unit
 	if past < 0 {
 		past += unit
 	}
-	if past == 0 {
-		return k.moment.Low, k.moment.Low
-	}
-	return k.moment.Low - uint64(past), k.moment.Low + uint64(unit-past)
+	return moment - uint64(past)
 }
 
-// rounded is keyRounded if the column may round the key to another shard.
-func (pl *placing) rounded(t *table, k *key, shard int) keyFault {
+// rounded is keyRounded if the column may round the key to another shard, or cuts it to a day there.
+func (t *table) rounded(k *key, shard int, stores bool) keyFault {
 	holds := t.column(0)
-	if pl.stores && (holds == nil || holds.Kind != KeyDates) {
+	if stores && (holds == nil || holds.Kind != KeyDates) {
 		return keyGood // the client knows
 	}
 	from, to := k.around(holds.unit())
-	if from == to {
-		return keyGood
+	if stores && holds.Digits < 0 {
+		from, to = cut(from, microsPerDay), cut(to, microsPerDay)
 	}
 	for _, at := range []uint64{from, to} {
+		if at == k.moment.Low {
+			continue
+		}
 		other := key{date: true, moment: k.moment}
 		other.moment.Low, other.moment.Negative = at, int64(at) < 0
 		if s, fault := t.sharding.shard(&other); s != shard || fault != keyGood {
@@ -116,17 +170,25 @@ func (pl *placing) rounded(t *table, k *key, shard int) keyFault {
 	return keyGood
 }
 
-// column is what the n-th column of the key holds, nil if nothing is known.
+// column is what the n-th column of the key holds, nil if that is not certain.
 func (t *table) column(n int) *KeyColumn {
-	if all := t.holds.Load(); all != nil {
-		return &(*all)[n]
+	if all := t.holds.Load(); all != nil && !all.doubted {
+		return &all.columns[n]
 	}
 	return nil
 }
 
-// ParseKeyColumn reads a type as information_schema.columns has it, such as int(10) unsigned; the precision of a date and the length of
-// a text are columns of their own there.
-func ParseKeyColumn(columnType string, length, digits int) KeyColumn {
+// known is what the n-th column of the key held when it was looked at last, nil if nobody did.
+func (t *table) known(n int) *KeyColumn {
+	if all := t.holds.Load(); all != nil {
+		return &all.columns[n]
+	}
+	return nil
+}
+
+// ParseKeyColumn reads a type as information_schema.columns has it, such as int(10) unsigned; the collation and the length of a text and
+// the precision of a date are columns of their own there.
+func ParseKeyColumn(columnType, collation string, length, digits int) KeyColumn {
 	words := strings.FieldsFunc(strings.ToLower(columnType), func(r rune) bool { return r == ' ' || r == '(' || r == ')' })
 	if len(words) == 0 {
 		return KeyColumn{}
@@ -140,17 +202,19 @@ func ParseKeyColumn(columnType string, length, digits int) KeyColumn {
 	case words[0] == "decimal" || words[0] == "float" || words[0] == "double":
 		return KeyColumn{Kind: KeyNumbers}
 	case words[0] == "char" || words[0] == "varchar" || words[0] == "binary" || words[0] == "varbinary":
-		return KeyColumn{Kind: KeyText, Length: length}
+		return KeyColumn{Kind: KeyText, Length: length, Alike: collation}
 	case words[0] == "enum" || words[0] == "set":
-		return KeyColumn{Kind: KeyMembers, Members: members(columnType)}
+		return KeyColumn{Kind: KeyMembers, Members: members(columnType), Alike: columnType + collation}
 	case words[0] == "year":
 		return KeyColumn{Kind: KeyYears}
 	case words[0] == "timestamp":
 		return KeyColumn{Kind: KeyZoned}
-	case words[0] == "date" || words[0] == "datetime":
+	case words[0] == "date":
+		return KeyColumn{Kind: KeyDates, Digits: -1}
+	case words[0] == "datetime":
 		return KeyColumn{Kind: KeyDates, Digits: digits}
 	}
-	return KeyColumn{}
+	return KeyColumn{Alike: columnType + collation}
 }
 
 // members are the values in a type such as enum('a','it”s') that can be keys.

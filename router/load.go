@@ -43,18 +43,11 @@ func (l *Load) Place(p Piece) (backend int, err error) {
 	if p.Key == nil {
 		v.Kind = ValueNull
 	}
-	k := key{date: l.table.sharding.moments}
-	fault := k.value(v, false)
-	if c := l.table.column(0); fault == keyGood && c != nil && (!k.date || c.Kind == KeyZoned) {
-		fault = c.unfit(&k, true, true)
+	shard, _, fault := l.table.shard([]Value{v})
+	if fault != keyGood {
+		return 0, l.refuse(p, misplaced(l.table, 0, fault, false))
 	}
-	if fault == keyGood {
-		var shard int
-		if shard, fault = l.table.sharding.shard(&k); fault == keyGood {
-			return l.table.sharding.backends[shard], nil
-		}
-	}
-	return 0, l.refuse(p, misplaced(l.table, 0, fault, false))
+	return l.table.sharding.backends[shard], nil
 }
 
 // refuse says where in the file the reason is.

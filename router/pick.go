@@ -199,7 +199,7 @@ func (pl *placing) shard(t *table, refs []keyRef) (shard int, fault keyFault) {
 func (pl *placing) one(t *table, ref keyRef) (shard int, fault keyFault) {
 	if fault = pl.read(t, 0, ref, &pl.key); fault == keyGood {
 		if shard, fault = t.sharding.shard(&pl.key); fault == keyGood && pl.key.date {
-			fault = pl.rounded(t, &pl.key, shard)
+			fault = t.rounded(&pl.key, shard, pl.stores)
 		}
 	}
 	if fault != keyGood {

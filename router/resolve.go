@@ -310,7 +310,7 @@ func (r *ref) keyed(column string) int {
 
 // link notes that a column of the keys of two tables is equal in all rows that count, as far as the rows of the tables in of go.
 func link(a, b *ref, i, j int, of []*ref) {
-	if i < 0 || i != j || !a.table.together(b.table) {
+	if i < 0 || i != j || !a.table.joins(b.table, i) {
 		return
 	}
 	if slices.Contains(of, b) {

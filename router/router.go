@@ -103,8 +103,11 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		return emptyPlan, nil, nil
 	}
 	var sh *shape
+	var cleared uint64
 	if r.cache != nil {
-		sh = r.cache.get(s.buf)
+		if sh = r.cache.get(s.buf); sh == nil {
+			cleared = r.cache.cleared.Load()
+		}
 	}
 	if sh == nil {
 		// Statements that are read verbatim are never in the cache.
@@ -123,7 +126,7 @@ func (r *Router) look(s *scan, sql []byte, schema string, mode Mode, skip bool) 
 		}
 		sh = r.analyse(string(s.text()), schema, mode, readHints(s.hint))
 		if r.cache != nil {
-			r.cache.put(s.buf, sh)
+			r.cache.put(s.buf, sh, cleared)
 		}
 	}
 	return sh.plan, sh, nil

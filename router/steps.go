@@ -309,6 +309,15 @@ func (r *Router) Locate(schema, name string, values []Value) (backend int, err e
 
 // locate is the backend of the rows with a shard key; bound says where the values come from, for the error.
 func (t *table) locate(values []Value, bound bool) (backend int, _ error) {
+	shard, column, fault := t.shard(values)
+	if fault != keyGood {
+		return 0, misplaced(t, column, fault, bound).refusal(-1)
+	}
+	return t.sharding.backends[shard], nil
+}
+
+// shard is the shard of the rows with a shard key that is to be stored, or what is wrong with which column of it.
+func (t *table) shard(values []Value) (shard, column int, fault keyFault) {
 	keys := make([]key, len(values))
 	for i, v := range values {
 		keys[i].date = t.sharding.moments
@@ -317,17 +326,15 @@ func (t *table) locate(values []Value, bound bool) (backend int, _ error) {
 			fault = c.unfit(&keys[i], v.Kind == ValueBytes, true)
 		}
 		if fault != keyGood {
-			return 0, misplaced(t, i, fault, bound).refusal(-1)
+			return 0, i, fault
 		}
 	}
-	shard, fault := 0, keyGood
-	if len(keys) == 1 {
-		shard, fault = t.sharding.shard(&keys[0])
-	} else {
+	if len(keys) > 1 {
 		shard, fault = t.sharding.together(keys)
+		return shard, 0, fault
 	}
-	if fault != keyGood {
-		return 0, misplaced(t, 0, fault, bound).refusal(-1)
+	if shard, fault = t.sharding.shard(&keys[0]); fault == keyGood && keys[0].date {
+		fault = t.rounded(&keys[0], shard, true)
 	}
-	return t.sharding.backends[shard], nil
+	return shard, 0, fault
 }

@@ -71,6 +71,9 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 		for _, q := range empty {
 			must(t, c, q)
 		}
+		for i := range kinds {
+			must(t, c, kinds[i].create())
+		}
 		must(t, c, members.create())
 		must(t, c, membersByEmail.create())
 		return s
@@ -87,6 +90,7 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 	}
 	options.Schemas = []config.Schema{{Name: schema, Backend: "b0"}}
 	options.ShardMaps, options.Tables = configured(schema)
+	options.ShardMaps, options.Tables = withKinds(schema, options.ShardMaps, options.Tables)
 	options.ShardMaps, options.Tables = withLookups(schema, options.ShardMaps, options.Tables)
 	single := boot(3)
 	proxy := proxytest.Run(t, options)
@@ -98,6 +102,10 @@ func newPair(t *testing.T, kind servers.Kind) *pair {
 	for i := range tables {
 		must(t, p.direct, tables[i].fill())
 		must(t, p.proxy, tables[i].fill())
+	}
+	for i := range kinds {
+		must(t, p.direct, kinds[i].fill())
+		must(t, p.proxy, kinds[i].fill())
 	}
 	must(t, p.direct, members.fill())
 	must(t, p.proxy, members.fill())
@@ -195,8 +203,9 @@ func (p *pair) compare(t *testing.T, c statement) outcome {
 	if d.ok.Affected != x.ok.Affected || d.ok.Info != x.ok.Info || d.ok.Warnings != x.ok.Warnings {
 		return outcome{differs: fmt.Sprintf("%d rows %q %d warnings, through the proxy %d rows %q %d warnings", d.ok.Affected, d.ok.Info, d.ok.Warnings, x.ok.Affected, x.ok.Info, x.ok.Warnings)}
 	}
-	for i := range tables {
-		q := "SELECT * FROM " + tables[i].name
+	named := slices.DeleteFunc(slices.Clone(kinds), func(k table) bool { return !strings.Contains(c.sql, k.name) })
+	for _, tab := range slices.Concat(tables, named) {
+		q := "SELECT * FROM " + tab.name
 		if o := judge(ask(t, p.direct, q), ask(t, p.proxy, q), false); o.differs != "" {
 			return outcome{differs: "afterwards, " + q + ": " + o.differs}
 		}
