@@ -67,6 +67,7 @@ func (s *session) once(conns []*backend.Conn, run func(lead string) error) error
 func (s *session) startOwn(p *router.Plan) (failed func(*wire.Error)) {
 	next, before := s.nextTx, ""
 	s.start()
+	s.tx.own = true
 	if next != (characteristics{}) {
 		branches, err := s.branches(p)
 		if err == nil {

@@ -194,16 +194,24 @@ func (s *session) start() {
 	s.nextKey, s.nextTx = xa.Key{}, characteristics{}
 }
 
-// commit commits the open transaction, if there is one.
+// commit commits the open transaction, if there is one. If its statement or its session was killed, and no server has noticed, no COMMIT
+// begins: who has killed it has been told so.
 func (s *session) commit() *wire.Error {
-	if s.tx == nil {
-		return nil
-	}
 	tx := s.tx
-	s.tx = nil
-	s.track.ends()
-	return s.committed(tx.commit(s.acquire))
+	switch {
+	case tx == nil:
+		return nil
+	case s.work.Err() == nil:
+		s.tx = nil
+		s.track.ends()
+		return s.committed(tx.commit(s.acquire))
+	case tx.own:
+		return s.committed(s.rollback(wire.NewError(wire.CodeQueryInterrupted, "Query execution was interrupted")))
+	}
+	return s.committed(s.rollback(errKilled))
 }
+
+var errKilled = errors.New("it was killed before its COMMIT began")
 
 // committed logs and translates the end of a transaction.
 func (s *session) committed(a xa.Answer) *wire.Error {
@@ -317,13 +325,13 @@ func (s *session) lose(br *txBranch, cause error) *wire.Error {
 }
 
 // rollback ends the open transaction.
-func (s *session) rollback(cause error) {
+func (s *session) rollback(cause error) xa.Answer {
 	tx := s.tx
 	s.tx = nil
 	s.work.drop()
 	s.past.ended()
 	s.track.ends()
-	tx.rollback(cause)
+	return tx.rollback(cause)
 }
 
 // first reports whether a statement about the server's variables goes to the first backend, although the session is at one of

@@ -22,6 +22,7 @@ type transaction struct {
 	last        *txBranch         // that ran the client's last statement
 	opening     characteristics   // of each branch
 	savepoints  []string          // the client's, in order
+	own         bool              // it is that of one statement, with autocommit
 }
 
 // txBranch is a branch with its index in the xa.Tx.

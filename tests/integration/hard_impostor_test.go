@@ -366,6 +366,41 @@ func TestKillBeforeStatement(t *testing.T) {
 	s.atRest()
 }
 
+// TestKillBeforeCommit: a statement of several backends is killed and no server notices. It is not committed on any.
+func TestKillBeforeCommit(t *testing.T) {
+	t.Parallel()
+	s, i := newImposed(t, nil)
+	s.raw().exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
+	for _, kill := range []string{"KILL QUERY", "KILL"} {
+		arrived, goOn := make(chan struct{}), make(chan struct{})
+		i.play("early", func(_, server net.Conn, p []byte) { // the server forgets a KILL that comes before the statement
+			close(arrived)
+			<-goOn
+			_, _ = server.Write(p)
+		})
+		victim := s.raw()
+		answer := later(func() error {
+			_, err := victim.ask("UPDATE accounts /*play early*/ SET v = v + 1 WHERE id IN (1, 2)")
+			return err
+		})
+		soon(t, "the statement", 10*time.Second, arrived)
+		s.raw().exec(fmt.Sprintf("%s %d", kill, victim.id))
+		close(goOn)
+		err := soon(t, "a statement that was killed before it ran", 10*time.Second, answer)
+		if kill == "KILL QUERY" && errno(err) != 1317 || err == nil {
+			t.Errorf("%s: answered with %v", kill, err)
+		}
+		if kill == "KILL QUERY" {
+			victim.exec("DO 1")
+		}
+		until(t, "nothing runs", func() bool { return s.busy(0) == 0 && s.busy(1) == 0 })
+		if got := s.raw().mustAsk("SELECT v FROM accounts"); got != "0 0" {
+			t.Errorf("%s: the rows are %s", kill, got)
+		}
+	}
+	s.atRest()
+}
+
 // TestLyingServerAtLogin: a server asks for the password in clear, or for other things that would give it away. It gets nothing.
 func TestLyingServerAtLogin(t *testing.T) {
 	t.Parallel()

@@ -67,13 +67,13 @@ var situations = []situation{
 	{
 		name:    "writes on several backends",
 		run:     ask("UPDATE accounts SET v = SLEEP(100) + 5 WHERE id IN (1, 2)"),
-		reached: func(k *killing) { k.runs(0, 1, "SLEEP"); k.runs(1, 1, "SLEEP") },
+		reached: func(k *killing) { k.runs(0, 1, "SLEEP") }, // the others come behind the first one
 	},
 	{
 		name:    "transaction",
 		enter:   func(k *killing) { k.victim.exec("BEGIN", "UPDATE accounts SET v = 7 WHERE id IN (1, 2)") },
 		run:     ask("UPDATE accounts SET v = SLEEP(100) WHERE id IN (1, 2)"),
-		reached: func(k *killing) { k.runs(0, 1, "SLEEP"); k.runs(1, 1, "SLEEP") },
+		reached: func(k *killing) { k.runs(0, 1, "SLEEP") },
 		goesOn: func(k *killing) { // the statement has failed, the transaction has not
 			if got := k.victim.mustAsk("SELECT v FROM accounts WHERE id IN (1, 2)"); got != "7 7" {
 				k.t.Errorf("rows of the transaction: %s", got)

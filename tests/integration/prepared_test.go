@@ -185,4 +185,7 @@ func TestPreparedOnManyConnections(t *testing.T) {
 		}
 		check(i, err)
 	}
+	if killed == 0 {
+		t.Error("no connection was killed")
+	}
 }
