@@ -42,6 +42,8 @@ func (e *DamageError) Error() string {
 		"away and resolve the prepared branches by hand: decisions from this byte on may be lost", e.File, e.Offset, e.Reason)
 }
 
+var errFenced = errors.New("somebody asked for the outcome of its commit key after it began, and was told that it is rolled back")
+
 var errTooLarge = errors.New("the record does not fit into a segment; raise the segment size")
 
 // unsure wraps the error of a record that was handed to the system, notWritten that of one that was not.

@@ -70,6 +70,7 @@ type File struct {
 	active     *segment
 	unfinished map[key]unfinished
 	keys       map[string]keyed // by commit key
+	fences     fences
 	heuristics []heuristic
 }
 
@@ -126,6 +127,10 @@ func (f *File) Append(d xa.Decision) error {
 	if k, twice := f.keys[e.name]; twice {
 		f.mu.Unlock()
 		return notWritten(fmt.Errorf("%w: %s", xa.ErrKeyCommitted, k.gtrid(f.coord)))
+	}
+	if f.fences.stop(d.Key) {
+		f.mu.Unlock()
+		return notWritten(fmt.Errorf("%s: %w", d.GTRID, errFenced))
 	}
 	return f.submit(e)
 }

@@ -3,6 +3,7 @@ package decision
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/xaproxy/xaproxy/xa"
 )
@@ -48,12 +49,56 @@ func (f *File) FindKey(_ context.Context, name string) (xa.KeyRecord, error) {
 	case f.broken != nil:
 		return xa.KeyRecord{}, fmt.Errorf("look up commit key: %w", f.broken)
 	}
-	return xa.KeyRecord{}, nil
+	return xa.KeyRecord{Over: strconv.FormatUint(f.fences.last, 10)}, nil
 }
 
-// FenceKey implements xa.Keys. Nobody but this process writes to the log.
+// FenceKey implements xa.Keys. Nobody but this process writes to the log, so the fence is in memory: no attempt outlives the process.
 func (f *File) FenceKey(ctx context.Context, name string) (xa.KeyRecord, error) {
-	return f.FindKey(ctx, name)
+	r, err := f.FindKey(ctx, name)
+	if err != nil || r.Committed {
+		return r, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k, ok := f.keys[name]; ok { // in between
+		return xa.KeyRecord{Committed: true, GTRID: k.gtrid(f.coord)}, nil
+	}
+	return xa.KeyRecord{Over: strconv.FormatUint(f.fences.put(name), 10)}, nil
+}
+
+// fences are the commit keys of which somebody was told that they are rolled back. They are counted; the Over of a Key is how many there
+// were when the attempt began, which must not commit if the fence of its key is later than that.
+type fences struct {
+	last   uint64
+	before uint64            // attempts that began with fewer are fenced, whatever their keys
+	at     map[string]uint64 // those after before, at most maxFences
+}
+
+// maxFences bounds the memory of fences. One more, and they are all forgotten: then every attempt is fenced that has begun.
+const maxFences = 10_000
+
+func (x *fences) put(name string) uint64 {
+	x.last++
+	if len(x.at) == maxFences {
+		x.before, x.at = x.last, nil
+	}
+	if x.at == nil {
+		x.at = make(map[string]uint64)
+	}
+	x.at[name] = x.last
+	return x.last
+}
+
+// stop reports whether an attempt with the key must not commit.
+func (x *fences) stop(k xa.Key) bool {
+	if k.Name == "" {
+		return false
+	}
+	began, err := strconv.ParseUint(k.Over, 10, 64)
+	if err != nil { // nobody asked for the key
+		began = 0
+	}
+	return began < max(x.before, x.at[k.Name])
 }
 
 // KeyDecider implements xa.Keys: the log decides.

@@ -69,3 +69,51 @@ func TestCommitKeys(t *testing.T) {
 		t.Errorf("closed: %v", err)
 	}
 }
+
+// Goal: what has begun before its key was said to be rolled back never commits, and what begins later does; memory stays bounded.
+func TestFenceKey(t *testing.T) {
+	f := mustOpen(t, FileOptions{Dir: "/log", FS: newCrashFS(1), SegmentSize: minSegmentSize})
+	seq := uint64(0)
+	begin := func(name string) xa.Decision {
+		t.Helper()
+		r, err := f.FindKey(t.Context(), name)
+		if err != nil || r.Committed {
+			t.Fatalf("%s: %+v, %v", name, r, err)
+		}
+		seq++
+		d := decisionOf(f, seq)
+		d.Key = xa.Key{Name: name, Over: r.Over}
+		return d
+	}
+	fence := func(name string, committed bool) {
+		t.Helper()
+		if r, err := f.FenceKey(t.Context(), name); err != nil || r.Committed != committed {
+			t.Fatalf("%s: %+v, %v", name, r, err)
+		}
+	}
+	appends := func(d xa.Decision, want error) {
+		t.Helper()
+		if err := f.Append(d); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", d.Key.Name, err, want)
+		}
+	}
+	first, other := begin("a"), begin("b")
+	fence("a", false)
+	second := begin("a")
+	appends(first, errFenced)
+	appends(first, ErrNotWritten)
+	appends(second, nil)
+	appends(other, nil)
+	fence("a", true)
+	late := begin("c")
+	for i := range maxFences + 1 {
+		fence(fmt.Sprint("order-", i), false)
+	}
+	if n := len(f.fences.at); n > maxFences {
+		t.Errorf("%d fences in memory", n)
+	}
+	appends(late, errFenced)
+	appends(begin("c"), nil)
+	plain := decisionOf(f, 1000)
+	appends(plain, nil)
+}

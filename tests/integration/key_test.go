@@ -174,6 +174,24 @@ func TestCommitKeyFence(t *testing.T) {
 	}
 }
 
+// TestCommitKeyAsked: who is told that a key is rolled back is told the truth, whatever has begun by then.
+func TestCommitKeyAsked(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *stack) {
+		c, other := s.conn(), s.conn()
+		k := s.key("k")
+		c.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN")
+		told := other.outcome(k)
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
+		_, err := c.ExecContext(t.Context(), "COMMIT")
+		if told == "rolled back" && err == nil {
+			t.Error("it committed after its outcome was told to be a rollback")
+		}
+		if told := other.outcome(k); told != "committed" && err == nil {
+			t.Errorf("outcome %s", told)
+		}
+	})
+}
+
 // TestKeyDeciders: keys are spread over the deciders, and a further one takes over its share only.
 func TestKeyDeciders(t *testing.T) {
 	p := func(deciders ...string) []string {
