@@ -58,7 +58,11 @@ func (s *session) prepare(sql []byte) error {
 	}
 	s.lastID++
 	id := s.lastID
+	text := p.sent
 	if plan.Verb == router.Set && p.params > 0 { // a server knows what its parameters are
+		if slices.ContainsFunc(plan.Sets, func(a router.Assignment) bool { return a.Name == commitKey }) {
+			text = onlyParams(p.params) // it does not know the variable
+		}
 		plan = &router.Plan{Verb: router.Route, Parts: []router.Part{{Backend: router.AnyBackend}}, Server: true}
 	}
 	if plan.Verb != router.Route && plan.Verb != router.Diagnostics { // the session carries it out itself
@@ -68,7 +72,7 @@ func (s *session) prepare(sql []byte) error {
 		s.keep(id, p)
 		return nil
 	}
-	described, err := s.describe(plan, p.sent, p.params, id)
+	described, err := s.describe(plan, text, p.params, id)
 	if described {
 		s.keep(id, p)
 	}
@@ -192,6 +196,9 @@ func (s *session) describeOn(conn *backend.Conn, text string, id uint32, lead ..
 	return true, conn.Keep(text, answer.ID)
 }
 
+// onlyParams is a statement with parameters and no columns.
+func onlyParams(n int) string { return "DO 0" + strings.Repeat(", ?", n) }
+
 // asideFor is aside for a plan on one backend.
 func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), err error) {
 	conn, release, err = s.aside(s.backend(p, p.Parts[0]))
@@ -208,7 +215,7 @@ func (s *session) describer(plan *router.Plan, text string, params int) (conn *b
 		return s.scratchDescriber(plan, text)
 	case plan.Steps != nil: // it has no columns
 		plan = &router.Plan{Verb: router.Route, Parts: []router.Part{{Backend: router.AnyBackend}}}
-		text = "DO 0" + strings.Repeat(", ?", params)
+		text = onlyParams(params)
 	}
 	if conn, release, err = s.asideFor(plan); err != nil {
 		return nil, "", nil, err

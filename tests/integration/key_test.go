@@ -174,6 +174,26 @@ func TestCommitKeyFence(t *testing.T) {
 	}
 }
 
+// TestCommitKeyPrepared: clients that prepare every statement on the server can use keys.
+func TestCommitKeyPrepared(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *stack) {
+		c := s.conn()
+		k := s.key("k")
+		c.exec("BEGIN")
+		set, err := c.PrepareContext(t.Context(), "SET @@xaproxy_commit_key = ?")
+		check(t, err)
+		_, err = set.ExecContext(t.Context(), k)
+		check(t, err)
+		c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)", "COMMIT")
+		if got := c.outcome(k); got != "committed" {
+			t.Errorf("outcome %q", got)
+		}
+		if _, err := set.ExecContext(t.Context(), k); err == nil || !strings.Contains(err.Error(), "20042") {
+			t.Errorf("the key again: %v", err)
+		}
+	})
+}
+
 // TestCommitKeyAsked: who is told that a key is rolled back is told the truth, whatever has begun by then.
 func TestCommitKeyAsked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *stack) {
