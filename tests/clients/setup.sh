@@ -78,7 +78,7 @@ java() {
 # The programs, and the test suite of the driver itself, which its module has. Go builds what has changed only.
 go_programs() (
 	cd go
-	go build -o "$clients/go/" ./sqldriver ./gorm
+	go build -o "$clients/go/" ./sqldriver ./gorm ./once
 	go test -c -vet=off -o "$clients/go/driver.test" github.com/go-sql-driver/mysql
 )
 
