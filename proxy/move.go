@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/temptable"
 	"github.com/xaproxy/xaproxy/wire"
@@ -135,8 +136,16 @@ func (c *changing) send(to *txBranch, batch *temptable.Batch) *wire.Error {
 	case err != nil:
 		return c.ended(to, err)
 	case ok.Warnings > 0:
-		return wire.NewError(wire.CodeUnknown, "backend %s takes rows of %s.%s with warnings only; compare the table's definition there with that on the others",
-			conn.Backend().Name(), c.of.Schema, c.of.Table)
+		rows, err := conn.Ask(backend.Warnings)
+		if err != nil {
+			return c.lose(to, err)
+		}
+		why := "it has a warning"
+		for _, line := range rows.Values {
+			why = string(line[len(line)-1])
+		}
+		return wire.NewError(wire.CodeNotSupported, "a row of %s.%s cannot move to backend %s, which would change it: %s; correct the value, such as '' in an ENUM, or compare the table's definitions",
+			c.of.Schema, c.of.Table, conn.Backend().Name(), why)
 	}
 	return nil
 }

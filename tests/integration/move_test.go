@@ -301,6 +301,24 @@ func TestMoveAnswers(t *testing.T) {
 	})
 }
 
+// TestMoveOfNoValue: a row whose ENUM is ”, which no statement in strict mode can write, stays where it is, and the error names the column.
+func TestMoveOfNoValue(t *testing.T) {
+	t.Parallel()
+	forMixesWith(t, moving, func(t *testing.T, s *stack) {
+		c := s.conn()
+		c.exec("ALTER TABLE accounts ADD COLUMN state ENUM('new','paid')", "INSERT INTO accounts (id, v, state) VALUES (1, 1, 'new'), (3, 3, 'paid')",
+			"UPDATE IGNORE accounts SET state = 'nonsense' WHERE id = 1")
+		if e := c.fails(1235, "UPDATE accounts SET id = id + 1 WHERE id IN (1, 3)"); !strings.Contains(e, "column 'state'") {
+			t.Error(e)
+		}
+		c.exec("UPDATE accounts SET state = NULL WHERE id = 1", "UPDATE accounts SET id = id + 1 WHERE id IN (1, 3)")
+		if got := c.rows("SELECT id, state FROM accounts ORDER BY id"); got != "2,NULL 4,paid" {
+			t.Error(got)
+		}
+		s.nothingPrepared()
+	})
+}
+
 // TestMoveKilled: KILL QUERY of an UPDATE that waits for a lock where its row goes undoes it.
 func TestMoveKilled(t *testing.T) {
 	t.Parallel()
