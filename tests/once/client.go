@@ -44,6 +44,9 @@ func (c *client) operations(ctx context.Context) {
 		if number >= c.w.o.Operations {
 			return
 		}
+		for int64(number) >= (c.w.broken.Load()+2)*int64(c.w.o.FaultEvery) && ctx.Err() == nil {
+			<-time.After(lookInterval) // else a fast machine is through before much was broken
+		}
 		op := &operation{number: number, legs: c.legs()}
 		c.w.operations[number] = op
 		if !c.perform(op) {
@@ -72,20 +75,26 @@ func (c *client) perform(op *operation) bool {
 			c.pause()
 			continue
 		}
-		a := attempt{proxy: c.proxy}
-		a.end, a.err = c.try(op, len(op.attempts))
-		lost := a.err != nil && !answered(a.err)
-		op.attempts = append(op.attempts, a)
-		c.w.tally.attempt(a)
-		if lost {
-			c.w.tally.lost(c.cause(a.err))
-			c.hangUp()
+		var rival *client
+		first := len(op.attempts)
+		if c.draw.IntN(6) == 0 {
+			rival = c.rival(op)
+		}
+		a, lost := c.attempt(op)
+		if (lost || rival != nil) && c.draw.IntN(3) == 0 && c.dial() {
+			c.ask(op)
+		}
+		if rival != nil {
+			r := &op.attempts[first]
+			r.end, r.err = rival.finish(op, first)
+			rival.ended(op, r)
+			rival.hangUp()
+			if r.end == acknowledged || r.end == already {
+				return true
+			}
 		}
 		if a.end == acknowledged || a.end == already {
 			return true
-		}
-		if lost && c.draw.IntN(3) == 0 && c.dial() {
-			c.ask(op)
 		}
 		if !lost || c.draw.IntN(2) == 0 {
 			c.pause()
@@ -96,30 +105,66 @@ func (c *client) perform(op *operation) bool {
 
 func (c *client) pause() { <-time.After(time.Duration(c.draw.Int64N(int64(retryPause)))) }
 
-// try makes one attempt.
-func (c *client) try(op *operation, number int) (ending, error) {
-	key, begin := "SET @@xaproxy_commit_key = '"+op.key()+"'", "BEGIN"
-	if c.draw.IntN(3) == 0 {
-		key, begin = "SELECT 1", "/* xaproxy: commit_key="+op.key()+" */ START TRANSACTION"
+// attempt makes one attempt, and reports whether the connection was lost.
+func (c *client) attempt(op *operation) (a attempt, lost bool) {
+	number := len(op.attempts)
+	op.attempts = append(op.attempts, attempt{proxy: c.proxy})
+	if a.end, a.err = c.begin(op); a.err == nil {
+		a.end, a.err = c.finish(op, number)
 	}
-	statements := []string{key, begin}
+	a.proxy = c.proxy
+	lost = c.ended(op, &a)
+	op.attempts[number] = a
+	return a, lost
+}
+
+// ended counts an attempt, and reports whether the connection was lost.
+func (c *client) ended(op *operation, a *attempt) (lost bool) {
+	a.of = len(op.attempts)
+	c.w.tally.attempt(*a)
+	if lost = a.err != nil && !answered(a.err); lost {
+		c.w.tally.lost(c.cause(a.err))
+		c.hangUp()
+	}
+	return lost
+}
+
+// rival begins an attempt on a connection of its own, as another worker does that has got the same order. It is nil if that has failed.
+func (c *client) rival(op *operation) *client {
+	r := &client{w: c.w, draw: c.draw}
+	if !r.dial() {
+		return nil
+	}
+	if _, err := r.begin(op); err != nil {
+		r.hangUp()
+		return nil
+	}
+	op.attempts = append(op.attempts, attempt{proxy: r.proxy})
+	return r
+}
+
+// begin begins a transaction with the key.
+func (c *client) begin(op *operation) (ending, error) {
+	statements := []string{"SET @@xaproxy_commit_key = '" + op.key() + "'", "BEGIN"}
+	switch c.draw.IntN(3) {
+	case 0:
+		statements = []string{"/* xaproxy: commit_key=" + op.key() + " */ START TRANSACTION"}
+	case 1:
+		statements = []string{statements[1], statements[0]}
+	}
+	return c.run(statements)
+}
+
+// finish makes the changes, and commits.
+func (c *client) finish(op *operation, number int) (ending, error) {
+	var statements []string
 	for _, l := range op.legs {
 		statements = append(statements,
 			fmt.Sprintf("UPDATE account SET n = n + %d WHERE id = %d", l.n, l.account),
 			fmt.Sprintf("INSERT INTO applied (account, op, attempt, n) VALUES (%d, %d, %d, %d)", l.account, op.number, number, l.n))
 	}
-	for _, s := range statements {
-		err := c.exec(s, statementTimeout)
-		if err == nil {
-			continue
-		}
-		if answered(err) {
-			if undone := c.exec("ROLLBACK", statementTimeout); undone != nil && !answered(undone) {
-				c.w.tally.lost(c.cause(undone))
-				c.hangUp()
-			}
-		}
-		return endOf(err, rolledBack), err // COMMIT was not sent
+	if end, err := c.run(statements); err != nil {
+		return end, err
 	}
 	patience := statementTimeout
 	if c.draw.IntN(20) == 0 {
@@ -133,6 +178,24 @@ func (c *client) try(op *operation, number int) (ending, error) {
 		return unknown, err
 	}
 	return endOf(err, rolledBack), err
+}
+
+// run runs statements before COMMIT. After an error the transaction is rolled back.
+func (c *client) run(statements []string) (ending, error) {
+	for _, s := range statements {
+		err := c.exec(s, statementTimeout)
+		if err == nil {
+			continue
+		}
+		if answered(err) {
+			if undone := c.exec("ROLLBACK", statementTimeout); undone != nil && !answered(undone) {
+				c.w.tally.lost(c.cause(undone))
+				c.hangUp()
+			}
+		}
+		return endOf(err, rolledBack), err // COMMIT was not sent
+	}
+	return unknown, nil
 }
 
 // endOf is what an error says of an attempt.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,7 @@ func (w *world) hold()         { <-time.After(time.Duration(w.draw.Int64N(int64(
 
 // breakThings breaks one thing after the other, each when the clients have done some more operations, until they are through.
 func (w *world) breakThings(ctx context.Context) error {
+	defer w.broken.Store(math.MaxInt32) // nobody waits for more
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for i := 0; ; i++ {
@@ -84,6 +86,7 @@ func (w *world) breakThings(ctx context.Context) error {
 		}
 		f := faults[i%len(faults)]
 		w.tally.fault(f.name)
+		w.broken.Add(1)
 		if err := f.do(w, context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}

@@ -38,6 +38,7 @@ type attempt struct {
 	proxy int
 	end   ending
 	err   error
+	of    int // how many attempts had begun when it ended
 }
 
 // telling is an answer of xaproxy_outcome, which was asked when so many attempts had been made.
@@ -47,10 +48,11 @@ type telling struct {
 	after  int
 }
 
-// The answers that promise something.
+// Answers of xaproxy_outcome. The first two are promises.
 const (
 	outcomeCommitted  = "committed"
 	outcomeRolledBack = "rolled back"
+	outcomeUnknown    = "unknown"
 )
 
 func (o *operation) String() string {
@@ -96,7 +98,7 @@ func audit(o *operation, is applied) (violations []string) {
 			bad("attempt %d is applied, and was told %q", i, a.end)
 		case i != by && a.end == acknowledged:
 			bad("attempt %d was told OK, and attempt %d is applied", i, by)
-		case a.end == already && i < by:
+		case a.end == already && by >= a.of:
 			bad("attempt %d was told 20042 before attempt %d was applied", i, by)
 		}
 	}

@@ -8,11 +8,13 @@ func TestAudit(t *testing.T) {
 	done := []leg{{2, 5}, {3, -5}}
 	o := func(tellings []telling, ends ...ending) *operation {
 		op := &operation{number: 1, legs: legs, tellings: tellings}
-		for _, e := range ends {
-			op.attempts = append(op.attempts, attempt{end: e})
+		for i, e := range ends {
+			op.attempts = append(op.attempts, attempt{end: e, of: i + 1})
 		}
 		return op
 	}
+	rivals := o(nil, already, acknowledged)
+	rivals.attempts[0].of = 2
 	for _, c := range []struct {
 		name string
 		op   *operation
@@ -22,6 +24,7 @@ func TestAudit(t *testing.T) {
 		{"at once", o(nil, acknowledged), applied{0: done}, 0},
 		{"first answer lost", o([]telling{{outcomeCommitted, 0, 1}}, unknown, already), applied{0: done}, 0},
 		{"first attempt lost", o([]telling{{outcomeRolledBack, 0, 1}}, unknown, running, acknowledged), applied{2: done}, 0},
+		{"two at once", rivals, applied{1: done}, 0},
 		{"not applied", o(nil, acknowledged), applied{}, 1},
 		{"applied twice", o(nil, unknown, acknowledged), applied{0: done, 1: done}, 1},
 		{"half applied", o(nil, acknowledged), applied{0: done[:1]}, 1},

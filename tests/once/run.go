@@ -70,6 +70,7 @@ type world struct {
 	tally      tally
 	begun      atomic.Int64 // operations
 	done       atomic.Int64
+	broken     atomic.Int64 // faults that have begun
 	operations []*operation // each is its client's until all are done
 }
 
@@ -232,10 +233,11 @@ func (w *world) check(ctx context.Context) error {
 
 // askAgain looks whether a proxy knows of an operation that it is done, and would not do it again.
 func (w *world) askAgain(ctx context.Context, op *operation) error {
-	var answer string
-	f := w.fronts[op.number%len(w.fronts)]
-	if err := f.db.QueryRowContext(ctx, "SELECT xaproxy_outcome('"+op.key()+"')").Scan(&answer); err != nil {
-		return err
+	answer, f := outcomeUnknown, w.fronts[op.number%len(w.fronts)]
+	for since := time.Now(); answer == outcomeUnknown && time.Since(since) < maxInDoubt; {
+		if err := f.db.QueryRowContext(ctx, "SELECT xaproxy_outcome('"+op.key()+"')").Scan(&answer); err != nil {
+			return err
+		}
 	}
 	if answer != outcomeCommitted {
 		w.tally.violation("told to be %q at the end: %s", answer, op)
