@@ -166,7 +166,10 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 			space = s.row(t, space)
 		}
 		literal := t.kind.literal()
-		if literal || t.start != to && !(space && t.start == to+1 && sql[to] == ' ') {
+		if space && t.start == to+1 && sql[to] == ' ' {
+			space, to = false, t.start
+		}
+		if literal || t.start != to {
 			s.buf = append(s.buf, sql[from:to]...)
 			from = t.start
 			if space {
@@ -192,7 +195,42 @@ func (s *scan) read(sql []byte, schema string, mode Mode, skip bool) {
 				s.repeat()
 			}
 		}
+		if !s.trace && (s.position <= rowsBefore || s.position == rowsInside) {
+			to = s.plain()
+		}
 	}
+}
+
+// plain moves behind the words and commas that follow with one space between them at most, and returns where it is then. These are in the
+// shape as they are in the text, and nothing depends on them but on VALUES: most of a statement need not be looked at token by token.
+func (s *scan) plain() int {
+	src, end := s.src, s.pos
+	for at := end; ; end = at {
+		if at < len(src) && src[at] == ' ' {
+			at++
+		}
+		if at == len(src) {
+			break
+		}
+		c := src[at]
+		if c == ',' {
+			at++
+			s.prev, s.dot = kOp, false
+			continue
+		}
+		if class[c]&(cIdent|cDigit) != cIdent || c|0x20 == 'v' && s.position == rowsBefore {
+			break
+		}
+		for at < len(src) && class[src[at]]&cIdent != 0 && src[at] != 0xa0 {
+			at++
+		}
+		if at < len(src) && (src[at] == '\'' || src[at] == 0xa0) { // x'41', or what is no word
+			break
+		}
+		s.prev, s.dot = kWord, false
+	}
+	s.pos = end
+	return end
 }
 
 // literal notes a literal, and puts its place into the shape.

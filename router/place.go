@@ -132,31 +132,22 @@ func (in *insert) alike(s *scan) bool {
 	if len(in.table.columns) > 1 {
 		return false
 	}
-	var first *literal
-	minus := in.keys[s.rows[0].like].minus
+	ref := in.keys[s.rows[0].like]
+	first := s.lits[ref.slot+s.rows[0].lit-s.likes[s.rows[0].like].slot]
+	text := s.sql[first.start:first.end]
+	begin, mask := word(text, 0), uint64(1)<<(8*len(text))-1 // of its first eight bytes, which are all that most keys have
 	for i := range s.rows {
 		r := &s.rows[i]
-		ref := &in.keys[r.like]
-		lit := &s.lits[ref.slot+r.lit-s.likes[r.like].slot]
-		if i == 0 {
-			first = lit
-		} else if lit.kind != first.kind || ref.minus != minus || !s.same(lit, first) {
+		key := &in.keys[r.like]
+		lit := &s.lits[key.slot+r.lit-s.likes[r.like].slot]
+		if lit.kind != first.kind || key.minus != ref.minus || lit.end-lit.start != len(text) || (word(s.sql, lit.start)^begin)&mask != 0 {
+			return false
+		}
+		if len(text) > 8 && string(s.sql[lit.start:lit.end]) != string(text) {
 			return false
 		}
 	}
 	return first.kind != kParam
-}
-
-// same tells whether two literals have the same text.
-func (s *scan) same(a, b *literal) bool {
-	n := a.end - a.start
-	switch {
-	case n != b.end-b.start:
-		return false
-	case n <= 8: // as most keys
-		return (word(s.sql, a.start)^word(s.sql, b.start))<<(64-8*n) == 0
-	}
-	return string(s.sql[a.start:a.end]) == string(s.sql[b.start:b.end])
 }
 
 // keysOf writes the shard key of one row into to.

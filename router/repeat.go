@@ -9,7 +9,7 @@ import (
 
 // plainRow says which bytes a row shape may have besides its literals, so that the same bytes are the same tokens again.
 var plainRow = func() (t [256]bool) {
-	for _, c := range "(), +-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" {
+	for _, c := range "(), \t\n\v\f\r+-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" {
 		t[c] = true
 	}
 	return t
@@ -27,7 +27,7 @@ func rowSteps(to []rowStep, form []byte) []rowStep {
 	var s rowStep
 	for _, c := range form {
 		switch {
-		case c < ' ' && c != placeOther:
+		case placeInt <= c && c <= placeParam && c != placeOther:
 			s.place = c
 		case !plainRow[c]:
 			return to[:0]
@@ -46,10 +46,10 @@ func rowSteps(to []rowStep, form []byte) []rowStep {
 
 // word is the eight bytes at src[at:], with 0 behind the end.
 func word(src []byte, at int) (w uint64) {
-	src = src[at:]
-	if len(src) >= 8 {
-		return binary.LittleEndian.Uint64(src)
+	if at+8 <= len(src) {
+		return binary.LittleEndian.Uint64(src[at : at+8])
 	}
+	src = src[at:]
 	for i := len(src) - 1; i >= 0; i-- {
 		w = w<<8 | uint64(src[i])
 	}
@@ -64,7 +64,7 @@ func (s *scan) repeat() {
 		return
 	}
 	at, commas := s.pos, 0
-	for ; at < len(s.src) && (s.src[at] == ' ' || s.src[at] == ','); at++ {
+	for ; at < len(s.src) && (class[s.src[at]]&cSpace != 0 || s.src[at] == ','); at++ {
 		if s.src[at] == ',' {
 			commas++
 		}
@@ -119,6 +119,7 @@ func (s *scan) number(lits []literal) {
 
 // match reads the steps with these literals at src[at:] and returns their end, -1 if there is something else, or may be.
 func match(steps []rowStep, src []byte, at int, lits []literal) int {
+	n := 0
 	for i := range steps {
 		step := &steps[i]
 		if word(src, at)&step.mask != step.plain {
@@ -141,20 +142,38 @@ func match(steps []rowStep, src []byte, at int, lits []literal) int {
 			if at = digitsEnd(src, point+1); at == point+1 {
 				return -1
 			}
-		case placeString:
-			if at = plainString(src, at); at < 0 {
+		case placeString: // in single quotes, without quotes and backslashes in it
+			if at == len(src) || src[at] != '\'' {
 				return -1
 			}
+			at++
+			found := special(word(src, at))
+			for found == 0 && at+8 < len(src) {
+				at += 8
+				found = special(word(src, at))
+			}
+			at += bits.TrailingZeros64(found) / 8
+			if at >= len(src) || src[at] != '\'' || at+1 < len(src) && src[at+1] == '\'' { // the first quote of two
+				return -1
+			}
+			at++
 		case placeParam:
 			if at == len(src) || src[at] != '?' {
 				return -1
 			}
 			at++
 		}
-		lits[0] = literal{kind: kInt + kind(step.place-placeInt), start: start, end: at}
-		lits = lits[1:]
+		lits[n] = literal{kind: kInt + kind(step.place-placeInt), start: start, end: at}
+		n++
 	}
 	return at
+}
+
+// special marks quotes and backslashes among eight bytes: the lowest bit that is set is the highest one of the first of them.
+func special(w uint64) uint64 {
+	const each, tops = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^'\''*each, w^'\\'*each
+	return ((quote-each)&^quote | (backslash-each)&^backslash) & tops
 }
 
 // digitsEnd is the end of the digits at src[at:].
@@ -163,27 +182,4 @@ func digitsEnd(src []byte, at int) int {
 		at++
 	}
 	return at
-}
-
-// plainString is the end of the string at src[at:], -1 if there is none in single quotes without quotes and backslashes in it.
-func plainString(src []byte, at int) int {
-	if at == len(src) || src[at] != '\'' {
-		return -1
-	}
-	for at++; at < len(src); at += 8 {
-		const each, tops = 0x0101010101010101, 0x8080808080808080
-		w := word(src, at)
-		quote, backslash := w^'\''*each, w^'\\'*each
-		// The lowest top bit is that of the first byte that is 0 now.
-		found := ((quote-each)&^quote | (backslash-each)&^backslash) & tops
-		if found == 0 {
-			continue
-		}
-		at += bits.TrailingZeros64(found) / 8
-		if src[at] != '\'' || at+1 < len(src) && src[at+1] == '\'' { // one quote of the string
-			return -1
-		}
-		return at + 1
-	}
-	return -1
 }
