@@ -80,7 +80,10 @@ func (c *client) perform(op *operation) bool {
 		if c.draw.IntN(6) == 0 {
 			rival = c.rival(op)
 		}
-		a, lost := c.attempt(op)
+		a, lost := attempt{}, false
+		if rival == nil || c.draw.IntN(3) > 0 {
+			a, lost = c.attempt(op)
+		}
 		if (lost || rival != nil) && c.draw.IntN(3) == 0 && c.dial() {
 			c.ask(op)
 		}
