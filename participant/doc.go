@@ -21,5 +21,7 @@
 // The account of the proxy needs SELECT, INSERT, UPDATE and DELETE on xaproxy_decision and xaproxy_proxy, SELECT and INSERT on
 // xaproxy_incident.
 //
-// Rows are deleted once they are older than the retention, and no branch of theirs is prepared on any backend.
+// Rows are deleted once they are older than the retention, no branch of theirs is prepared on any backend, and none was seen prepared for
+// as long as one can come back after its end: a branch that could be finished only after the retention must find its row if its server
+// crashes then.
 package participant

@@ -34,14 +34,20 @@ const (
 	chunk = 500
 )
 
-// Options of a Store. All fields are required, but Host may be "".
+// DefaultComeBack is the ComeBack of Options that have none.
+const DefaultComeBack = time.Hour
+
+// Options of a Store. All fields are required, but for Host and ComeBack.
 type Options struct {
 	Servers  []Server
 	Deciders []string      // the names of those that decide on transactions with commit keys; all proxies must have the same
 	Grace    time.Duration // how old the heartbeat of a proxy may be before others finish its transactions
 	Retain   time.Duration // how long decisions are kept
 	Timeout  time.Duration // bounds every single question to a server
-	Host     string        // of this machine, for people
+	// ComeBack is how long after its end a branch can be prepared again, because its server has crashed or a replica has taken its place.
+	// Rows are kept that long after a branch of theirs was seen prepared; 0 = DefaultComeBack.
+	ComeBack time.Duration
+	Host     string // of this machine, for people
 	PID      int
 	Logger   zerolog.Logger
 }
@@ -53,6 +59,10 @@ type Store struct {
 	servers map[string]Server
 	coord   string
 	epoch   uint32
+	began   time.Time
+
+	mu   sync.Mutex           // protects following fields
+	seen map[string]time.Time // by gtrid, when recovery last asked for it; at least those of the last ComeBack
 }
 
 // New returns a Store with a coord of its own. It asks nothing of the servers.
@@ -61,7 +71,11 @@ func New(o Options) (*Store, error) {
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, fmt.Errorf("draw a coord: %w", err)
 	}
-	s := &Store{o: o, servers: make(map[string]Server), coord: hex.EncodeToString(b[:]), epoch: uint32(time.Now().Unix())}
+	if o.ComeBack == 0 {
+		o.ComeBack = DefaultComeBack
+	}
+	s := &Store{o: o, servers: make(map[string]Server), coord: hex.EncodeToString(b[:]), seen: make(map[string]time.Time), began: time.Now()}
+	s.epoch = uint32(s.began.Unix())
 	for _, server := range o.Servers {
 		s.servers[server.Name()] = server
 	}
@@ -91,6 +105,7 @@ func (s *Store) Fence(ctx context.Context, g xa.GTRID) (committed bool, err erro
 // Lookup rules on transactions, in the order of the argument: see recovery.Decisions. Those of which neither a living owner
 // nor a row is found are fenced, unless dryRun is set.
 func (s *Store) Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ruling {
+	s.note(all)
 	byDecider := make(map[string][]int)
 	for i, g := range all {
 		byDecider[g.Decider] = append(byDecider[g.Decider], i)
@@ -112,6 +127,15 @@ func (s *Store) Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ru
 	}
 	running.Wait()
 	return rulings
+}
+
+// note remembers that branches of these transactions are prepared.
+func (s *Store) note(all []xa.GTRID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range all {
+		s.seen[g.String()] = time.Now()
+	}
 }
 
 // lookup rules on transactions of one decider.
@@ -278,7 +302,10 @@ func (d Decisions) Prune(ctx context.Context, listed []struct {
 	GTRID, BQUAL string
 }, age time.Duration,
 ) (int, error) {
-	prepared := make(map[string]bool, len(listed))
+	if time.Since(d.began) < d.o.ComeBack {
+		return 0, nil // what was prepared before that, nobody here knows
+	}
+	prepared := d.lately()
 	for _, l := range listed {
 		prepared[l.GTRID] = true
 	}
@@ -291,6 +318,21 @@ func (d Decisions) Prune(ctx context.Context, listed []struct {
 		}
 	}
 	return n, nil
+}
+
+// lately returns the transactions of which a branch may come back, and forgets the others.
+func (s *Store) lately() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]bool, len(s.seen))
+	for g, at := range s.seen {
+		if time.Since(at) > s.o.ComeBack {
+			delete(s.seen, g)
+		} else {
+			all[g] = true
+		}
+	}
+	return all
 }
 
 // prune deletes the rows of one decider. Rows that name a backend that is not in the configuration stay: nobody has listed it.

@@ -373,7 +373,10 @@ func TestParticipantManyRecover(t *testing.T) {
 func TestParticipantPrune(t *testing.T) {
 	t.Parallel()
 	p := newParticipantBench(t, servers.MariaDB, servers.MySQL)
-	s := p.store(time.Hour)
+	s, err := participant.New(participant.Options{
+		Servers: p.server, Grace: time.Hour, Retain: time.Hour, ComeBack: time.Nanosecond, Timeout: 5 * time.Second, Logger: zerolog.Nop(),
+	})
+	check(t, err)
 	insert := func(seq uint64, on string, age time.Duration) xa.XID {
 		x := p.xid(seq, "a", on)
 		_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: x.GTRID, Branches: []xa.BranchRef{{Backend: on}}})[0])
@@ -388,6 +391,9 @@ func TestParticipantPrune(t *testing.T) {
 		insert(100+i, "b", 2*time.Hour)
 	}
 	p.a.exec("INSERT INTO xaproxy.xaproxy_proxy VALUES ('deadbeef', 'h', 2, UTC_TIMESTAMP(6) - INTERVAL 2 HOUR)")
+	if n, err := (participant.Decisions{Store: p.store(time.Hour)}).Prune(t.Context(), nil, 0); n != 0 || err != nil {
+		t.Errorf("%d pruned (%v) by a proxy that has just been started, and does not know what was prepared until then", n, err)
+	}
 	n, err := participant.Decisions{Store: s}.Prune(t.Context(), []recovery.Listed{{FormatID: xa.FormatID, GTRID: listed.GTRID.String(), BQUAL: "b"}}, time.Minute)
 	if n != 1200 || err != nil {
 		t.Errorf("%d pruned (%v), want 1200", n, err)
