@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix bench-recovery exactly-once model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -75,6 +75,11 @@ ORACLE ?= -random 10000
 test-oracle: ## SQL over three shards beside one server with all the data, and rows where the functions say: a difference is a failure (ORACLE="-random 1000 -seed 5")
 	tests/setup.sh demo
 	$(GO) test -count=1 -v -timeout 60m ./tests/oracle $(ORACLE)
+
+SIM ?= -for 60s
+sim: ## lives of proxies on simulated servers, a minute of fresh seeds; then every planted bug must be found (SIM="-for 10m" for longer, SIM="-seed 42" for one)
+	$(GO) test -count=1 -v -timeout 0 -run 'TestSimulation' ./tests/sim $(SIM)
+	$(GO) test -count=1 -v -timeout 60m -run 'TestPlanted|TestReplay|TestVotes|TestRows' ./tests/sim -for 60s
 
 model: ## the commit protocol as a model, checked by spin: every way of it, and that planted bugs are found (2 min)
 	tests/setup.sh model
