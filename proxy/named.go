@@ -133,11 +133,18 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 	case first.Verb == router.Handler:
 		first = s.atHandler(first)
 	case first.Verb == router.Set && one.params > 0, first.Merge == router.MergeSteps, first.Compute != nil:
-		return s.written(one, func(i int) []byte {
-			if a := p.Using[i]; a.Var == "" {
+		return s.written(one, n, func(i int) []byte {
+			a := call.using[i]
+			if a.Text != "" {
 				return []byte(a.Text)
 			}
-			return []byte("@" + backend.Quote(p.Using[i].Var))
+			switch v, _ := s.userVariable(a.Var); v.Kind { // of an error the statement hears, too
+			case router.ValueInt:
+				return strconv.AppendInt(nil, v.Int, 10)
+			case router.ValueUint:
+				return strconv.AppendUint(nil, v.Uint, 10)
+			}
+			return []byte("@" + backend.Quote(a.Var))
 		})
 	case first.Verb != router.Route:
 		return s.carryOut(first, &request{sql: []byte(one.sent)})

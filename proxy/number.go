@@ -199,7 +199,7 @@ func (s *session) numberedNaming(one *prepared, using []router.Argument, value f
 			continue
 		}
 		name := "xaproxy number " + strconv.Itoa(i)
-		call.using = append(call.using, router.Argument{Var: name})
+		call.using = append(call.using, router.Argument{Var: name, Text: strconv.FormatUint(v, 10)})
 		call.set += map[bool]string{true: "SET @", false: ", @"}[call.set == ""] + backend.Quote(name) + " = " + strconv.FormatUint(v, 10)
 	}
 	return plan, n, call, nil

@@ -284,7 +284,7 @@ func (s *session) execute(arg []byte) error {
 	case plan.Compute != nil && plan.Returning: // the rows would come as text
 		return s.fail(wire.NewError(wire.CodeNotSupported, "the value of %s, the shard key of %s, is an expression, and the statement has RETURNING; bind the value itself", plan.Compute[0].Column, plan.Compute[0].Table))
 	case plan.Verb == router.Set && p.params > 0, plan.Merge == router.MergeSteps, plan.Compute != nil:
-		err = s.written(p, func(i int) []byte { return s.literal(x, p.long, i) })
+		err = s.written(p, r.numbers, func(i int) []byte { return s.literal(x, s.binding.long, i) })
 		s.dropLong(p)
 		return err
 	case plan.Verb != router.Route:
@@ -344,8 +344,8 @@ func value(x *wire.Execute, long map[int][]byte, i int) router.Value {
 	return router.Value{Kind: router.ValueOther}
 }
 
-// written carries out a prepared statement whose values are written into its text.
-func (s *session) written(p *prepared, value func(int) []byte) error {
+// written carries out a prepared statement whose values are written into its text, among them numbers of a sequence.
+func (s *session) written(p *prepared, n numbers, value func(int) []byte) error {
 	sql := p.routed.Written(value)
 	plan, err := p.router.Plan(sql, p.schema, p.mode)
 	if err != nil {
@@ -354,23 +354,14 @@ func (s *session) written(p *prepared, value func(int) []byte) error {
 	if (plan.Merge == router.MergeSteps || plan.Compute != nil) && p.mode != s.mode {
 		return s.fail(wire.NewError(wire.CodeNotSupported, "sql_mode has changed since the statement was prepared, and values are written into it; prepare it again"))
 	}
-	if plan.Compute != nil && p.routed.Numbered() {
-		return s.fail(wire.NewError(wire.CodeNotSupported, "the value of the shard key of %s is an expression, and the table has a sequence; write the statement as text", plan.Compute[0].Table))
-	}
 	if plan.Compute != nil {
+		defer func(schema string) { s.state.Schema = schema }(s.state.Schema)
+		s.state.Schema = p.schema
 		if sql, plan, err = s.computed(plan, sql); err != nil {
 			return s.fail(clientError(err, false))
 		}
 	}
-	s.request = request{sql: sql, schema: p.schema}
-	if plan.Numbers > 0 || plan.Highest > 0 {
-		defer func(schema string) { s.state.Schema = schema }(s.state.Schema)
-		s.state.Schema = p.schema
-		var e *wire.Error
-		if s.request.sql, plan, s.request.numbers, e = s.number(plan, sql); e != nil {
-			return s.fail(e)
-		}
-	}
+	s.request = request{sql: sql, schema: p.schema, numbers: n}
 	return s.carryOut(plan, &s.request)
 }
 

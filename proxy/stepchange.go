@@ -299,7 +299,7 @@ func (c *stepChange) changed(t *changedTable, p *router.Plan, sql []byte, wanted
 	if len(c.oks) > 0 {
 		before = matched(c.oks[0])
 	}
-	if e := c.written(rec); e != nil {
+	if e := c.written(rec, numbers{}); e != nil {
 		return e
 	}
 	if n := matched(c.oks[0]) - before; n != uint64(wanted) && !c.plan.Steps.Ignore {

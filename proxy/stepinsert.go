@@ -92,7 +92,7 @@ func (st *stepping) write(sql []byte) *wire.Error {
 	if e != nil {
 		return e
 	}
-	e = st.written(rec)
+	e = st.written(rec, n)
 	if e != nil && e.Errno == errnoBadField && len(st.plan.Steps.Tail) > 0 {
 		return wire.NewError(wire.CodeNotSupported, "the rows of the query come from several backends, and ON DUPLICATE KEY UPDATE names a column of it (%s); write VALUES(column) of the table", e.Message)
 	}

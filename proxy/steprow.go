@@ -35,15 +35,12 @@ func (st *stepping) eachRow(p *router.Plan, n numbers) *wire.Error {
 		return e
 	}
 	c := p.Steps.Change
-	refuse := func(do, why string, args ...any) *wire.Error {
-		return wire.NewError(wire.CodeNotSupported, "rows of %s.%s, which has lookup table %s, are written one after the other, and %s; %s", c.Schema, c.Table, c.Lookups[0].Table, fmt.Sprintf(why, args...), do)
-	}
 	var err error
 	if w.keys, err = def.table.UniqueKeys(); err != nil {
-		return refuse("give the table a key of whole columns", "%v", err)
+		return w.refuse("give the table a key of whole columns", "%v", err)
 	}
 	if w.identity = def.table.Identity(); w.identity == nil {
-		return refuse("give it one", "the table has no primary key")
+		return w.refuse("give it one", "the table has no primary key")
 	}
 	for i := range c.Lookups {
 		var names []string
@@ -51,12 +48,12 @@ func (st *stepping) eachRow(p *router.Plan, n numbers) *wire.Error {
 			names = append(names, column.Name)
 		}
 		if _, ok := def.table.Unique(names); !ok {
-			return refuse("give it one, on all backends", "the table has no unique key of %s, for which that stands", strings.Join(names, ", "))
+			return w.refuse("give it one, on all backends", "the table has no unique key of %s, for which that stands", strings.Join(names, ", "))
 		}
 	}
 	for _, name := range w.identity {
 		if slices.Contains(p.Steps.Assigns, strings.ToLower(name)) {
-			return refuse("delete the row and insert it anew", "ON DUPLICATE KEY UPDATE changes %s of its primary key", name)
+			return w.refuse("delete the row and insert it anew", "ON DUPLICATE KEY UPDATE changes %s of its primary key", name)
 		}
 	}
 	if t, ok := st.srv.sequences[p.Sequence]; ok {
@@ -134,7 +131,14 @@ func (w *rowwise) row(row *router.StepRow) *wire.Error {
 		}
 		claims = nil
 	}
-	return w.follow(target, append(conditions, w.known(here)...), here, claims)
+	after, e := w.holds(target, append(conditions, w.known(here)...))
+	if e == nil && w.steps.Conflict == router.ConflictUpdates {
+		e = w.stay(here, after)
+	}
+	if e != nil {
+		return e
+	}
+	return w.enter(target, here, after, claims)
 }
 
 // follow brings the lookup tables to what has become of the rows of a backend that meet the conditions.
@@ -144,6 +148,23 @@ func (w *rowwise) follow(on int, conditions []string, before []held, claims []cl
 		return e
 	}
 	return w.enter(on, before, after, claims)
+}
+
+// stay refuses ON DUPLICATE KEY UPDATE of a row's primary key or shard key, which it may name if it changes neither.
+func (w *rowwise) stay(before, after []held) *wire.Error {
+	for _, h := range before {
+		key := w.steps.Change.Key
+		if !slices.ContainsFunc(after, func(is held) bool { return equal(is.identity, h.identity) && equal(is.values[:key], h.values[:key]) }) {
+			return w.refuse("delete the row and insert it anew", "ON DUPLICATE KEY UPDATE changes the primary key or the shard key of one")
+		}
+	}
+	return nil
+}
+
+// refuse says why rows cannot be written one after the other.
+func (w *rowwise) refuse(do, why string, args ...any) *wire.Error {
+	c := w.steps.Change
+	return wire.NewError(wire.CodeNotSupported, "rows of %s.%s, which has lookup table %s, are written one after the other, and %s; %s", c.Schema, c.Table, c.Lookups[0].Table, fmt.Sprintf(why, args...), do)
 }
 
 // try writes a row that no row of another backend is in the way of. If one of its own backend is, that stays as it was, and is locked.
@@ -211,21 +232,18 @@ func (w *rowwise) remove(target int, met []held) (n uint64, _ *wire.Error) {
 func (w *rowwise) write(row *router.StepRow, target int) (wire.OK, *wire.Error) {
 	p := &router.Plan{
 		Verb: router.Route, Write: true, Variables: w.plan.Variables, Schemas: w.plan.Schemas, Sequence: w.plan.Sequence, Partial: w.plan.Partial, Ignore: w.plan.Ignore,
+		Pin:   w.plan.Pin,
 		Parts: []router.Part{{Backend: target, SQL: row.SQL}},
 	}
 	r := &request{sql: row.SQL, numbers: w.taken(row)}
 	rec, e := w.record(p, r, 0)
 	if e == nil {
-		e = w.written(rec)
+		e = w.written(rec, r.numbers)
 	}
 	if e != nil {
 		return wire.OK{}, e
 	}
-	ok := w.oks[len(w.oks)-1]
-	if w.inserted == 0 && r.numbers.has(ok.InsertID) {
-		w.inserted = ok.InsertID
-	}
-	return ok, nil
+	return w.oks[len(w.oks)-1], nil
 }
 
 // taken is the number that the sequence has given to the row, if it has.

@@ -26,6 +26,8 @@ type stepping struct {
 	warnings int
 	lines    [][][]byte // of SHOW WARNINGS
 	inserted uint64     // what LAST_INSERT_ID() says afterwards; 0: what it did
+	chosen   bool       // inserted is a number that a server or a sequence has chosen
+	latest   uint64     // what LAST_INSERT_ID() says meanwhile
 }
 
 // stepsSavepoint is where all that the client's statement has done is undone.
@@ -114,6 +116,10 @@ func (s *session) unmark(back bool) *wire.Error {
 
 // run reads and writes.
 func (st *stepping) run() *wire.Error {
+	var err error
+	if st.latest, err = st.lastInsertID(st.mine); err != nil {
+		return clientError(err, false)
+	}
 	switch steps := st.plan.Steps; {
 	case steps.Change != nil:
 		st.rows = int64(len(steps.Rows))
@@ -211,22 +217,23 @@ func (st *stepping) looked() *wire.Error {
 // strictly are the warnings about values that strict mode makes errors of, with their SQLSTATEs.
 var strictly = map[string]string{"1264": "22003", "1265": "01000", "1292": "22007", "1365": "22012", "1366": "HY000", "1406": "22001", "1411": "HY000", "1441": "22008"}
 
-// written notes the answer to a statement that has written.
-func (st *stepping) written(rec *wire.Recording) *wire.Error {
+// written notes the answer to a statement that has written, with numbers of a sequence.
+func (st *stepping) written(rec *wire.Recording, n numbers) *wire.Error {
 	answer, err := rec.ReadResult(maxAnswer)
 	if err != nil {
 		return clientError(err, false)
 	}
 	ok := answer.OK
-	if ok.InsertID != 0 && st.inserted == 0 {
-		before := st.past.insertID
+	if ok.InsertID != 0 {
 		id, err := st.lastInsertID(st.mine)
 		if err != nil {
 			return clientError(err, false)
 		}
-		if id != before {
-			st.inserted = id
+		argument := st.plan.Pin == router.PinLastInsertID && !n.has(id) // the last one counts, unless a number was chosen: of these the first
+		if id != st.latest && !st.chosen {
+			st.inserted, st.chosen = id, !argument
 		}
+		st.latest = id
 	}
 	st.oks = append(st.oks, ok)
 	if len(st.oks) > 1 && st.plan.Steps.Table == nil {

@@ -47,8 +47,11 @@ func (v *resolver) insert(n *sqlparser.Insert) *insert {
 	}
 	at := v.st.find(target.name)
 	for _, a := range n.OnDup {
-		if target.keyed(a.Name.Name.Lowered()) >= 0 {
-			v.refuse(unsupported(v.st.find(a.Name.Name.String()), "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", a.Name.Name.Lowered(), target.table.name))
+		name := a.Name.Name.Lowered()
+		switch at := v.st.find(a.Name.Name.String()); {
+		case target.keyed(name) < 0 || keeps(a, target) || ofNew(a.Expr, name, n) && renews(n, target):
+		default:
+			v.refuse(unsupported(at, "delete the row and insert it anew", "changing %s, the shard key of %s, is not supported", name, target.table.name))
 		}
 	}
 	v.onlyInsert(target.table)
@@ -143,6 +146,60 @@ func (v *resolver) rows(t *table, n *sqlparser.Insert, values sqlparser.Values, 
 		in.rowwise = v.rowwise(t, n, values)
 	}
 	return in
+}
+
+// keeps tells whether an assignment of ON DUPLICATE KEY UPDATE leaves its column as it is: id = id, or id = LAST_INSERT_ID(id), which tells the
+// client the id of the row that is there.
+func keeps(a *sqlparser.AssignmentExpr, target *ref) bool {
+	value := a.Expr
+	if f, ok := value.(*sqlparser.FuncExpr); ok && f.Name.Lowered() == "last_insert_id" && f.Qualifier.IsEmpty() && len(f.Exprs) == 1 {
+		if n := target.keyed(a.Name.Name.Lowered()); n >= 0 && !target.table.numeric(n) {
+			return false
+		}
+		arg, ok := f.Exprs[0].(*sqlparser.AliasedExpr)
+		if !ok {
+			return false
+		}
+		value = arg.Expr
+	}
+	c, ok := value.(*sqlparser.ColName)
+	return ok && c.Name.Lowered() == a.Name.Name.Lowered() && (c.Qualifier.IsEmpty() || strings.EqualFold(c.Qualifier.Name.String(), target.alias))
+}
+
+// numeric tells whether the n-th column of the shard key may be one of integers.
+func (t *table) numeric(n int) bool {
+	c := t.column(n)
+	return c == nil || c.Kind == KeyAny || c.Kind == KeyIntegers
+}
+
+// renews tells whether ON DUPLICATE KEY UPDATE gives the row that is there the whole shard key of the new one, which is of the same backend.
+func renews(n *sqlparser.Insert, target *ref) bool {
+	for _, key := range target.table.columns {
+		if !slices.ContainsFunc(n.OnDup, func(a *sqlparser.AssignmentExpr) bool {
+			return a.Name.Name.Lowered() == key && ofNew(a.Expr, key, n)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// ofNew tells whether an expression is the value of a column in the new row: VALUES(column), or new.column where the rows are AS new.
+func ofNew(e sqlparser.Expr, column string, n *sqlparser.Insert) bool {
+	switch e := e.(type) {
+	case *sqlparser.ValuesFuncExpr:
+		return e.Name.Name.Lowered() == column
+	case *sqlparser.ColName:
+		var rows sqlparser.AliasedValues
+		switch r := n.Rows.(type) {
+		case *sqlparser.AliasedValues:
+			rows = *r
+		case sqlparser.AliasedValues:
+			rows = r
+		}
+		return len(rows.Columns) == 0 && !rows.As.IsEmpty() && e.Name.Lowered() == column && strings.EqualFold(e.Qualifier.Name.String(), rows.As.String())
+	}
+	return false
 }
 
 // set tells whether the INSERT has SET in place of VALUES: SET comes first.

@@ -20,7 +20,17 @@ type computedKey struct {
 // computable tells whether the value of a shard key can be computed by any server, and before the statement.
 func (v *resolver) computable(in *insert, e sqlparser.Expr) bool {
 	_, byDefault := e.(*sqlparser.Default)
-	return in.rows && !byDefault && v.foreign == "" && !v.previous && v.leaves == PinNone && v.real == 1 && !v.subquery && !v.derived
+	return in.rows && !byDefault && v.foreign == "" && !v.previous && (v.leaves == PinNone || v.leaves == PinLastInsertID && !leavesInsertID(e)) && v.real == 1 && !v.subquery && !v.derived
+}
+
+// leavesInsertID tells whether an expression may set what LAST_INSERT_ID() says.
+func leavesInsertID(e sqlparser.Expr) (leaves bool) {
+	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) { // the visitor has no errors
+		f, ok := n.(*sqlparser.FuncExpr)
+		leaves = leaves || ok && f.Name.Lowered() == "last_insert_id"
+		return !leaves, nil
+	}, e)
+	return leaves
 }
 
 // chooseComputed is chooseInsert for keys that are not known yet.

@@ -292,6 +292,7 @@ func (v *resolver) inserted(in *insert) (*shape, *reason) {
 	switch {
 	case v.previous:
 		sh.merge, sh.whole = MergeNone, "it depends on the statement before it"
+	case v.leaves == PinLastInsertID && in.rowwise != nil: // each row is a statement
 	case v.leaves != PinNone:
 		sh.merge, sh.whole = MergeNone, "it leaves state ("+v.leaves.String()+") on one connection"
 	case v.foreign != "":

@@ -38,7 +38,9 @@ type rowwise struct {
 func (v *resolver) rowwise(t *table, n *sqlparser.Insert, values sqlparser.Values) *rowwise {
 	w := &rowwise{}
 	for _, a := range n.OnDup {
-		w.assigns = append(w.assigns, a.Name.Name.Lowered())
+		if name := a.Name.Name.Lowered(); !keeps(a, v.into) && !ofNew(a.Expr, name, n) {
+			w.assigns = append(w.assigns, name)
+		}
 	}
 	switch {
 	case len(n.OnDup) > 0:

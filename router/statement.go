@@ -290,6 +290,9 @@ func (x *reading) keys() (all []int) {
 	}
 	if in != nil {
 		for _, e := range in.entries {
+			if len(e.keys) < in.likes*len(e.table.columns) { // a column is left out, and the row says nothing of where its entry goes
+				continue
+			}
 			for _, r := range in.rowsOf(&x.scan) {
 				for _, k := range e.of(&x.scan, r) {
 					if k.slot >= 0 {

@@ -19,6 +19,7 @@ func lookedUp(c *config.Config) {
 	c.Tables = append(c.Tables,
 		config.Table{Schema: schema, Name: "users", Column: "id", Function: "modulo", Backends: names},
 		config.Table{Schema: schema, Name: "users_by_email", Column: "email", Function: "hash", Backends: names, LookupOf: "users"},
+		config.Table{Schema: schema, Name: "events", Column: "id", Function: "modulo", Backends: names, AutoIncrement: "id"},
 		config.Table{Schema: schema, Name: "members", Column: "id", Function: "modulo", Backends: names, AutoIncrement: "id"},
 		config.Table{Schema: schema, Name: "members_by_name", Column: "name", Function: "crc32", Backends: names, LookupOf: "members"},
 		config.Table{Schema: schema, Name: "people", Column: "id", Function: "modulo", Backends: names, AutoIncrement: "id"},
@@ -37,6 +38,7 @@ func forLookups(t *testing.T, test func(t *testing.T, s *stack)) {
 				"CREATE TABLE "+in+"users_by_email (email VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL PRIMARY KEY, id INT NOT NULL)",
 				"CREATE TABLE "+in+"members (id BIGINT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL)",
 				"CREATE TABLE "+in+"members_by_name (id BIGINT NOT NULL, name VARCHAR(40) NOT NULL PRIMARY KEY)",
+				"CREATE TABLE "+in+"events"+numberedTable,
 				"CREATE TABLE "+in+"people"+people,
 				"CREATE TABLE "+in+"people_by_mail (mail VARCHAR(40) NOT NULL PRIMARY KEY, id BIGINT NOT NULL)",
 				"CREATE TABLE "+in+"users_by_phone (id INT NOT NULL, country INT NOT NULL, phone BIGINT NOT NULL, UNIQUE KEY (phone, country))")
