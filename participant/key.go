@@ -64,6 +64,11 @@ func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err er
 	if err != nil {
 		return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
 	}
+	if r.Committed {
+		if err := s.durable(ctx, s.servers[decider]); err != nil {
+			return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
+		}
+	}
 	return r, nil
 }
 

@@ -165,6 +165,11 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 			open = append(open, g)
 		}
 	}
+	if len(found) > 0 && !dryRun {
+		if err := s.durable(ctx, server); err != nil {
+			return fail(err)
+		}
+	}
 	var unfenced error
 	if len(open) > 0 && !dryRun {
 		unfenced = s.fence(ctx, server, open)
@@ -188,6 +193,15 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 		}
 	}
 	return rulings
+}
+
+// durable returns when everything that was read on a server before is durable there. InnoDB without a binary log shows a commit to others
+// before its redo is flushed, so a row that was read could vanish in a crash; a commit of our own flushes what is before it.
+func (s *Store) durable(ctx context.Context, server Server) error {
+	const none = "-durable" // no coord
+	_, err := s.exec(ctx, server, "INSERT INTO "+proxyTable+" (coord, host, pid, beat_at) VALUES ('"+none+"', '', 0, UTC_TIMESTAMP(6)) "+
+		"ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)")
+	return err
 }
 
 // rows reads the rows of transactions.

@@ -33,7 +33,7 @@ var (
 	selectRows = regexp.MustCompile(`^SELECT gtrid, verdict, branches, .* FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\)$`)
 	selectOld  = regexp.MustCompile(`^SELECT gtrid, branches FROM .xaproxy.\..xaproxy_decision. WHERE created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND AND gtrid > '([^']*)' ORDER BY gtrid LIMIT (\d+)$`)
 	deleteRows = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\) AND created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
-	beat       = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_proxy. .* VALUES \('([0-9a-f]{8})', .* ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP\(6\)$`)
+	beat       = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_proxy. .* VALUES \('([0-9a-f]{8}|-durable)', .* ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP\(6\)$`)
 	selectBeat = regexp.MustCompile(`^SELECT coord FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at > UTC_TIMESTAMP\(6\) - INTERVAL (\d+) MICROSECOND AND coord IN \((.*)\)$`)
 	deleteBeat = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE coord = '([0-9a-f]{8})'$`)
 	deleteDead = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
