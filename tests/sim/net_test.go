@@ -180,7 +180,13 @@ func (c *conn) close() {
 func (w *world) lose(pk *packet, err error, timeout bool) {
 	pk.lost, pk.conn.cut = true, true
 	pk.conn.silent = timeout && w.halfOpen && !pk.conn.admin
-	pk.finish(fmt.Errorf("backend %s: %w", pk.conn.server.name, err))
+	w.wakes = append(w.wakes, wake{&pk.call, fmt.Errorf("backend %s: %w", pk.conn.server.name, err)})
+}
+
+// wake is what one goroutine is to be told.
+type wake struct {
+	*call
+	err error
 }
 
 // admin is the administrative side of a server: a recovery.Server and a participant.Server, as backend.Admin is. Each request has a

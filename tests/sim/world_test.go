@@ -44,6 +44,7 @@ type world struct {
 	conns   []*conn
 	txns    []*txn
 	halted  []*process
+	wakes   []wake   // of calls that get no answer
 	quiet   bool     // no more faults
 	list    []choice // what can happen; kept for its space
 	trace   bytes.Buffer
@@ -112,7 +113,7 @@ func newWorld(o options) *world {
 		w.servers = append(w.servers, s)
 	}
 	for i := range 1 + rng.IntN(3) {
-		m := &machine{name: fmt.Sprintf("p%d", i), disk: newDisk(rng)}
+		m := &machine{name: fmt.Sprintf("p%d", i), disk: newDisk(rand.New(rand.NewPCG(o.seed, uint64(i)+1)))}
 		m.disk.lies = o.plant.diskLies
 		w.machines = append(w.machines, m)
 	}
@@ -168,6 +169,7 @@ func (w *world) run() {
 	for _, m := range w.machines {
 		w.kill(m)
 	}
+	w.hangUp()
 	w.mu.Unlock()
 	w.all.Wait()
 	w.stats.steps = w.step
@@ -255,6 +257,15 @@ func (w *world) hangUp() {
 		}
 	}
 	w.conns = slices.DeleteFunc(w.conns, func(c *conn) bool { return c.session.gone })
+	for len(w.wakes) > 0 { // one after the other: what they do next may depend on the order
+		next := w.wakes[0]
+		w.wakes = w.wakes[1:]
+		next.finish(next.err)
+		w.mu.Unlock()
+		synctest.Wait()
+		w.mu.Lock()
+	}
+	w.order()
 }
 
 func (w *world) dropCall(c *call) {
