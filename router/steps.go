@@ -318,7 +318,12 @@ func (t *table) locate(values []Value, bound bool) (backend int, _ error) {
 
 // shard is the shard of the rows with a shard key that is to be stored, or what is wrong with which column of it.
 func (t *table) shard(values []Value) (shard, column int, fault keyFault) {
-	keys := make([]key, len(values))
+	var few [4]key // on the stack: LOAD DATA asks for each line
+	keys := few[:]
+	if len(values) > len(few) {
+		keys = make([]key, len(values))
+	}
+	keys = keys[:len(values)]
 	for i, v := range values {
 		keys[i].date = t.sharding.moments
 		fault := keys[i].value(v, false)
