@@ -25,7 +25,7 @@ test: setup unit real ## everything: set-up, unit tests with the race detector, 
 
 unit: ## without any server
 	$(GO) test -race $(UNIT)
-	$(GO) test ./decision ./proxy
+	$(GO) test ./decision ./proxy ./tests/sim
 	$(GO) test -run 'Alloc|Memory' ./wire ./router # what the race detector's own allocations would hide
 	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
 
