@@ -255,7 +255,15 @@ func TestLoginLimits(t *testing.T) {
 			t.Errorf("a wrong user: %v", err)
 		}
 	}
-	until(t, "the address is blocked", func() bool { return errno(login("u", "pw")) == 1129 })
+	until(t, "the address is blocked", func() bool {
+		if errno(login("u", "pw")) == 1129 {
+			return true
+		}
+		for range 3 { // on a busy machine the block is over before it is looked at
+			_ = login("nobody", "pw")
+		}
+		return false
+	})
 	until(t, "the block has ended", func() bool { return login("u", "pw") == nil })
 
 	only := s.rawAs(wire.Dialer{User: "single", Password: "pw"})
