@@ -30,7 +30,7 @@ unit: ## without any server
 	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
-	$(GO) test -timeout 20m -p 1 -parallel 4 $(REAL)
+	$(GO) test -timeout 20m -p 1 -parallel 2 $(REAL)
 
 test-clients: ## client libraries and tools in many languages through the proxy, set up in the cache folder
 	tests/setup.sh demo

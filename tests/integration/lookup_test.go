@@ -224,8 +224,12 @@ func TestLookupUnique(t *testing.T) {
 		lax := s.conn()
 		lax.exec("SET sql_mode = ''")
 		long := strings.Repeat("x", 50)
-		lax.fails(1235, "INSERT INTO users (id, email, country, phone) VALUES (3, '"+long+"', 49, 3)")
-		lax.fails(1235, "UPDATE users SET email = '"+long+"' WHERE id = 1")
+		for _, q := range []string{"INSERT INTO users (id, email, country, phone) VALUES (3, '" + long + "', 49, 3)", "UPDATE users SET email = '" + long + "' WHERE id = 1"} {
+			_, err := lax.ExecContext(t.Context(), q)
+			if e, ok := err.(*mysql.MySQLError); !ok || e.Number != 1235 && e.Number != 1406 { // it depends on whether the length of the column is known yet
+				t.Errorf("%s: %v", q, err)
+			}
+		}
 	})
 }
 
