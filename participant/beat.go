@@ -10,8 +10,19 @@ import (
 
 // Beat renews this proxy's heartbeat on one backend, now.
 func (s *Store) Beat(ctx context.Context, backend string) error {
-	_, err := s.exec(ctx, s.servers[backend], "INSERT INTO "+proxyTable+" (coord, host, pid, beat_at) VALUES ('"+s.coord+
-		"', CONVERT(X'"+hex.EncodeToString([]byte(s.o.Host))+"' USING utf8mb4), "+strconv.Itoa(s.o.PID)+
+	return s.beat(ctx, s.servers[backend], s.coord, s.o.Host, s.o.PID)
+}
+
+// durable returns when everything that was read on a server before is durable there. InnoDB without a binary log shows a commit to others
+// before its redo is flushed, so a row that was read could vanish in a crash; a commit of our own flushes what is before it.
+func (s *Store) durable(ctx context.Context, server Server) error {
+	return s.beat(ctx, server, "-durable", "", 0) // no coord
+}
+
+// beat commits a row of the proxies' table with the present time.
+func (s *Store) beat(ctx context.Context, server Server, coord, host string, pid int) error {
+	_, err := s.exec(ctx, server, "INSERT INTO "+proxyTable+" (coord, host, pid, beat_at) VALUES ('"+coord+
+		"', CONVERT(X'"+hex.EncodeToString([]byte(host))+"' USING utf8mb4), "+strconv.Itoa(pid)+
 		", UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)")
 	return err
 }

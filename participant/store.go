@@ -195,15 +195,6 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 	return rulings
 }
 
-// durable returns when everything that was read on a server before is durable there. InnoDB without a binary log shows a commit to others
-// before its redo is flushed, so a row that was read could vanish in a crash; a commit of our own flushes what is before it.
-func (s *Store) durable(ctx context.Context, server Server) error {
-	const none = "-durable" // no coord
-	_, err := s.exec(ctx, server, "INSERT INTO "+proxyTable+" (coord, host, pid, beat_at) VALUES ('"+none+"', '', 0, UTC_TIMESTAMP(6)) "+
-		"ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)")
-	return err
-}
-
 // rows reads the rows of transactions.
 func (s *Store) rows(ctx context.Context, server Server, all []xa.GTRID) (map[xa.GTRID]row, error) {
 	var q strings.Builder
