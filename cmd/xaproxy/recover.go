@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,33 +37,26 @@ func recoverCommand() *cobra.Command {
 		Long: "Looks for prepared branches on every backend and finishes those of this xaproxy as its decision log says. Branches of\n" +
 			"others are listed and not touched. A running xaproxy is asked to do it; without one the decision log is opened here.\n" +
 			"Exit status 0: nothing of ours is left; 1: something is; 2: a backend or the decision log could not be looked at.",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
-			defer stop()
-			report, err := recoverOnce(ctx, path, dryRun, cmd.ErrOrStderr())
-			if err != nil {
-				return &exitError{code: exitUnseen, err: err}
-			}
-			if err := writeReport(cmd.OutOrStdout(), report, asJSON); err != nil {
-				return &exitError{code: exitUnseen, err: fmt.Errorf("write report: %w", err)}
-			}
-			switch {
-			case report.Unreachable > 0:
-				return &exitError{code: exitUnseen}
-			case !report.Clean():
-				return &exitError{code: exitLeft}
-			}
-			return nil
-		},
+		Args: cobra.NoArgs,
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "configuration file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, only report what would be done")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
 	cmd.AddCommand(recoverListCommand(), recoverExplainCommand(), recoverResolveCommand())
-	return cmd
+	return recoverySays(cmd, &path, &asJSON, func(ctx context.Context, _ []string) error {
+		report, err := recoverOnce(ctx, path, dryRun, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if err := writeReport(cmd.OutOrStdout(), report, asJSON); err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+		switch {
+		case report.Unreachable > 0:
+			return &exitError{code: exitUnseen}
+		case !report.Clean():
+			return &exitError{code: exitLeft}
+		}
+		return nil
+	})
 }
 
 // recoverOnce has one forced pass done, by the running proxy if there is one.

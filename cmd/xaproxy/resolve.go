@@ -33,7 +33,7 @@ func recoverListCommand() *cobra.Command {
 		Long:  "As xaproxy recover --dry-run, but the exit status is 0 if everything could be looked at, and 2 otherwise.",
 		Args:  cobra.NoArgs,
 	}
-	return recoverSubcommand(cmd, &path, &asJSON, func(ctx context.Context, _ []string) error {
+	return recoverySays(cmd, &path, &asJSON, func(ctx context.Context, _ []string) error {
 		report, err := recoverOnce(ctx, path, true, cmd.ErrOrStderr())
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func recoverExplainCommand() *cobra.Command {
 			"prepared, and what recovery would do with them and why. Times are those of the machines that wrote them, in UTC.",
 		Args: cobra.ExactArgs(1),
 	}
-	return recoverSubcommand(cmd, &path, &asJSON, func(ctx context.Context, args []string) error {
+	return recoverySays(cmd, &path, &asJSON, func(ctx context.Context, args []string) error {
 		e, err := ask(ctx, path, true, teller(cmd.ErrOrStderr()), func(ctx context.Context, dir string) (recovery.Explanation, error) {
 			return recovery.AskExplain(ctx, dir, args[0])
 		}, func(j *recovery.Janitor) (recovery.Explanation, error) { return j.Explain(ctx, args[0]) })
@@ -90,7 +90,7 @@ func recoverResolveCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&rollback, "rollback", false, "roll the branches back")
 	cmd.Flags().BoolVar(&force, "force", false, "required: you know that nobody can undo this")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask on the terminal")
-	return recoverSubcommand(cmd, &path, &asJSON, func(ctx context.Context, args []string) error {
+	return recoverySays(cmd, &path, &asJSON, func(ctx context.Context, args []string) error {
 		verdict := recovery.Rollback
 		switch {
 		case commit == rollback:
@@ -149,8 +149,8 @@ func whoami() string {
 	return name + " on " + host
 }
 
-// recoverSubcommand gives a subcommand its common flags.
-func recoverSubcommand(cmd *cobra.Command, path *string, asJSON *bool, run func(context.Context, []string) error) *cobra.Command {
+// recoverySays gives recover, or a subcommand of it, the common flags; an error without a status of its own means that it could not look.
+func recoverySays(cmd *cobra.Command, path *string, asJSON *bool, run func(context.Context, []string) error) *cobra.Command {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.Flags().StringVarP(path, "config", "c", "config.toml", "configuration file")
 	cmd.Flags().BoolVar(asJSON, "json", false, "write the answer as JSON")
