@@ -131,19 +131,24 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	return r, nil
 }
 
-// open boots the servers, fills them and starts the proxies.
-func (w *world) open(ctx context.Context) error {
+// Boot starts the two servers of a run. After an error those that have started are there, too, to be stopped.
+func Boot(ctx context.Context, kinds [2]servers.Kind, started *[2]*servers.Server) error {
 	var errs [2]error
 	var both sync.WaitGroup
-	for i, kind := range w.o.Kinds {
+	for i, kind := range kinds {
 		both.Go(func() {
 			// A row that is in doubt holds up whoever wants it, for as long as the client likes to wait.
 			args := []string{"--innodb-lock-wait-timeout=2"}
-			w.servers[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args})
+			started[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args})
 		})
 	}
 	both.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
+	return errors.Join(errs[:]...)
+}
+
+// open boots the servers, fills them and starts the proxies.
+func (w *world) open(ctx context.Context) error {
+	if err := Boot(ctx, w.o.Kinds, &w.servers); err != nil {
 		return err
 	}
 	for i, s := range w.servers {

@@ -114,17 +114,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 
 // open boots the servers, fills them and starts the proxies.
 func (w *world) open(ctx context.Context) error {
-	var errs [2]error
-	var both sync.WaitGroup
-	for i, kind := range w.o.Kinds {
-		both.Go(func() {
-			// A row that is in doubt holds up whoever wants it, for as long as the client likes to wait.
-			args := []string{"--innodb-lock-wait-timeout=2"}
-			w.servers[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args})
-		})
-	}
-	both.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
+	if err := chaos.Boot(ctx, w.o.Kinds, &w.servers); err != nil {
 		return err
 	}
 	for i, s := range w.servers {
