@@ -102,6 +102,13 @@ func (f *File) Epoch() uint32 { return f.epoch }
 // Broken returns a channel that is closed when the log breaks.
 func (f *File) Broken() <-chan struct{} { return f.brokenCh }
 
+// Cause returns the first error that broke the log, which is an ErrBroken; nil while it works.
+func (f *File) Cause() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken
+}
+
 // Append makes the decision d durable and returns nil when it is. This is the commit point. Concurrent calls share one
 // sync. A zero d.Time is taken as now.
 //

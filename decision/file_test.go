@@ -252,6 +252,9 @@ func TestFailedSyncBreaks(t *testing.T) {
 	default:
 		t.Error("Broken is not closed")
 	}
+	if cause := f.Cause(); !errors.Is(cause, ErrBroken) || !errors.Is(cause, syscall.EIO) {
+		t.Errorf("the cause: %v", cause)
+	}
 	calls := files.calls
 	files.failAt = nil
 	if err := f.Append(decisionOf(f, 5)); !errors.Is(err, ErrBroken) || !errors.Is(err, ErrNotWritten) || !errors.Is(err, syscall.EIO) {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
-	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/proxy"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/xa"
@@ -91,7 +90,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		background.Go(func() { s.store.rows.Run(ctx) })
 	}
 	if s.store.file != nil {
-		background.Go(func() { haltWhenBroken(ctx, s.store.file.Broken(), s.halt) })
+		background.Go(func() { haltWhenBroken(ctx, s.store.file.Broken(), s.store.file.Cause, s.halt) })
 	}
 
 	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
@@ -204,11 +203,11 @@ func (s *service) halt(err error) {
 
 // haltWhenBroken ends the process when the log breaks, also by a write for which no client waits: nothing could be decided any more, and
 // nothing finished.
-func haltWhenBroken(ctx context.Context, broken <-chan struct{}, halt func(error)) {
+func haltWhenBroken(ctx context.Context, broken <-chan struct{}, cause func() error, halt func(error)) {
 	select {
 	case <-ctx.Done():
 	case <-broken:
-		halt(decision.ErrBroken)
+		halt(cause())
 	}
 }
 

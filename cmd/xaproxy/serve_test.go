@@ -14,11 +14,11 @@ func TestHaltWhenBroken(t *testing.T) {
 	var cause error
 	broken := make(chan struct{})
 	close(broken)
-	haltWhenBroken(t.Context(), broken, func(err error) { cause = err })
+	haltWhenBroken(t.Context(), broken, func() error { return decision.ErrBroken }, func(err error) { cause = err })
 	if !errors.Is(cause, decision.ErrBroken) {
 		t.Errorf("halted with %v, want %v", cause, decision.ErrBroken)
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	haltWhenBroken(stopped, nil, func(err error) { t.Errorf("halted with %v at an ordinary end", err) })
+	haltWhenBroken(stopped, nil, nil, func(err error) { t.Errorf("halted with %v at an ordinary end", err) })
 }
