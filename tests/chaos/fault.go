@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 	"time"
 
+	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
 )
 
@@ -289,16 +289,28 @@ func (w *world) jumpAhead(ctx context.Context, at spot, let func(Verdict)) error
 // last byte of a segment cannot be written either, and then the proxy has to halt.
 func (w *world) fillDisk(ctx context.Context, at spot, let func(Verdict)) error {
 	p := w.proxies[at.proxy]
+	before := breaks(p)
 	err := p.LimitFiles(segmentSize - 1)
 	let(Pass)
 	if err != nil {
 		return err
 	}
 	<-time.After(w.upTo(maxFull))
-	if !p.Running() && len(p.Log.Grep(syscall.EFBIG.Error())) > 0 {
-		return p.Restart(ctx)
+	if breaks(p) == before {
+		err := p.LimitFiles(proxytest.Unlimited)
+		if breaks(p) == before {
+			return err
+		}
 	}
-	return p.LimitFiles(proxytest.Unlimited)
+	if err := p.Kill(); err != nil {
+		return err
+	}
+	return p.Restart(ctx)
+}
+
+// breaks counts how often the decision log of a proxy was broken: it halts then, if it has not yet.
+func breaks(p *proxytest.Proxy) int {
+	return len(p.Log.Grep(fmt.Sprintf("%q:%q", "message", decision.ErrBroken)))
 }
 
 // look lists the branches that some servers hold prepared, right after something was killed.
