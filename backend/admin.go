@@ -17,7 +17,7 @@ import (
 
 const (
 	// adminConns is how many connections Admin has at most: recovery's finishers, and one each to list and to check.
-	adminConns = 6
+	adminConns = 10
 	// adminTimeout bounds every read and write, whatever the caller's context says.
 	adminTimeout = 15 * time.Second
 	// adminLockWait bounds in seconds how long XA COMMIT waits behind FLUSH TABLES WITH READ LOCK: it fails then, the
@@ -69,7 +69,7 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(adminConns)
-	db.SetMaxIdleConns(2)
+	db.SetMaxIdleConns(adminConns)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(b.MaxLifetime.Std())
 	return &Admin{config: b, db: db}, nil

@@ -78,7 +78,7 @@ const (
 	// maxBackoff is the longest pause after a sweep that failed.
 	maxBackoff = 5 * time.Second
 	// finishers is how many branches of one backend are finished, or sessions ended, at the same time.
-	finishers = 4
+	finishers = 8
 	// pruneInterval is the pause between two looks for parts of the log that are no longer needed.
 	pruneInterval = time.Minute
 )
