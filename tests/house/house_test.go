@@ -20,27 +20,28 @@ var arrows = map[string]struct {
 	may []string
 	why string
 }{
-	"xa":          {nil, "the protocol can be read, and explored, without anything else"},
-	"wire":        {nil, "bytes know nothing of what they are for"},
-	"config":      {nil, "what may be configured does not depend on who uses it"},
-	"router":      {[]string{"config"}, "a plan follows from text and configuration alone, without I/O"},
-	"decision":    {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
-	"participant": {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
-	"recovery":    {[]string{"xa"}, "it finishes what the protocol left behind, with no idea of its own of what commit is"},
-	"backend":     {[]string{"xa", "wire", "config"}, "it has connections and verbs, and takes no decisions"},
-	"sequence":    {nil, "a number is unique whoever keeps the counter"},
-	"gather":      {[]string{"router", "wire"}, "it makes one result of several, and knows nothing of transactions"},
-	"temptable":   {[]string{"router", "wire"}, "it writes statements, and has no connections"},
-	"ddl":         {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
-	"doctor":      {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
-	"proxy":       {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
+	"xa":                       {nil, "the protocol can be read, and explored, without anything else"},
+	"wire":                     {nil, "bytes know nothing of what they are for"},
+	"config":                   {nil, "what may be configured does not depend on who uses it"},
+	"router":                   {[]string{"config"}, "a plan follows from text and configuration alone, without I/O"},
+	"decision":                 {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
+	"participant":              {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
+	"recovery":                 {[]string{"xa"}, "it finishes what the protocol left behind, with no idea of its own of what commit is"},
+	"backend":                  {[]string{"xa", "wire", "config"}, "it has connections and verbs, and takes no decisions"},
+	"backend/postgres/dialect": {[]string{"router"}, "a translation follows from text and catalog alone, without I/O"},
+	"sequence":                 {nil, "a number is unique whoever keeps the counter"},
+	"gather":                   {[]string{"router", "wire"}, "it makes one result of several, and knows nothing of transactions"},
+	"temptable":                {[]string{"router", "wire"}, "it writes statements, and has no connections"},
+	"ddl":                      {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
+	"doctor":                   {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
+	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
 }
 
 // owners says which packages alone may import a library. Everything else of the program goes through them.
 var owners = map[string][]string{
-	"github.com/dolthub/vitess":          {"router"},
+	"github.com/dolthub/vitess":          {"router", "backend/postgres/dialect"},
 	"github.com/dolthub/go-mysql-server": {"admin"},
 	"github.com/go-sql-driver/mysql":     {"backend", "tests/servers", "cmd/xaproxy"},
 	"github.com/lib/pq":                  {"backend", "tests/servers"},

@@ -1,0 +1,181 @@
+package dialect
+
+import "fmt"
+
+// Options are what a translation depends on beside the text.
+type Options struct {
+	Catalog Catalog
+	Schema  string // the current database, "" for none
+
+	// sql_mode
+	ANSIQuotes, NoBackslashEscapes, PipesAsConcat bool
+	LenientGroupBy                                bool // without ONLY_FULL_GROUP_BY
+	Lenient                                       bool // without STRICT_TRANS_TABLES: writes are refused
+	NoAutoValueOnZero                             bool
+
+	// FoundRows is CLIENT_FOUND_ROWS: an UPDATE counts the rows that it found, not those that it changed.
+	FoundRows bool
+
+	// Params are the classes of the values bound to the ?, for a statement about to be executed. Nil when it is being prepared: each
+	// parameter then has the class that its place asks for, which Param.Class says. A value of another class needs a translation
+	// of its own, with Params.
+	Params []Class
+
+	// What the session's functions answer.
+	Version      string // VERSION()
+	User         string // USER(), "name@host"
+	ConnectionID uint64
+	LastInsertID uint64
+	RowCount     int64
+	// Variable is the value of @@name, as text; nil or false: such a variable is refused.
+	Variable func(name string) (string, bool)
+}
+
+// Catalog says what tables there are.
+type Catalog interface {
+	// Table is the table or view of this name; false if there is none.
+	Table(schema, name string) (*Table, bool)
+}
+
+// Table is a table as MySQL would describe it.
+type Table struct {
+	Schema, Name string
+	View         bool
+	Columns      []*Column
+	Keys         []Key // the primary key first, if there is one; only keys of whole columns
+	Comment      string
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name     string
+	Type     Type
+	PG       string // type in PostgreSQL, as format_type writes it: "character varying(10)", "boolean", "citext"
+	NotNull  bool
+	Identity bool   // AUTO_INCREMENT
+	Default  string // expression of PostgreSQL's, "" for none
+	OnUpdate bool   // ON UPDATE CURRENT_TIMESTAMP
+	// Generated is a generated column, which cannot be written.
+	Generated bool
+	Comment   string
+}
+
+// Key is an index.
+type Key struct {
+	Name    string // PRIMARY for the primary key
+	Primary bool
+	Unique  bool
+	Columns []string
+}
+
+// Class is the class of a value that a client binds.
+type Class uint8
+
+// The classes of parameters.
+const (
+	AnyClass Class = iota
+	IntClass
+	DecimalClass
+	DoubleClass
+	StringClass
+	BytesClass
+	DateClass     // without time
+	DatetimeClass // DATETIME and TIMESTAMP
+	TimeClass
+	NullClass
+)
+
+var classNames = [...]string{"any", "int", "decimal", "double", "string", "bytes", "date", "datetime", "time", "null"}
+
+func (c Class) String() string { return classNames[c] }
+
+// Statement is what one statement of the client becomes.
+type Statement struct {
+	// Steps are run in this order. If there are several they are one unit: behind a savepoint, or in a transaction of their own.
+	Steps []Step
+	// Params is the number of ? in the client's text.
+	Params int
+}
+
+// StepKind says what a step answers.
+type StepKind uint8
+
+// The kinds of steps.
+const (
+	Rows    StepKind = iota // a result set
+	Count                   // a number of affected rows
+	DDL                     // nothing; ends the transaction, as with MySQL
+	Session                 // nothing; Text may be empty, see Step.Use
+	Show                    // a result set that describes the schema
+)
+
+var kindNames = [...]string{"rows", "count", "ddl", "session", "show"}
+
+func (k StepKind) String() string { return kindNames[k] }
+
+// Step is one statement of PostgreSQL.
+type Step struct {
+	Kind StepKind
+	Text string
+	// Params are those of Text: Params[n-1] is $n.
+	Params []Param
+	// Columns are those of the result set, as MySQL names and types them. Of a Count they are empty.
+	Columns []ResultColumn
+	// InsertID is the column of RETURNING that has the number of AUTO_INCREMENT, -1 for none. LAST_INSERT_ID() is that of the first row.
+	InsertID int
+	// Affected is the column of RETURNING whose sum is the number of affected rows, -1 if it is the number in the command tag.
+	Affected int
+	// Use is the new current database of a USE.
+	Use string
+}
+
+// Param is a parameter of a step.
+type Param struct {
+	From  int    // which ? of the client's, from 0
+	Cast  string // type of PostgreSQL's that the text has it cast to
+	Class Class  // the class that the value must have; NULL always may be bound
+}
+
+// ResultColumn is what MySQL tells of a column of a result.
+type ResultColumn struct {
+	Name string // the name, which PostgreSQL may have cut
+	Type Type
+	// The table and column that it is, empty for an expression.
+	Schema, Table, OrgTable, OrgName string
+	NotNull                          bool
+}
+
+// Error is a refusal, or what MySQL itself would say.
+type Error struct {
+	Errno uint16
+	State string // SQLSTATE
+	At    int    // byte of the client's text, -1 if none
+	What  string
+	Do    string // what to do, "" if MySQL would say the same
+}
+
+func (e *Error) Error() string {
+	s := e.What
+	if e.At >= 0 && e.Do != "" {
+		s += fmt.Sprintf(" at position %d", e.At+1)
+	}
+	if e.Do != "" {
+		s += ": " + e.Do
+	}
+	return s
+}
+
+// raw tells the hint that has a statement sent as it is.
+const raw = "say it in words that both have, or in PostgreSQL's own behind /* xaproxy: dialect=postgres */"
+
+// Translate turns one statement of MySQL into what PostgreSQL is to be sent. Errors are of type *Error.
+func Translate(sql string, o Options) (Statement, error) {
+	t, err := newTranslator(sql, o)
+	if err != nil {
+		return Statement{}, err
+	}
+	if err := t.statement(); err != nil {
+		return Statement{}, err
+	}
+	return Statement{Steps: t.steps, Params: t.params}, nil
+}

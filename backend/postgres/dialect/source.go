@@ -1,0 +1,427 @@
+package dialect
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/xaproxy/xaproxy/router"
+)
+
+// limits of what the parser, and the walks over its trees, which are recursive, are given
+const (
+	maxText    = 4 << 20
+	maxNesting = 200
+)
+
+// marker is a number that stands for a literal in the text for the parser: marker + slot.
+const marker = 9_000_000_000
+
+// source is the client's text, cut into tokens and parsed.
+type source struct {
+	sql           string
+	toks          []router.Token
+	slots         []int  // the token of each marker
+	starts        []int  // where each token begins in the text for the parser
+	lock          string // the locking clause, in the words of PostgreSQL
+	escapes       bool   // a backslash in a string escapes
+	pipesAsConcat bool   // || joins strings
+}
+
+// word is the i-th token as an upper-case keyword, "" if it is none.
+func (s *source) word(i int) string {
+	if i < 0 || i >= len(s.toks) || s.toks[i].Class != router.Word || s.toks[i].Dotted {
+		return ""
+	}
+	return strings.ToUpper(s.text(i))
+}
+
+func (s *source) text(i int) string { return s.sql[s.toks[i].Start:s.toks[i].End] }
+
+func (s *source) op(i int, op string) bool {
+	return i >= 0 && i < len(s.toks) && s.toks[i].Class == router.Op && s.text(i) == op
+}
+
+// name is the i-th token as an identifier.
+func (s *source) name(i int) string {
+	if i < 0 || i >= len(s.toks) {
+		return ""
+	}
+	switch s.toks[i].Class {
+	case router.Word:
+		return s.text(i)
+	case router.Quoted:
+		quoted := s.text(i)
+		q := quoted[:1]
+		return strings.ReplaceAll(quoted[1:len(quoted)-1], q+q, q)
+	}
+	return ""
+}
+
+// parse reads the statement. The tree's literals are markers.
+func (s *source) parse() (sqlparser.Statement, error) {
+	if len(s.sql) > maxText {
+		return nil, refuse(-1, "the statement is too long to be translated", "send it in parts")
+	}
+	masked, err := s.mask()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := parse(masked)
+	if err != nil {
+		at := s.stopped(err)
+		return nil, &Error{Errno: 1064, State: "42000", At: at, What: "the translation to PostgreSQL does not know this syntax, near '" + near(s.sql, at) + "'", Do: raw}
+	}
+	return tree, nil
+}
+
+func parse(text string) (tree sqlparser.Statement, err error) {
+	defer func() { // the parser panics on some statements
+		if p := recover(); p != nil {
+			tree, err = nil, fmt.Errorf("the parser failed: %v", p)
+		}
+	}()
+	return sqlparser.ParseWithOptions(context.Background(), text, sqlparser.ParserOptions{})
+}
+
+func near(sql string, at int) string {
+	if at < 0 {
+		at = 0
+	}
+	rest := sql[at:]
+	if len(rest) > 40 {
+		rest = strings.ToValidUTF8(rest[:40], "")
+	}
+	return rest
+}
+
+var stoppedAt = regexp.MustCompile(`at position (\d+)`)
+
+// stopped is where the parser stopped, as a place in the client's text.
+func (s *source) stopped(err error) int {
+	m := stoppedAt.FindStringSubmatch(err.Error())
+	if m == nil || len(s.toks) == 0 {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return s.origin(n - 2)
+}
+
+// origin is the place in the client's text of a place in the text for the parser.
+func (s *source) origin(at int) int {
+	place := 0
+	for i, start := range s.starts {
+		if start > at {
+			break
+		}
+		place = s.toks[i].Start
+	}
+	return place
+}
+
+// mask writes the statement for the parser: literals are markers, quotes are backticks, what only advises the server is left out, and the
+// locking clause is taken away.
+func (s *source) mask() (string, error) {
+	var b strings.Builder
+	s.starts = make([]int, len(s.toks))
+	depth := 0
+	for i := 0; i < len(s.toks); i++ {
+		t := s.toks[i]
+		s.starts[i] = b.Len()
+		if n := s.advice(i); n > 0 {
+			i = s.skip(i, n, &b)
+			continue
+		}
+		if depth == 0 {
+			n, err := s.locking(i)
+			if err != nil {
+				return "", err
+			}
+			if n > 0 {
+				i = s.skip(i, n, &b)
+				continue
+			}
+		}
+		if t.Spaced || i > 0 {
+			if !s.op(i, "(") || t.Spaced {
+				b.WriteByte(' ')
+			}
+			s.starts[i] = b.Len()
+		}
+		switch t.Class {
+		case router.Bad:
+			return "", &Error{Errno: 1064, State: "42000", At: t.Start, What: "the statement cannot be read", Do: "look for a quote that is not closed, or a control character"}
+		case router.Semi:
+			if i < len(s.toks)-1 {
+				return "", refuse(t.Start, "this is more than one statement", "send them one by one")
+			}
+		case router.Int, router.Param:
+			fmt.Fprintf(&b, "%d", marker+s.slot(i))
+		case router.Decimal:
+			fmt.Fprintf(&b, "%d.5", marker+s.slot(i))
+		case router.String:
+			fmt.Fprintf(&b, "'~%d'", s.slot(i))
+			for i+1 < len(s.toks) && s.toks[i+1].Class == router.String { // 'a' 'b' is one string
+				i++
+				s.starts[i] = b.Len()
+			}
+		case router.Other:
+			fmt.Fprintf(&b, "'~%d'", s.slot(i))
+		case router.UserVar:
+			return "", refuse(t.Start, "PostgreSQL has no user variables", "keep the value in the application")
+		case router.Quoted:
+			b.WriteString("`" + strings.ReplaceAll(s.name(i), "`", "``") + "`")
+		default:
+			switch text := s.text(i); {
+			case text == "(":
+				if depth++; depth > maxNesting {
+					return "", refuse(t.Start, "the statement is nested too deeply", "simplify it")
+				}
+				b.WriteString(text)
+			case text == ")":
+				depth--
+				b.WriteString(text)
+			case t.Dotted && t.Class == router.Word && !s.op(i+1, "("):
+				b.WriteString("`" + text + "`")
+			case text == "||" && !s.pipesAsConcat:
+				b.WriteString("OR")
+			default:
+				b.WriteString(text)
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// slot gives the i-th token a marker.
+func (s *source) slot(i int) int {
+	s.slots = append(s.slots, i)
+	return len(s.slots) - 1
+}
+
+// skip leaves n tokens out and returns the last of them.
+func (s *source) skip(i, n int, b *strings.Builder) int {
+	for j := i; j < i+n; j++ {
+		s.starts[j] = b.Len()
+	}
+	return i + n - 1
+}
+
+// advice is the number of tokens from i on that only advise MySQL's optimizer.
+func (s *source) advice(i int) int {
+	switch s.word(i) {
+	case "HIGH_PRIORITY", "LOW_PRIORITY", "DELAYED", "QUICK", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_NO_CACHE", "SQL_CACHE":
+		switch s.word(i - 1) {
+		case "SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "DISTINCT":
+			return 1
+		}
+	case "USE", "FORCE", "IGNORE":
+		if w := s.word(i + 1); i == 0 || w != "INDEX" && w != "KEY" {
+			return 0
+		}
+		for j := i + 2; j < len(s.toks); j++ {
+			if s.op(j, ")") {
+				return j + 1 - i
+			}
+		}
+	}
+	return 0
+}
+
+// locking is the number of tokens of the locking clause from i on, which it remembers.
+func (s *source) locking(i int) (int, error) {
+	w := s.word(i + 1)
+	var j int
+	lock := " FOR UPDATE"
+	switch {
+	case s.word(i) == "FOR" && (w == "UPDATE" || w == "SHARE"):
+		j = i + 2
+		if w == "SHARE" {
+			lock = " FOR SHARE"
+		}
+	case s.word(i) == "LOCK" && w == "IN" && s.word(i+2) == "SHARE":
+		j, lock = i+4, " FOR SHARE"
+	default:
+		return 0, nil
+	}
+	if s.lock != "" {
+		return 0, refuse(s.toks[i].Start, "several locking clauses are not translated", "lock with one")
+	}
+	if s.word(j) == "OF" {
+		lock += " OF "
+		for first := true; first || s.op(j, ","); first = false {
+			if !first {
+				lock += ", "
+			}
+			j++
+			if s.op(j+1, ".") {
+				j += 2
+			}
+			lock += quoteName(s.name(j))
+			j++
+		}
+	}
+	switch {
+	case s.word(j) == "NOWAIT":
+		lock += " NOWAIT"
+		j++
+	case s.word(j) == "SKIP" && s.word(j+1) == "LOCKED":
+		lock += " SKIP LOCKED"
+		j += 2
+	}
+	s.lock = lock
+	return j - i, nil
+}
+
+// literal is a literal or parameter of the client's text.
+type literal struct {
+	tok   int
+	minus bool
+	param bool
+	// of values
+	kind   Kind   // BigInt, Decimal, Double, Varchar, Varbinary
+	text   string // digits, or the string's bytes
+	hex    bool   // of x'..' and b'..', which are numbers where a number is asked for
+	prefix string // DATE, TIME or TIMESTAMP before a string
+}
+
+// marked finds the literal of a marker.
+func (s *source) marked(v *sqlparser.SQLVal) (literal, bool, error) {
+	val, minus := strings.CutPrefix(string(v.Val), "-")
+	if v.Type == sqlparser.StrVal {
+		var ok bool
+		if val, ok = strings.CutPrefix(val, "~"); !ok {
+			return literal{}, false, nil
+		}
+		n, err := strconv.Atoi(val)
+		if err != nil || n >= len(s.slots) {
+			return literal{}, false, nil
+		}
+		l, err := s.read(s.slots[n])
+		return l, true, err
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(val, ".5"))
+	if err != nil || n < marker || n-marker >= len(s.slots) {
+		return literal{}, false, nil
+	}
+	l, err := s.read(s.slots[n-marker])
+	l.minus = minus
+	return l, true, err
+}
+
+// read reads a literal from the client's text.
+func (s *source) read(i int) (literal, error) {
+	l := literal{tok: i}
+	text := s.text(i)
+	switch s.toks[i].Class {
+	case router.Param:
+		l.param = true
+	case router.Int:
+		l.kind, l.text = BigInt, text
+		if len(strings.TrimLeft(text, "0")) > 20 {
+			l.kind = Decimal
+		}
+	case router.Decimal:
+		l.kind, l.text = Decimal, text
+	case router.String:
+		l.kind = Varchar
+		for j := i; j < len(s.toks) && s.toks[j].Class == router.String; j++ {
+			l.text += s.unquote(s.text(j))
+		}
+		switch w := s.word(i - 1); w {
+		case "DATE", "TIME", "TIMESTAMP":
+			l.prefix = w
+		}
+	case router.Other:
+		return s.other(l, text)
+	}
+	if l.kind == Varchar && (!utf8.ValidString(l.text) || strings.IndexByte(l.text, 0) >= 0) {
+		if s.word(i-1) == "_BINARY" {
+			l.kind = Varbinary
+		} else {
+			return l, refuse(s.toks[i].Start, "the string is not UTF-8 or has a zero byte, which PostgreSQL cannot store as text", "write it as x'..' for a binary column")
+		}
+	}
+	return l, nil
+}
+
+// other reads 1e3, 0x1F, x'1F', 0b1, b'1' and N'..'.
+func (s *source) other(l literal, text string) (literal, error) {
+	at := s.toks[l.tok].Start
+	switch {
+	case text[0] == 'n' || text[0] == 'N':
+		l.kind, l.text = Varchar, s.unquote(text[1:])
+		return l, nil
+	case strings.HasPrefix(text, "0x") || text[0] == 'x' || text[0] == 'X':
+		digits := strings.Trim(text[1:], "x'")
+		if len(digits)%2 == 1 {
+			digits = "0" + digits
+		}
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			return l, refuse(at, "the hexadecimal literal cannot be read", "write it as x'..' with two digits for each byte")
+		}
+		l.kind, l.text, l.hex = Varbinary, string(b), true
+		return l, nil
+	case strings.HasPrefix(text, "0b") || text[0] == 'b' || text[0] == 'B':
+		digits := strings.Trim(text[1:], "b'")
+		n, ok := new(big.Int).SetString("0"+digits, 2)
+		if !ok {
+			return l, refuse(at, "the bit literal cannot be read", "write it as b'..'")
+		}
+		l.kind, l.text, l.hex = Varbinary, string(n.FillBytes(make([]byte, (len(digits)+7)/8))), true
+		return l, nil
+	}
+	l.kind, l.text = Double, text
+	return l, nil
+}
+
+// unquote reads a string with its quotes. https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
+func (s *source) unquote(text string) string {
+	q := text[0]
+	text = text[1 : len(text)-1]
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == q:
+			i++ // doubled
+		case c == '\\' && s.escapes && i+1 < len(text):
+			i++
+			switch c = text[i]; c {
+			case '0':
+				c = 0
+			case 'b':
+				c = '\b'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			case 't':
+				c = '\t'
+			case 'Z':
+				c = 26
+			case '%', '_': // patterns read these themselves
+				b.WriteByte('\\')
+			}
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// quoteName writes an identifier.
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteText writes a string; standard_conforming_strings is on.
+func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

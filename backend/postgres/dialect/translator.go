@@ -1,0 +1,157 @@
+package dialect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/xaproxy/xaproxy/router"
+)
+
+// translator translates one statement.
+type translator struct {
+	o      Options
+	src    source
+	tree   sqlparser.Statement
+	steps  []Step
+	params int
+
+	used []Param // of the step being written
+}
+
+// refuse is the error of what cannot be translated.
+func refuse(at int, what, do string) *Error {
+	return &Error{Errno: 1235, State: "42000", At: at, What: what, Do: do}
+}
+
+func newTranslator(sql string, o Options) (*translator, error) {
+	mode := router.Mode(0)
+	if o.ANSIQuotes {
+		mode |= router.AnsiQuotes
+	}
+	if o.NoBackslashEscapes {
+		mode |= router.NoBackslashEscapes
+	}
+	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), escapes: !o.NoBackslashEscapes, pipesAsConcat: o.PipesAsConcat}}
+	for _, k := range t.src.toks {
+		if k.Class == router.Param {
+			t.params++
+		}
+	}
+	if o.Params != nil && len(o.Params) != t.params {
+		return nil, &Error{Errno: 1210, State: "HY000", At: -1, What: "Incorrect arguments to EXECUTE"}
+	}
+	return t, nil
+}
+
+// asIs tells whether the client wrote the statement for PostgreSQL.
+func asIs(sql string) bool {
+	for rest := sql; ; {
+		start := strings.Index(rest, "/*")
+		if start < 0 {
+			return false
+		}
+		end := strings.Index(rest[start+2:], "*/")
+		if end < 0 {
+			return false
+		}
+		name, hint, _ := strings.Cut(strings.TrimSpace(rest[start+2:start+2+end]), ":")
+		if strings.TrimSpace(name) == "xaproxy" {
+			for _, word := range strings.FieldsFunc(hint, func(r rune) bool { return r == ' ' || r == ',' }) {
+				if word == "dialect=postgres" {
+					return true
+				}
+			}
+		}
+		rest = rest[start+2+end+2:]
+	}
+}
+
+// statement translates the whole statement.
+func (t *translator) statement() error {
+	if asIs(t.src.sql) {
+		return t.passed()
+	}
+	tree, err := t.src.parse()
+	if err != nil {
+		return err
+	}
+	t.tree = tree
+	switch n := tree.(type) {
+	case sqlparser.SelectStatement:
+		return t.selects(n)
+	case *sqlparser.Use:
+		t.step(Step{Kind: Session, Use: n.DBName.String()})
+		return nil
+	case *sqlparser.Begin, *sqlparser.Commit, *sqlparser.Rollback, *sqlparser.Savepoint, *sqlparser.RollbackSavepoint, *sqlparser.ReleaseSavepoint:
+		return t.transaction(n)
+	}
+	return refuse(0, fmt.Sprintf("%s is not translated to PostgreSQL", t.verb()), raw)
+}
+
+// verb is the statement's first word.
+func (t *translator) verb() string {
+	if len(t.src.toks) == 0 {
+		return "an empty statement"
+	}
+	return strings.ToUpper(t.src.text(0))
+}
+
+// passed sends the client's text as it is; ? are not looked for, since PostgreSQL has operators of that name.
+func (t *translator) passed() error {
+	t.params = 0
+	kind := Count
+	switch t.verb() {
+	case "SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "(":
+		kind = Rows
+	case "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "TRUNCATE":
+		kind = DDL
+	case "SET", "RESET":
+		kind = Session
+	default:
+		for i := range t.src.toks {
+			if t.src.word(i) == "RETURNING" {
+				kind = Rows
+			}
+		}
+	}
+	t.step(Step{Kind: kind, Text: t.src.sql, InsertID: -1, Affected: -1})
+	return nil
+}
+
+// transaction translates transaction control, whose words both have.
+func (t *translator) transaction(n sqlparser.Statement) error {
+	var text string
+	switch n := n.(type) {
+	case *sqlparser.Begin:
+		text = "BEGIN"
+		switch n.TransactionCharacteristic {
+		case sqlparser.TxReadOnly:
+			text += " READ ONLY"
+		case sqlparser.TxReadWrite:
+			text += " READ WRITE"
+		}
+	case *sqlparser.Commit:
+		text = "COMMIT"
+	case *sqlparser.Rollback:
+		text = "ROLLBACK"
+	case *sqlparser.Savepoint:
+		text = "SAVEPOINT " + quoteName(strings.ToLower(n.Identifier))
+	case *sqlparser.RollbackSavepoint:
+		text = "ROLLBACK TO SAVEPOINT " + quoteName(strings.ToLower(n.Identifier))
+	case *sqlparser.ReleaseSavepoint:
+		text = "RELEASE SAVEPOINT " + quoteName(strings.ToLower(n.Identifier))
+	}
+	t.step(Step{Kind: Session, Text: text})
+	return nil
+}
+
+// step adds a step, with the parameters used since the last one.
+func (t *translator) step(s Step) {
+	if s.Kind != Count {
+		s.InsertID, s.Affected = -1, -1
+	}
+	s.Params, t.used = t.used, nil
+	t.steps = append(t.steps, s)
+}
