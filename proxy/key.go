@@ -65,7 +65,7 @@ func keyCommitted(name string) *wire.Error {
 }
 
 func keyRunning(name string) *wire.Error {
-	return wire.NewError(wire.CodeKeyRunning, "a transaction with commit key '%s' is running; try again when it has ended", name)
+	return wire.NewError(wire.CodeKeyRunning, "a transaction with commit key '%s' is running; this one is rolled back, try it again when that has ended", name)
 }
 
 func (s *session) findKey(name string, find func(context.Context, string) (xa.KeyRecord, error)) (xa.KeyRecord, error) {
@@ -86,12 +86,33 @@ func (s *session) keyText() string {
 	return systemText(name)
 }
 
-// outcome is what became of a commit key, as an expression. Asking is final: what is told to be rolled back never commits, unless it is
-// tried again.
-func (s *session) outcome(arg string, mode router.Mode) (string, *wire.Error) {
-	name, ok := router.Unquote(arg, mode)
-	if !ok || name == "" || len(name) > xa.MaxKey {
-		return "NULL", wire.NewError(wire.CodeNotSupported, "xaproxy_outcome(%s): write the commit key as a string of 1 to %d bytes into the statement", arg, xa.MaxKey)
+// outcomeOf says what became of the commit keys that a statement has as strings in its text.
+func (s *session) outcomeOf(mode router.Mode) func(string, int) (string, *wire.Error) {
+	return func(arg string, _ int) (string, *wire.Error) {
+		name, _ := router.Unquote(arg, mode)
+		return s.outcome(arg, name)
+	}
+}
+
+// outcomeOfBound is outcomeOf for a prepared statement that is executed.
+func (s *session) outcomeOfBound(mode router.Mode, value func(int) router.Value) func(string, int) (string, *wire.Error) {
+	return func(arg string, param int) (string, *wire.Error) {
+		if param < 0 {
+			return s.outcomeOf(mode)(arg, param)
+		}
+		name := ""
+		if v := value(param); v.Kind == router.ValueBytes {
+			name = string(v.Bytes)
+		}
+		return s.outcome(arg, name)
+	}
+}
+
+// outcome is what became of a commit key, as an expression; arg is how the client names it. Asking is final: what is told to be rolled back
+// never commits, unless it is tried again.
+func (s *session) outcome(arg, name string) (string, *wire.Error) {
+	if name == "" || len(name) > xa.MaxKey {
+		return "NULL", wire.NewError(wire.CodeNotSupported, "xaproxy_outcome(%s): the commit key must be a string of 1 to %d bytes, written into the statement or bound to it", arg, xa.MaxKey)
 	}
 	if s.srv.xa.RunsKey(name) {
 		return "'in progress'", nil

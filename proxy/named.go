@@ -107,6 +107,15 @@ func (s *session) executeByName(p *router.Plan, r *request) error {
 		}
 		return value
 	}
+	if one.asks {
+		err := s.analyse(one, s.outcomeOfBound(one.mode, value))
+		if failed != nil {
+			err = failed
+		}
+		if err != nil {
+			return s.fail(clientError(err, false))
+		}
+	}
 	call := &naming{text: one.sent, using: p.Using, escapes: s.escapes()}
 	var n numbers
 	plan := func() (*router.Plan, error) {

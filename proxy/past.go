@@ -244,16 +244,16 @@ func number(rows wire.Rows, err error) (uint64, error) {
 	return strconv.ParseUint(string(rows.Values[0][0]), 10, 64)
 }
 
-// own writes values that only the session knows into a statement.
-func (s *session) own(sql []byte, mode router.Mode) ([]byte, *wire.Error) {
+// own writes values that only the session knows into a statement. outcome says what became of commit keys.
+func (s *session) own(sql []byte, mode router.Mode, outcome func(arg string, param int) (string, *wire.Error)) ([]byte, *wire.Error) {
 	var failed error
-	text := s.router.Own(sql, mode, func(o router.Own, arg string) string {
+	text := s.router.Own(sql, mode, func(o router.Own, arg string, param int) string {
 		p := &s.past
 		switch o {
 		case router.OwnCommitKey:
 			return s.keyText()
 		case router.OwnOutcome:
-			text, e := s.outcome(arg, mode)
+			text, e := outcome(arg, param)
 			if e != nil {
 				failed = e
 			}

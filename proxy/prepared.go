@@ -29,6 +29,8 @@ type prepared struct {
 	listed   time.Time      // when the names of columns were written into sent; zero: they were not
 	router   *router.Router // that made routed; another one has other temporary tables
 	learnt   uint64         // by it until then
+	own      bool           // text has values of the session's own, which may be others at each execution
+	asks     bool           // text asks what became of a commit key
 	routed   *router.Statement
 	params   int
 	types    []byte         // of the parameters, as the client bound them last
@@ -113,17 +115,25 @@ var tooManyStatements = &wire.Error{
 
 // routed has a statement analysed, with the values of the session's own that it names.
 func (s *session) routed(p *prepared) error {
-	learnt := s.router.Learnt()
-	if p.router == s.router && p.learnt == learnt && !p.routed.Any().Own && (p.listed.IsZero() || time.Since(p.listed) < columnsLast) {
+	if p.router == s.router && p.learnt == s.router.Learnt() && !p.own && (p.listed.IsZero() || time.Since(p.listed) < columnsLast) {
 		return nil
 	}
+	return s.analyse(p, func(string, int) (string, *wire.Error) {
+		p.asks = true // but not yet
+		return "'rolled back'", nil
+	})
+}
+
+// analyse is routed with what outcome says of commit keys.
+func (s *session) analyse(p *prepared, outcome func(arg string, param int) (string, *wire.Error)) error {
+	learnt := s.router.Learnt()
 	routed, err := s.router.Prepare([]byte(p.text), p.schema, p.mode)
 	if err != nil {
 		return err
 	}
 	p.sent = p.text
-	if routed.Any().Own {
-		sent, e := s.own([]byte(p.text), p.mode)
+	if p.own = routed.Any().Own; p.own {
+		sent, e := s.own([]byte(p.text), p.mode, outcome)
 		if e != nil {
 			return e
 		}
@@ -270,6 +280,12 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(s.srv.style.unreadableArguments(err))
 	}
 	p.types = append(p.types[:0], x.Types...)
+	if p.asks {
+		if err := s.analyse(p, s.outcomeOfBound(p.mode, func(i int) router.Value { return value(x, p.long, i) })); err != nil {
+			return s.fail(clientError(err, false))
+		}
+		r.text = p.sent
+	}
 	var plan *router.Plan
 	var err error
 	if p.routed.Numbered() {

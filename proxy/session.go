@@ -322,9 +322,13 @@ func (s *session) table(columns []wire.Column, rows [][][]byte) error {
 	return s.conn.WriteTextResult(columns, rows, end)
 }
 
-// fail answers with an error.
+// fail answers with an error. One that takes the commit key from the open transaction, which has done nothing yet, ends that: drivers read
+// "rolled back" from its SQLSTATE, and what came next would have no key.
 func (s *session) fail(e *wire.Error) error {
 	s.failed = true
+	if keyless := e.Errno == wire.CodeKeyRunning.Errno() || e.Errno == wire.CodeKeyCommitted.Errno(); keyless && s.tx != nil && s.tx.xa == nil {
+		s.rollback(e)
+	}
 	s.past.failed(e)
 	return s.conn.WriteErr(e)
 }

@@ -35,7 +35,7 @@ func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, e
 	plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
 	if err == nil && plan.Own {
 		var e *wire.Error
-		if sql, e = s.own(sql, s.mode); e != nil {
+		if sql, e = s.own(sql, s.mode, s.outcomeOf(s.mode)); e != nil {
 			return sql, nil, n, e
 		}
 		plan, err = s.router.Plan(sql, s.state.Schema, s.mode)

@@ -100,7 +100,9 @@ func TestGolden(t *testing.T) {
 			case "own":
 				var b strings.Builder
 				for _, sql := range strings.Split(d.Input, "\n---\n") {
-					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own, _ string) string { return fmt.Sprint(uint8(o)) }))
+					fmt.Fprintf(&b, "%s\n", r.Own([]byte(sql), mode, func(o Own, _ string, param int) string {
+						return strings.TrimSuffix(fmt.Sprintf("%d,%d", o, param), ",-1")
+					}))
 				}
 				return b.String()
 			case "explain":

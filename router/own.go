@@ -79,9 +79,10 @@ func (st *stmt) assigned(i int) bool {
 }
 
 // Own writes values into a statement whose Plan has Own: value returns an expression, or "" to leave the name in place; arg is the text of
-// the argument of OwnOutcome. A name that servers know stays in the text, in the branch of an IF() that is not taken, so that the result
+// the argument of OwnOutcome, and param which parameter that is, counted from 0, or -1; it stays in the text, so that the statement has as
+// many as before. A name that servers know stays in the text, in the branch of an IF() that is not taken, so that the result
 // is of the same type; and a column of the result keeps its name. sql is not changed.
-func (r *Router) Own(sql []byte, mode Mode, value func(o Own, arg string) string) []byte {
+func (r *Router) Own(sql []byte, mode Mode, value func(o Own, arg string, param int) string) []byte {
 	st := r.plainStmt(sql, "", mode, false)
 	var out []byte
 	done := 0 // of sql
@@ -96,16 +97,23 @@ func (r *Router) Own(sql []byte, mode Mode, value func(o Own, arg string) string
 			changed = false
 		}
 		if o, n := st.own(i); o != 0 {
-			arg := ""
+			arg, param := "", -1
 			if o == OwnOutcome {
-				arg = string(sql[st.toks[i+2].start:st.toks[i+2].end])
+				t := st.toks[i+2]
+				arg = string(sql[t.start:t.end])
+				if t.kind == kParam {
+					param = params(st.toks[:i])
+				}
 			}
-			if expr := value(o, arg); expr != "" {
+			if expr := value(o, arg, param); expr != "" {
 				until(st.toks[i].start)
 				name := sql[done:st.toks[i+n-1].end]
-				if o.unknown() {
+				switch {
+				case param >= 0:
+					out = append(append(append(out, "IF(? IS NULL,NULL,"...), expr...), ')')
+				case o.unknown():
 					out = append(out, expr...)
-				} else {
+				default:
 					out = append(append(append(append(append(out, "IF(1,"...), expr...), ','), name...), ')')
 				}
 				done, changed = st.toks[i+n-1].end, true
@@ -125,6 +133,16 @@ func (r *Router) Own(sql []byte, mode Mode, value func(o Own, arg string) string
 	}
 	until(len(sql))
 	return out
+}
+
+// params counts the parameters among tokens.
+func params(toks []tok) (n int) {
+	for _, t := range toks {
+		if t.kind == kParam {
+			n++
+		}
+	}
+	return n
 }
 
 // maxAlias is how long the name of a column may be.

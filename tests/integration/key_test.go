@@ -194,6 +194,111 @@ func TestCommitKeyPrepared(t *testing.T) {
 	})
 }
 
+// TestCommitKeyRefused: whoever is told that a key is taken has no transaction any more. Drivers read that from the SQLSTATE, and would
+// write without a key into one that is still open.
+func TestCommitKeyRefused(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *stack) {
+		first, c, probe := s.conn(), s.conn(), s.conn()
+		k, done := s.key("k"), s.key("done")
+		first.exec("SET @@xaproxy_commit_key = '"+done+"'", "BEGIN", "INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)", "COMMIT")
+		ended := func(what string) {
+			t.Helper()
+			c.exec("UPDATE accounts SET v = v + 1 WHERE id = 1")
+			probe.exec("SET innodb_lock_wait_timeout = 1", "UPDATE accounts SET v = 0 WHERE id = 1") // nobody holds the row
+			if got := c.rows("SELECT @@autocommit, @@xaproxy_commit_key"); got != "1,NULL" {
+				t.Errorf("%s: %s", what, got)
+			}
+		}
+		c.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN")
+		first.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN", "UPDATE accounts SET v = 5 WHERE id = 2")
+		if e := c.fails(20043, "UPDATE accounts SET v = 6 WHERE id = 2"); !strings.Contains(e, "this one is rolled back") {
+			t.Error(e)
+		}
+		ended("the first statement")
+		for what, q := range map[string]string{
+			"one on several backends": "UPDATE accounts SET v = 6 WHERE id IN (1, 2)",
+			"a scatter":               "SELECT * FROM accounts",
+			"a join of all":           "SELECT * FROM accounts a JOIN accounts b ON a.v = b.id",
+		} {
+			first.exec("ROLLBACK")
+			c.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN")
+			first.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN", "UPDATE accounts SET v = 5 WHERE id = 2")
+			c.fails(20043, q)
+			ended(what)
+		}
+		c.exec("BEGIN")
+		c.fails(20043, "SET @@xaproxy_commit_key = '"+k+"'")
+		ended("SET")
+		c.fails(20043, "BEGIN /* xaproxy: commit_key="+k+" */")
+		ended("BEGIN")
+		c.exec("BEGIN")
+		c.fails(20042, "SET @@xaproxy_commit_key = '"+done+"'")
+		ended("SET of what is done")
+		first.exec("COMMIT")
+	})
+}
+
+// TestOutcomePrepared: what became of a key can be asked with prepared statements. They ask when they are executed, each time.
+func TestOutcomePrepared(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *stack) {
+		c, other := s.conn(), s.conn()
+		k, l := s.key("k"), s.key(`l'"\`)
+		c.exec("SET @@xaproxy_commit_key = '"+k+"'", "BEGIN", "INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
+		bound, err := other.PrepareContext(t.Context(), "SELECT xaproxy_outcome(?), ?, xaproxy_outcome(?) AS second")
+		check(t, err)
+		written, err := other.PrepareContext(t.Context(), "SELECT xaproxy_outcome('"+k+"')")
+		check(t, err)
+		other.exec("PREPARE p FROM 'SELECT xaproxy_outcome(?)'", "SET @k = '"+k+"'")
+		ask := func(want string) {
+			t.Helper()
+			var first, second, only string
+			var n int
+			check(t, bound.QueryRowContext(t.Context(), k, 7, l).Scan(&first, &n, &second))
+			if first != want || second != "rolled back" || n != 7 {
+				t.Errorf("bound: %q, %d, %q; want %q", first, n, second, want)
+			}
+			check(t, written.QueryRowContext(t.Context()).Scan(&only))
+			if only != want {
+				t.Errorf("in the text: %q, want %q", only, want)
+			}
+			if got := other.rows("EXECUTE p USING @k"); got != want {
+				t.Errorf("EXECUTE: %q, want %q", got, want)
+			}
+			if got := other.rows("SELECT xaproxy_outcome('" + k + "')"); got != want {
+				t.Errorf("text: %q, want %q", got, want)
+			}
+		}
+		ask("in progress")
+		c.exec("COMMIT")
+		ask("committed")
+		if err := bound.QueryRowContext(t.Context(), nil, 7, l).Err(); err == nil || !strings.Contains(err.Error(), "the commit key must be a string") {
+			t.Errorf("NULL: %v", err)
+		}
+	})
+}
+
+// TestOutcomePreparedAsksNobody: preparing a question ends no transaction of another proxy, asking it does.
+func TestOutcomePreparedAsksNobody(t *testing.T) {
+	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MySQL}, participants)
+	k := s.key("k")
+	fences := func() (n string) {
+		for i := range s.servers {
+			n += s.on(i, "SELECT COUNT(*) FROM xaproxy.xaproxy_decision WHERE commit_key = '"+k+"'")
+		}
+		return n
+	}
+	ask, err := s.conn().PrepareContext(t.Context(), "SELECT xaproxy_outcome('"+k+"')")
+	check(t, err)
+	if got := fences(); got != "00" {
+		t.Errorf("fences after PREPARE: %s", got)
+	}
+	var told string
+	check(t, ask.QueryRowContext(t.Context()).Scan(&told))
+	if got := fences(); told != "rolled back" || got == "00" {
+		t.Errorf("%s, fences after EXECUTE: %s", told, got)
+	}
+}
+
 // TestCommitKeyAsked: who is told that a key is rolled back is told the truth, whatever has begun by then.
 func TestCommitKeyAsked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *stack) {
