@@ -89,8 +89,13 @@ func (r *Run) begin(ctx context.Context, shares []Share) error {
 	return r.j.explain(r.insert(r.conn))
 }
 
-// Close gives the locks up.
-func (r *Run) Close() { r.conn.End() }
+// Close gives the locks up. It says so to the server, which sees the end of a connection only some time later.
+func (r *Run) Close() {
+	if !r.conn.Broken() {
+		_ = r.conn.Exec("DO RELEASE_ALL_LOCKS()")
+	}
+	r.conn.End()
+}
 
 // Answer is what a backend said: an OK or rows.
 type Answer struct {
