@@ -91,12 +91,8 @@ func TestNumbersAsOfOneServer(t *testing.T) {
 				s := newNumberedStack(t, kinds, nil)
 				many := s.conn()
 				single := servertest.Database(t, s.servers[0])
-				db, err := pool(t, s.servers[0]).Conn(context.Background())
-				if err != nil {
-					t.Fatal(err)
-				}
-				one := &conn{t, db}
-				one.exec("USE "+single, "CREATE TABLE orders"+numberedTable, "CREATE TABLE events"+numberedTable)
+				one := connTo(t, s.servers[0], single, "")
+				one.exec("CREATE TABLE orders"+numberedTable, "CREATE TABLE events"+numberedTable)
 				for _, q := range numberStories {
 					if want, got := tell(one, q, way), tell(many, q, way); want != got {
 						t.Errorf("%s:\none server %s\nproxy      %s", q, want, got)
@@ -110,7 +106,6 @@ func TestNumbersAsOfOneServer(t *testing.T) {
 						}
 					}
 				}
-				one.hangUp()
 			})
 		}
 	}

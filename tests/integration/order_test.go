@@ -27,16 +27,11 @@ func TestFirstBackendFirst(t *testing.T) {
 	waitFor(t, "the UPDATE waits", func() bool {
 		return s.on(0, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = 'SCHEMA' AND INFO LIKE '%UPDATE accounts%' AND COMMAND = 'Query'") == "1"
 	})
-	other, err := pool(t, s.servers[1]).Conn(t.Context())
-	check(t, err)
-	_, err = other.ExecContext(t.Context(), "SET innodb_lock_wait_timeout = 1")
-	check(t, err)
+	other := connTo(t, s.servers[1], "", "")
+	other.exec("SET innodb_lock_wait_timeout = 1")
 	if _, err := other.ExecContext(t.Context(), "UPDATE "+s.schema+".accounts SET v = 5 WHERE id = 1"); err != nil {
 		t.Errorf("the row of the second backend: %v", err)
 	}
-	_, err = other.ExecContext(t.Context(), "SET innodb_lock_wait_timeout = DEFAULT")
-	check(t, err)
-	check(t, other.Close())
 	check(t, hold.Commit())
 	check(t, <-done)
 	if got := c.rows("SELECT id, v FROM accounts ORDER BY id"); got != "1,6 2,4" {

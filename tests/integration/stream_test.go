@@ -555,13 +555,5 @@ func pastOfStreams(t *testing.T, s *stack, whole string) {
 // pinned is one connection to a server, in a schema.
 func pinned(t *testing.T, server *servers.Server, schema string) *sql.Conn {
 	t.Helper()
-	c, err := pool(t, server).Conn(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.ExecContext(context.Background(), "USE "+schema); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return connTo(t, server, schema, "").Conn
 }

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -59,15 +58,9 @@ func TestUpsertKeepsKey(t *testing.T) {
 				admin(t, server, "ALTER TABLE "+s.schema+".users ADD UNIQUE KEY (country, phone)")
 			}
 			single := servertest.Database(t, s.servers[0])
-			db := pool(t, s.servers[0])
 			for _, table := range []string{"people", "users", "accounts"} {
 				admin(t, s.servers[0], "CREATE TABLE "+single+"."+table+" LIKE "+s.schema+"."+table)
-				direct, err := db.Conn(context.Background())
-				if err != nil {
-					t.Fatal(err)
-				}
-				one, many := &conn{t, direct}, s.conn()
-				one.exec("USE " + single)
+				one, many := connTo(t, s.servers[0], single, ""), s.conn()
 				row := func(c *conn) func(string) string {
 					return func(id string) string {
 						if table == "people" { // numbers are lost on different occasions
@@ -89,7 +82,6 @@ func TestUpsertKeepsKey(t *testing.T) {
 						t.Errorf("%s, %s:\none server %s\nproxy      %s", way, q, want, got)
 					}
 				}
-				one.hangUp()
 			}
 			many := s.conn()
 			for _, q := range []string{
