@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-clients test-oracle bench bench-commit chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,11 @@ bench: ## CPU and memory of the proxy beside haproxy and a direct connection, al
 	$(GO) test -run '^$$' -bench . -benchmem ./wire ./router ./gather ./proxy ./xa ./decision
 	$(GO) test -run '^$$' -bench "Stream|Scratch" ./tests/integration
 	$(GO) run ./tests/bench $(BENCH)
+
+COMMIT ?= --quick
+bench-commit: ## transactions on two servers beside the same protocol written by hand: transactions/s, latency, CPU time (3 min; COMMIT="--report docs/reports/bench-commit.md": 20 min)
+	tests/setup.sh bench
+	$(GO) run ./tests/bench commit $(COMMIT)
 
 CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers with each store (CHAOS="--duration 10m" for longer)

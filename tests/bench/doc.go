@@ -13,4 +13,11 @@
 // README and docs promise of it is checked: the exit status is 1 if a promise was not kept.
 //
 // With --against NAME=PROGRAM another build of xaproxy takes part in the same rounds, to compare a change.
+//
+//	go run ./tests/bench commit
+//
+// measures transactions that write on two servers instead, beside the same commit protocol written by hand as a client of both: the
+// floors. Floor c has two branches and a local log, like the file store; floor e has one plain transaction that takes the decision
+// along, like the participant store. It sends what has to go together in one packet, and to both servers at once, on connections
+// that it keeps. Over haproxy the same floor has the way of a proxy and none of its work.
 package main

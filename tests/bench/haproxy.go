@@ -22,16 +22,16 @@ import (
 
 // haproxy is a running haproxy that forwards TCP connections.
 type haproxy struct {
-	addr    string
+	addrs   []string // one for each server
 	version string
 	cmd     *exec.Cmd
 	output  bytes.Buffer // read it after done
 	done    chan struct{}
 }
 
-// startHaproxy boots haproxy in front of a server, with as many threads as it chooses by itself, and returns when it
+// startHaproxy boots haproxy in front of servers, with as many threads as it chooses by itself, and returns when it
 // listens.
-func startHaproxy(ctx context.Context, dir, server string, connections int) (*haproxy, error) {
+func startHaproxy(ctx context.Context, dir string, connections int, to ...string) (*haproxy, error) {
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/sbin/haproxy"); err != nil {
@@ -42,15 +42,7 @@ func startHaproxy(ctx context.Context, dir, server string, connections int) (*ha
 	if err != nil {
 		return nil, fmt.Errorf("%s -v: %w", program, err)
 	}
-	port, err := servers.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	h := &haproxy{
-		addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		version: string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out)),
-		done:    make(chan struct{}),
-	}
+	h := &haproxy{version: string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out)), done: make(chan struct{})}
 	path := filepath.Join(dir, "haproxy.cfg")
 	text := fmt.Sprintf(`global
     maxconn %d
@@ -59,10 +51,15 @@ defaults
     timeout connect 5s
     timeout client 1h
     timeout server 1h
-listen mysql
-    bind %s
-    server one %s
-`, connections+100, h.addr, server)
+`, connections+100)
+	for i, to := range to {
+		port, err := servers.FreePort()
+		if err != nil {
+			return nil, err
+		}
+		h.addrs = append(h.addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		text += fmt.Sprintf("listen mysql-%d\n    bind %s\n    server one %s\n", i, h.addrs[i], to)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -92,7 +89,7 @@ func (h *haproxy) await(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		conn, err := net.Dial("tcp", h.addr)
+		conn, err := net.Dial("tcp", h.addrs[0])
 		if err == nil {
 			return conn.Close()
 		}

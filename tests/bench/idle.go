@@ -93,7 +93,7 @@ func idleHaproxy(ctx context.Context, w *world, clients int) (each float64, err 
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, err
 	}
-	h, err := startHaproxy(ctx, dir, listener.Addr().String(), clients+1)
+	h, err := startHaproxy(ctx, dir, clients+1, listener.Addr().String())
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +101,7 @@ func idleHaproxy(ctx context.Context, w *world, clients int) (each float64, err 
 	open := make([]io.Closer, clients+1)
 	defer closeAll(open)
 	return grown(h.pid(), clients, func(i int) error {
-		c, err := net.Dial("tcp", h.addr)
+		c, err := net.Dial("tcp", h.addrs[0])
 		if err != nil {
 			return err
 		}

@@ -54,15 +54,7 @@ func parse(args []string) (o options, err error) {
 		return err
 	})
 	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
-	flags.Func("against", "NAME=PROGRAM, another xaproxy to take part; may be repeated", func(s string) error {
-		name, program, ok := strings.Cut(s, "=")
-		if !ok || name == "xaproxy" {
-			return errors.New("want NAME=PROGRAM, NAME not being xaproxy")
-		}
-		program, err := filepath.Abs(program)
-		o.against[name] = program
-		return err
-	})
+	against(flags, o.against)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -76,20 +68,43 @@ func parse(args []string) (o options, err error) {
 	return o, nil
 }
 
+// against adds the flag for other builds of xaproxy, which go into the map by their names.
+func against(flags *flag.FlagSet, programs map[string]string) {
+	flags.Func("against", "NAME=PROGRAM, another xaproxy to take part; may be repeated", func(s string) error {
+		name, program, ok := strings.Cut(s, "=")
+		if !ok || name == "xaproxy" {
+			return errors.New("want NAME=PROGRAM, NAME not being xaproxy")
+		}
+		program, err := filepath.Abs(program)
+		programs[name] = program
+		return err
+	})
+}
+
 func main() {
-	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err = run(ctx, o)
-		stop()
-	}
-	if err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// command reads the flags and does what they say.
+func command(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "commit" {
+		o, err := parseCommit(args[1:])
+		if err != nil {
+			return err
+		}
+		return runCommit(ctx, o)
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	return run(ctx, o)
 }
 
 // run boots everything, measures, writes the report and takes everything down.

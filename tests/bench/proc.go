@@ -30,17 +30,27 @@ func spentBy(pid int) (s spent, err error) {
 	if pid == 0 {
 		return s, nil
 	}
-	// The clock of a process's CPU time has this number: clock_getcpuclockid(3).
-	var t unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
-		return s, fmt.Errorf("clock of process %d: %w", pid, err)
+	if s.cpu, err = cpuTime(pid); err != nil {
+		return s, err
 	}
-	s.cpu = time.Duration(t.Nano())
 	if s.user, s.system, err = ticks(pid); err != nil {
 		return s, err
 	}
 	s.switches, err = switches(pid)
 	return s, err
+}
+
+// cpuTime is what processes have spent so far, together.
+func cpuTime(pids ...int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		// The clock of a process's CPU time has this number: clock_getcpuclockid(3).
+		var t unix.Timespec
+		if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+			return 0, fmt.Errorf("clock of process %d: %w", pid, err)
+		}
+		sum += time.Duration(t.Nano())
+	}
+	return sum, nil
 }
 
 // ticks returns proc(5), stat, fields 14 and 15.

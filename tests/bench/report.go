@@ -264,7 +264,7 @@ func growth(samples []sample) float64 {
 }
 
 // each takes a figure of every round.
-func each(samples []sample, of func(sample) float64) []float64 {
+func each[S any](samples []S, of func(S) float64) []float64 {
 	all := make([]float64, len(samples))
 	for i, s := range samples {
 		all[i] = of(s)
@@ -273,7 +273,7 @@ func each(samples []sample, of func(sample) float64) []float64 {
 }
 
 // ratios divides the figures of the same round.
-func ratios(a, b []sample, of func(sample) float64) []float64 {
+func ratios[S any](a, b []S, of func(S) float64) []float64 {
 	all := make([]float64, len(a))
 	for i := range a {
 		all[i] = of(a[i]) / of(b[i])

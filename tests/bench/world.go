@@ -73,7 +73,7 @@ func boot(ctx context.Context, o options) (_ *world, err error) {
 	if err := fill(ctx, w.server); err != nil {
 		return nil, err
 	}
-	if w.haproxy, err = startHaproxy(ctx, w.dir, w.server.Addr(), o.connections); err != nil {
+	if w.haproxy, err = startHaproxy(ctx, w.dir, o.connections, w.server.Addr()); err != nil {
 		return nil, err
 	}
 	w.later(w.haproxy.kill)
@@ -84,7 +84,7 @@ func boot(ctx context.Context, o options) (_ *world, err error) {
 	}
 	w.paths = []*path{
 		{name: "direct", addr: w.server.Addr(), user: w.server.User, password: w.server.Password},
-		{name: "haproxy", addr: w.haproxy.addr, user: w.server.User, password: w.server.Password, pid: w.haproxy.pid()},
+		{name: "haproxy", addr: w.haproxy.addrs[0], user: w.server.User, password: w.server.Password, pid: w.haproxy.pid()},
 	}
 	programs := maps.Clone(o.against)
 	programs["xaproxy"] = w.binary

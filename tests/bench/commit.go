@@ -1,0 +1,172 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
+
+// commitOptions are the flags of the subcommand commit.
+type commitOptions struct {
+	length  time.Duration // of one measurement
+	rounds  int
+	clients []int
+	kinds   []servers.Kind
+	stores  []string
+	program string
+	against map[string]string
+	report  string // file
+}
+
+// parseCommit reads the flags.
+func parseCommit(args []string) (o commitOptions, err error) {
+	o.against = make(map[string]string)
+	flags := flag.NewFlagSet("bench commit", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "few short rounds: less than 3 minutes in all")
+	flags.DurationVar(&o.length, "length", time.Second, "of one measurement")
+	flags.IntVar(&o.rounds, "rounds", 15, "rounds over all ways to commit")
+	clients := flags.String("clients", "1,16,64", "how many clients there are at a time")
+	kinds := flags.String("servers", "mariadb,mysql", "of which kind the two servers are")
+	stores := flags.String("stores", "file,participant", "where decisions are kept")
+	flags.StringVar(&o.program, "program", "", "the xaproxy to measure, instead of this checkout's")
+	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
+	against(flags, o.against)
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if *quick {
+		o.rounds, o.length = min(o.rounds, quickRounds), min(o.length, 400*time.Millisecond)
+	}
+	for text := range strings.SplitSeq(*clients, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxClients {
+			return o, fmt.Errorf("--clients %s: want numbers from 1 to %d, with commas between them", *clients, maxClients)
+		}
+		o.clients = append(o.clients, n)
+	}
+	for text := range strings.SplitSeq(*kinds, ",") {
+		o.kinds = append(o.kinds, servers.Kind(text))
+	}
+	if o.stores = strings.Split(*stores, ","); slices.ContainsFunc(o.stores, func(s string) bool { return floors[s].name == "" }) {
+		return o, errors.New("--stores are file, participant, or both with a comma between them")
+	}
+	if flags.NArg() > 0 || o.length <= 0 || o.rounds < 1 {
+		flags.Usage()
+		return o, errors.New("length and rounds are positive, and there are no further arguments")
+	}
+	return o, nil
+}
+
+// runCommit measures on one pair of servers after the other.
+func runCommit(ctx context.Context, o commitOptions) error {
+	r := newCommitReport(os.Args[1:])
+	for _, kind := range o.kinds {
+		if err := r.pair(ctx, o, kind); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+	}
+	progress("")
+	return r.write(o.report)
+}
+
+// pair boots two servers, measures on them, and looks whether the money is all there.
+func (r *commitReport) pair(ctx context.Context, o commitOptions, kind servers.Kind) (err error) {
+	w, err := bootPair(ctx, o, kind)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	r.about(w, o)
+	for _, clients := range o.clients {
+		samples := make([][]commitSample, len(w.ways))
+		for round := range o.rounds {
+			for i := range w.ways {
+				at := (round + i) % len(w.ways)
+				progress("%s, clients: %d, round %d of %d: %s", kind, clients, round+1, o.rounds, w.ways[at].name)
+				s, err := w.transfers(ctx, w.ways[at], clients, o.length)
+				if err != nil {
+					return fmt.Errorf("%s: %w", w.ways[at].name, err)
+				}
+				samples[at] = append(samples[at], s)
+			}
+		}
+		r.measured(w, clients, samples)
+	}
+	return w.audit(ctx)
+}
+
+// commitSample is one measurement.
+type commitSample struct {
+	rate     float64         // transactions in a second
+	took     []time.Duration // by each transaction, sorted
+	between  float64         // µs of CPU time for a transaction, of the process between clients and servers
+	client   float64         // the same of the process that has the clients
+	database float64         // the same of both servers
+}
+
+func (s commitSample) percentile(p float64) float64 {
+	return micros(s.took[int(p*float64(len(s.took)-1))]) / 1000
+}
+
+// transfers has so many clients transfer money over a way for a while, after a moment in which it warms up.
+func (w *pairWorld) transfers(ctx context.Context, one *way, clients int, length time.Duration) (s commitSample, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var counts atomic.Bool
+	took, errs := make([][]time.Duration, clients), make([]error, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			for ctx.Err() == nil && errs[i] == nil {
+				began := time.Now()
+				errs[i] = one.tellers[i].transfer(accounts(i))
+				if counts.Load() {
+					took[i] = append(took[i], time.Since(began))
+				}
+			}
+		})
+	}
+	before, after := make([]time.Duration, 3), make([]time.Duration, 3)
+	spend := func(at []time.Duration) (err error) {
+		for i, pids := range [][]int{one.between, {os.Getpid()}, w.pids()} {
+			if at[i], err = cpuTime(pids...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	sleep(ctx, length/10)
+	began := time.Now()
+	err = spend(before)
+	counts.Store(true)
+	sleep(ctx, length)
+	counts.Store(false)
+	elapsed := time.Since(began)
+	err = errors.Join(err, spend(after), ctx.Err())
+	cancel()
+	wg.Wait()
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return s, err
+	}
+	s.took = slices.Concat(took...)
+	if len(s.took) == 0 {
+		return s, fmt.Errorf("no transaction in %s", length)
+	}
+	slices.Sort(s.took)
+	s.rate = float64(len(s.took)) / elapsed.Seconds()
+	for i, of := range []*float64{&s.between, &s.client, &s.database} {
+		*of = micros(after[i]-before[i]) / float64(len(s.took))
+	}
+	return s, nil
+}
