@@ -3,10 +3,10 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend ./proxy ./cmd/... ./tests/house
-REAL  := ./tests/servers/... ./tests/integration/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
+UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend/... ./proxy ./cmd/... ./tests/house
+REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-clients test-oracle bench bench-commit chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-postgres test-clients test-oracle bench bench-commit chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,10 @@ unit: ## without any server
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 1 -parallel 2 $(REAL)
+
+test-postgres: ## PostgreSQL backends on real servers
+	tests/setup.sh
+	$(GO) test -count=1 -timeout 20m ./tests/postgres/...
 
 test-clients: ## client libraries and tools in many languages through the proxy, set up in the cache folder
 	tests/setup.sh demo

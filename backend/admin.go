@@ -28,7 +28,7 @@ const (
 	killPoll = 20 * time.Millisecond
 )
 
-// Admin is the administrative side of one MySQL or MariaDB backend: a small database/sql pool in autocommit that never
+// Admin is the administrative side of one backend: a small database/sql pool in autocommit that never
 // carries a client's statement. It is the recovery.Server of the backend. It is safe for concurrent use; every call
 // ends soon after its context, also when the server is frozen. Errors never contain the password.
 type Admin struct {
@@ -44,9 +44,6 @@ type listed = struct {
 
 // NewAdmin returns the Admin of a backend. It connects to nothing yet.
 func NewAdmin(b config.Backend) (*Admin, error) {
-	if b.Kind == config.Postgres {
-		return nil, fmt.Errorf("backend %s: kind %q is not supported yet: use %q or %q", b.Name, b.Kind, config.MySQL, config.MariaDB)
-	}
 	encryption, err := tlsConfig(b, func(error) {}) // Backend tells of it
 	if err != nil {
 		return nil, err
@@ -58,6 +55,11 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 		c.Net, c.Addr = "unix", b.Socket
 	}
 	c.TLS = encryption
+	if b.Kind == config.Postgres {
+		d := postgresDialer(b, encryption, 0)
+		c.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Dial(ctx) }
+		c.TLS, c.Passwd = nil, "" // it logs in itself
+	}
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = b.ConnectTimeout.Std(), adminTimeout, adminTimeout
 	c.ConnectionAttributes = "program_name:xaproxy"
 	// The driver would write to standard error. What it writes there comes back as an error too.
@@ -168,6 +170,9 @@ func (a *Admin) kill(ctx context.Context, id uint64) error {
 // Identity tells this server from any other that may come to answer at its address, for instance after a failover. It
 // stays the same over restarts.
 func (a *Admin) Identity(ctx context.Context) (string, error) {
+	if a.config.Kind == config.Postgres {
+		return a.postgresIdentity(ctx)
+	}
 	v, err := a.variables(ctx)
 	return v.identity(), a.explain("read the identity", err)
 }

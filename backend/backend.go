@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xaproxy/xaproxy/backend/postgres"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
@@ -32,6 +33,7 @@ type Backend struct {
 	facts     atomic.Pointer[Facts] // nil until the start checks have passed
 	maxPacket int
 	tls       *tls.Config
+	postgres  *postgres.Dialer // nil for the other kinds
 	pool      pool
 
 	mu    sync.Mutex        // protects following fields
@@ -59,6 +61,9 @@ func Open(cfg *config.Config, index int) (*Backend, error) {
 	var err error
 	if b.tls, err = tlsConfig(c, b.warn); err != nil {
 		return nil, err
+	}
+	if c.Kind == config.Postgres {
+		b.postgres = postgresDialer(c, b.tls, b.maxPacket)
 	}
 	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.dial}
 	return b, nil
@@ -181,6 +186,9 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	}
 	if b.Config.Socket != "" {
 		d.Network, d.Addr = "unix", b.Config.Socket
+	}
+	if b.postgres != nil {
+		d.Connect, d.TLS, d.Password = b.postgres.Dial, nil, "" // it logs in itself
 	}
 	w, hello, err := d.Dial(ctx)
 	if err != nil {

@@ -84,6 +84,9 @@ var (
 // Check looks whether the server can keep the promises of the commit protocol. The error says that it could not be
 // looked at; the problems are what was found, the fatal ones first in the order of the checks.
 func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
+	if a.config.Kind == config.Postgres {
+		return a.checkPostgres(ctx)
+	}
 	v, err := a.variables(ctx)
 	if err != nil {
 		return Facts{}, nil, a.explain("read the settings", err)

@@ -79,8 +79,9 @@ func readHints(text []byte) *hints {
 			h.timeout = d
 		case name == "commit_key":
 			h.commitKey = value
+		case name == "dialect" && strings.EqualFold(value, "postgres"): // package postgres heeds it
 		default:
-			h.complain("there is no hint '%s'; known are shard, backend, scatter, timeout and commit_key", name)
+			h.complain("there is no hint '%s'; known are shard, backend, scatter, timeout, commit_key and dialect", name)
 		}
 	}
 	return h

@@ -27,6 +27,9 @@ type Dialer struct {
 	MaxPacket int               // largest payload accepted, in bytes; 0 is DefaultMaxPacket
 	Attrs     map[string]string // connection attributes
 	Timeout   time.Duration     // of the whole Dial, login included; 0 is none besides the context's
+
+	// Connect, if there is one, opens the connection in place of Network and Addr.
+	Connect func(context.Context) (net.Conn, error)
 }
 
 // usualCaps are asked for whenever the server has them.
@@ -56,8 +59,14 @@ func (d *Dialer) Dial(ctx context.Context) (*Conn, *Greeting, error) {
 	if network == "" {
 		network = "tcp"
 	}
-	var nd net.Dialer
-	nc, err := nd.DialContext(ctx, network, d.Addr)
+	connect := d.Connect
+	if connect == nil {
+		connect = func(ctx context.Context) (net.Conn, error) {
+			var nd net.Dialer
+			return nd.DialContext(ctx, network, d.Addr)
+		}
+	}
+	nc, err := connect(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to mysql server: %w", err)
 	}

@@ -27,7 +27,8 @@ var arrows = map[string]struct {
 	"decision":                 {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
 	"participant":              {[]string{"xa"}, "a store keeps decisions and knows nothing of branches"},
 	"recovery":                 {[]string{"xa"}, "it finishes what the protocol left behind, with no idea of its own of what commit is"},
-	"backend":                  {[]string{"xa", "wire", "config"}, "it has connections and verbs, and takes no decisions"},
+	"backend":                  {[]string{"xa", "wire", "config", "backend/postgres"}, "it has connections and verbs, and takes no decisions"},
+	"backend/postgres":         {[]string{"wire", "backend/postgres/dialect"}, "it speaks two protocols, and knows nothing of what is behind either"},
 	"backend/postgres/dialect": {[]string{"router"}, "a translation follows from text and catalog alone, without I/O"},
 	"sequence":                 {nil, "a number is unique whoever keeps the counter"},
 	"gather":                   {[]string{"router", "wire"}, "it makes one result of several, and knows nothing of transactions"},
@@ -44,10 +45,10 @@ var owners = map[string][]string{
 	"github.com/dolthub/vitess":          {"router", "backend/postgres/dialect"},
 	"github.com/dolthub/go-mysql-server": {"admin"},
 	"github.com/go-sql-driver/mysql":     {"backend", "tests/servers", "cmd/xaproxy"},
-	"github.com/lib/pq":                  {"backend", "tests/servers"},
+	"github.com/lib/pq":                  {"backend/postgres", "tests/servers"},
 	"github.com/pelletier/go-toml/v2":    {"config"},
 	"github.com/spf13/cobra":             {"cmd/xaproxy"},
-	"database/sql":                       {"backend", "tests/servers", "cmd/xaproxy"},
+	"database/sql":                       {"backend", "backend/postgres", "tests/servers", "cmd/xaproxy"},
 }
 
 type goPackage struct {

@@ -156,10 +156,4 @@ func TestStartCheckOfAnUnreachableServer(t *testing.T) {
 			}
 		})
 	}
-	postgres := config.DefaultBackend(config.Postgres)
-	postgres.Name = "p"
-	_, err := backend.NewAdmin(postgres)
-	if err == nil || err.Error() != `backend p: kind "postgres" is not supported yet: use "mysql" or "mariadb"` {
-		t.Errorf("postgres: %v", err)
-	}
 }

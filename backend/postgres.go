@@ -1,0 +1,126 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/xaproxy/xaproxy/backend/postgres"
+	"github.com/xaproxy/xaproxy/config"
+)
+
+// postgresDialer logs in to the database of a backend.
+func postgresDialer(c config.Backend, encryption *tls.Config, maxPacket int) *postgres.Dialer {
+	d := &postgres.Dialer{
+		Network: "tcp", Addr: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
+		User: c.User, Password: c.Password.Reveal(), Database: c.Database,
+		TLS: encryption, MaxPacket: maxPacket, Timeout: c.ConnectTimeout.Std(),
+	}
+	if c.Socket != "" {
+		d.Network, d.Addr = "unix", c.Socket
+	}
+	return d
+}
+
+// inPostgres is in front of statements in PostgreSQL's words.
+const inPostgres = "/* xaproxy: dialect=postgres */ "
+
+// oldestPostgres is the oldest series with which anything is tested or fixed by anybody.
+const oldestPostgres = 130000
+
+// postgresIdentity names the database cluster and its timeline, which changes when a replica is promoted.
+func (a *Admin) postgresIdentity(ctx context.Context) (string, error) {
+	var id, timeline string
+	err := a.db.QueryRowContext(ctx, inPostgres+"SELECT system_identifier::text, timeline_id::text FROM pg_control_system(), pg_control_checkpoint()").Scan(&id, &timeline)
+	return id + "/" + timeline, a.explain("read the identity", err)
+}
+
+// checkPostgres is Check for PostgreSQL.
+func (a *Admin) checkPostgres(ctx context.Context) (Facts, []Problem, error) {
+	settings := make(variables)
+	err := a.each(ctx, inPostgres+"SELECT name, setting FROM pg_settings WHERE name IN ('server_version', 'server_version_num', 'max_prepared_transactions', 'fsync', "+
+		"'full_page_writes', 'synchronous_commit', 'transaction_read_only', 'server_encoding', 'idle_session_timeout') "+
+		"UNION ALL SELECT 'recovery', pg_is_in_recovery()::text", func(scan func(...any) error) error {
+		var name, value string
+		if err := scan(&name, &value); err != nil {
+			return err
+		}
+		settings[name] = value
+		return nil
+	})
+	if err != nil {
+		return Facts{}, nil, a.explain("read the settings", err)
+	}
+	facts := Facts{Version: postgres.Version(settings["server_version"]), DetachOnPrepare: true, SQLMode: postgres.SQLMode, Tracking: Tracking{Transactions: "OFF"}}
+	if ms, err := strconv.Atoi(settings["idle_session_timeout"]); err == nil {
+		facts.WaitTimeout = time.Duration(ms) * time.Millisecond
+	}
+	if facts.Identity, err = a.postgresIdentity(ctx); err != nil {
+		return facts, nil, err
+	}
+	const zone = inPostgres + "SELECT concat(to_timestamp(1704067200)::timestamp - '2024-01-01 00:00:00'::timestamp, ', ', to_timestamp(1719792000)::timestamp - '2024-07-01 00:00:00'::timestamp)"
+	if err := a.db.QueryRowContext(ctx, zone).Scan(&facts.TimeZone); err != nil {
+		return facts, nil, a.explain("ask for the time zone", err)
+	}
+	problems := postgresProblems(settings, a.config)
+	foreign, err := a.foreignPrepared(ctx)
+	if err != nil {
+		return facts, problems, err
+	}
+	return facts, append(problems, foreign...), nil
+}
+
+// postgresProblems judges the settings. It is a pure function.
+func postgresProblems(v variables, b config.Backend) []Problem {
+	var found []Problem
+	fatal := func(text, fix string) { found = append(found, Problem{Fatal: true, Text: text, Fix: fix}) }
+	if n, err := strconv.Atoi(v["server_version_num"]); err != nil || n < oldestPostgres {
+		fatal(fmt.Sprintf("PostgreSQL %s is older than %d", v["server_version"], oldestPostgres/10000), fmt.Sprintf("use PostgreSQL %d or newer", oldestPostgres/10000))
+	}
+	prepared, _ := strconv.Atoi(v["max_prepared_transactions"])
+	if prepared == 0 {
+		fatal("max_prepared_transactions is 0: the server prepares no transactions", fmt.Sprintf("write max_prepared_transactions = %d in postgresql.conf and restart the server", max(b.PoolSize, 64)))
+	}
+	for name, loss := range map[string]string{"fsync": "everything", "full_page_writes": "pages that were being written", "synchronous_commit": "transactions that it has committed"} {
+		if v[name] == "off" {
+			fatal(name+" is off: a crash of the server loses "+loss, "write "+name+" = on in postgresql.conf and run SELECT pg_reload_conf(), or ALTER ROLE … SET where it is set for the role")
+		}
+	}
+	switch {
+	case v["recovery"] == "true":
+		fatal("the server is a standby: nothing can be committed", "promote it, or configure the primary's address")
+	case v["transaction_read_only"] == "on":
+		fatal("default_transaction_read_only is on: nothing can be committed", "write default_transaction_read_only = off in postgresql.conf and run SELECT pg_reload_conf(), or ALTER ROLE or DATABASE … SET where it is set there")
+	}
+	if v["server_encoding"] != "UTF8" {
+		fatal("the database has the encoding "+v["server_encoding"]+", in which not every text has a place", "use a database with the encoding UTF8")
+	}
+	if prepared > 0 && prepared < b.PoolSize {
+		found = append(found, Problem{
+			Text: fmt.Sprintf("max_prepared_transactions is %d, fewer than the %d connections of backend %s that may commit at a time: what is too much is rolled back", prepared, b.PoolSize, b.Name),
+			Fix:  fmt.Sprintf("write max_prepared_transactions = %d in postgresql.conf and restart the server, or lower pool_size", b.PoolSize),
+		})
+	}
+	return found
+}
+
+// foreignPrepared looks for branches of ours that another role has prepared, and that this one may therefore not finish.
+func (a *Admin) foreignPrepared(ctx context.Context) ([]Problem, error) {
+	var found []Problem
+	err := a.each(ctx, inPostgres+"SELECT owner::text, count(*)::text FROM pg_prepared_xacts WHERE database = current_database() AND gid ~ '^xp[12]\\.' AND owner <> current_user "+
+		"AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) GROUP BY owner", func(scan func(...any) error) error {
+		var owner, n string
+		if err := scan(&owner, &n); err != nil {
+			return err
+		}
+		found = append(found, Problem{
+			Text: fmt.Sprintf("%s branches were prepared by the role %s, so that %s cannot finish them", n, owner, a.config.User),
+			Fix:  "log in as " + owner + " until recovery has finished them",
+		})
+		return nil
+	})
+	return found, a.explain("list the prepared branches", err)
+}

@@ -1,0 +1,286 @@
+package postgres
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// keepsWarnings tells whether the warnings of the statement before stay.
+func (st *statement) keepsWarnings() bool { return st.is("SHOW", "WARNINGS") || st.is("SHOW", "COUNT") }
+
+// own carries out what does not depend on tables: transactions, the session's settings, questions about them. done says that it was that,
+// and was answered.
+func (s *session) own(st *statement, a *answer) (done bool, err error) {
+	verb := s.verb(st)
+	if verb == nil {
+		return s.value(st, a)
+	}
+	return true, verb(st.words(!s.vars.noEscapes), a)
+}
+
+// verb is what carries out a statement; nil if it is none of our own.
+func (s *session) verb(st *statement) func([]part, *answer) error {
+	switch {
+	case st.is("XA"):
+		return s.xa
+	case st.is("BEGIN"), st.is("START", "TRANSACTION"):
+		return s.start
+	case st.is("COMMIT"):
+		return func(w []part, a *answer) error { return s.finishPlain(w, a, true) }
+	case st.is("ROLLBACK", "TO"), st.is("ROLLBACK", "WORK", "TO"):
+		return s.rollbackTo
+	case st.is("ROLLBACK"):
+		return func(w []part, a *answer) error { return s.finishPlain(w, a, false) }
+	case st.is("SAVEPOINT"):
+		return func(w []part, a *answer) error { return s.savepoint(w, a, s.setSavepoint) }
+	case st.is("RELEASE", "SAVEPOINT"):
+		return func(w []part, a *answer) error {
+			return s.savepoint(w[1:], a, func(name string) error { return s.toSavepoint(name, true) })
+		}
+	case st.is("SET"):
+		return s.set
+	case st.is("USE"):
+		return func(w []part, a *answer) error { return s.savepoint(w, a, s.enter) }
+	case st.is("KILL"):
+		return s.kill
+	case st.is("SHOW", "WARNINGS"):
+		return s.showWarnings
+	case st.is("DO", "("): // backend.ForgetWarnings
+		return func(_ []part, a *answer) error {
+			a.ok(wire.OK{})
+			return nil
+		}
+	}
+	return nil
+}
+
+// savepoint carries out a verb with a name.
+func (s *session) savepoint(words []part, a *answer, do func(string) error) error {
+	if len(words) != 2 || words[1].kind != word && words[1].kind != name {
+		return syntaxError(words)
+	}
+	name := words[1].is
+	if words[1].kind == word {
+		name = words[1].raw
+	}
+	if err := do(name); err != nil {
+		return err
+	}
+	a.ok(wire.OK{})
+	return nil
+}
+
+func (s *session) rollbackTo(words []part, a *answer) error {
+	for len(words) > 2 && words[0].is != "TO" {
+		words = words[1:]
+	}
+	if len(words) > 2 && words[1].is == "SAVEPOINT" {
+		words = words[1:]
+	}
+	return s.savepoint(words, a, func(name string) error { return s.toSavepoint(name, false) })
+}
+
+// start begins a plain transaction. One that is open is committed before, as in MySQL.
+func (s *session) start(words []part, a *answer) error {
+	if s.tx.xid != "" && s.tx.open() {
+		return errXAState
+	}
+	if err := s.end(true); err != nil {
+		return err
+	}
+	characteristics := ""
+	for i := 0; i+1 < len(words); i++ {
+		switch words[i].is + " " + words[i+1].is {
+		case "READ ONLY", "READ WRITE":
+			characteristics = " READ " + words[i+1].is
+		case "CONSISTENT SNAPSHOT":
+			characteristics += "" // REPEATABLE READ takes its snapshot with the first statement, which ends this one's packet
+		}
+	}
+	s.begin("", characteristics)
+	a.ok(wire.OK{})
+	return nil
+}
+
+// finishPlain carries out COMMIT and ROLLBACK.
+func (s *session) finishPlain(words []part, a *answer, commit bool) error {
+	if len(words) > 2 || len(words) == 2 && words[1].is != "WORK" {
+		return wire.NewError(wire.CodeNotSupported, "AND CHAIN and RELEASE are not known to a PostgreSQL backend; send COMMIT or ROLLBACK alone")
+	}
+	if s.tx.xid != "" && s.tx.open() {
+		return errXAState
+	}
+	if s.tx.phase == prepared {
+		return s.ready()
+	}
+	if err := s.end(commit); err != nil {
+		return err
+	}
+	a.ok(wire.OK{})
+	return nil
+}
+
+// enter makes a schema the current one.
+func (s *session) enter(schema string) error {
+	if schema == "" {
+		return nil
+	}
+	found, err := s.ask("SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE nspname = " + quote(schema))
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return wire.NewError(wire.CodeUnknownDatabase, "Unknown database '%s'", schema)
+	}
+	s.schema = schema
+	return nil
+}
+
+// kill ends the statement of another session, or that session.
+func (s *session) kill(words []part, a *answer) error {
+	function := "pg_terminate_backend"
+	if len(words) > 1 && words[1].is == "QUERY" {
+		function = "pg_cancel_backend"
+	}
+	id, err := strconv.ParseUint(words[len(words)-1].is, 10, 32)
+	if err != nil {
+		return syntaxError(words)
+	}
+	found, err := s.ask("SELECT " + function + "(pid) FROM pg_stat_activity WHERE " + isSession(id))
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return &wire.Error{Errno: 1094, State: "HY000", Message: "Unknown thread id: " + strconv.FormatUint(id, 10)}
+	}
+	a.ok(wire.OK{})
+	return nil
+}
+
+// isSession is the condition on a row of pg_stat_activity to be the session with this id.
+func isSession(id uint64) string {
+	return "pid = " + strconv.FormatUint(id&(1<<pidBits-1), 10) + " AND (extract(epoch FROM backend_start)::bigint & 1023) = " + strconv.FormatUint(id>>pidBits, 10)
+}
+
+func (s *session) showWarnings(_ []part, a *answer) error {
+	var rows [][][]byte
+	for _, w := range s.warnings {
+		rows = append(rows, [][]byte{[]byte(w.level), strconv.AppendUint(nil, uint64(w.errno), 10), []byte(w.text)})
+	}
+	a.small([]wire.Column{s.textColumn("Level", 7), numberColumn("Code"), s.textColumn("Message", 512)}, rows...)
+	return nil
+}
+
+// value answers a SELECT of the session's own values, such as @@sql_mode and LAST_INSERT_ID().
+func (s *session) value(st *statement, a *answer) (done bool, err error) {
+	if !st.is("SELECT") || len(st.text) > maxQuestion {
+		return false, nil
+	}
+	var columns []wire.Column
+	var row [][]byte
+	for _, item := range items(st.words(!s.vars.noEscapes)[1:]) {
+		v, ok, err := s.evaluate(item)
+		if err != nil || !ok {
+			return false, err
+		}
+		name := string(st.text[item[0].from : item[len(item)-1].from+len(item[len(item)-1].raw)])
+		c := s.textColumn(name, uint32(len(v.text)))
+		if v.number {
+			c = numberColumn(name)
+		}
+		value := []byte(v.text)
+		if v.null {
+			value = nil
+		} else if value == nil {
+			value = []byte{}
+		}
+		columns, row = append(columns, c), append(row, value)
+	}
+	a.small(columns, row)
+	return true, nil
+}
+
+// maxQuestion is the length of the longest statement that is looked at as one of our own questions.
+const maxQuestion = 4 << 10
+
+// items cuts a list at its commas, outside of parentheses.
+func items(words []part) (list [][]part) {
+	depth, from := 0, 0
+	for i, w := range words {
+		switch {
+		case w.kind == mark && w.is == "(":
+			depth++
+		case w.kind == mark && w.is == ")":
+			depth--
+		case w.kind == mark && w.is == "," && depth == 0:
+			list, from = append(list, words[from:i]), i+1
+		}
+	}
+	return append(list, words[from:])
+}
+
+// join writes words without spaces.
+func join(words []part) string {
+	var b strings.Builder
+	for _, w := range words {
+		b.WriteString(w.is)
+	}
+	return b.String()
+}
+
+// evaluate is the value of an item of a select list; false if it is none that the session knows.
+func (s *session) evaluate(item []part) (variable, bool, error) {
+	if len(item) == 0 {
+		return variable{}, false, nil
+	}
+	if item[0].is == "@" {
+		name, ok := systemName(item)
+		if !ok {
+			return variable{}, false, nil
+		}
+		v, err := s.vars.get(s, name)
+		return v, true, err
+	}
+	switch join(item) {
+	case "LAST_INSERT_ID()":
+		return number(int64(s.insertID)), true, nil
+	case "LAST_INSERT_ID(0)":
+		s.insertID = 0
+		return number(0), true, nil
+	case "CONNECTION_ID()":
+		return number(int64(s.id)), true, nil
+	case "DATABASE()", "SCHEMA()":
+		return variable{text: s.schema, null: s.schema == ""}, true, nil
+	case "USER()", "CURRENT_USER()", "CURRENT_USER":
+		return variable{text: s.dialer.User + "@%"}, true, nil
+	case "VERSION()":
+		v, err := s.vars.get(s, "version")
+		return v, true, err
+	case "ROW_COUNT()", "FOUND_ROWS()":
+		return number(0), true, nil
+	}
+	if len(item) == 1 && item[0].kind == word && strings.Trim(item[0].is, "0123456789") == "" {
+		return variable{text: item[0].raw, number: true}, true, nil
+	}
+	return variable{}, false, nil
+}
+
+// systemName is the name of a system variable, in lower case.
+func systemName(words []part) (string, bool) {
+	if len(words) < 3 || words[0].is != "@" || words[1].is != "@" {
+		return "", false
+	}
+	words = words[2:]
+	if len(words) == 3 && words[1].is == "." {
+		switch words[0].is {
+		case "SESSION", "LOCAL", "GLOBAL":
+			words = words[2:]
+		}
+	}
+	if len(words) != 1 {
+		return "", false
+	}
+	return strings.ToLower(words[0].is), true
+}

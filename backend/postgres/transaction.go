@@ -1,0 +1,462 @@
+package postgres
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// phase is where the session's transaction is.
+type phase uint8
+
+const (
+	idle     phase = iota // there is none
+	begun                 // the client has begun one, PostgreSQL does not know of it yet
+	active                // statements have run
+	ended                 // XA END: no further statement
+	undone                // PostgreSQL has undone all of it after a deadlock or a serialization failure; XA ROLLBACK or ROLLBACK ends it
+	prepared              // XA PREPARE: it is not the session's any more, but MySQL's session still has it
+)
+
+// transaction is that of a session. A failed statement undoes only itself, as in MySQL, where PostgreSQL would undo everything: each statement
+// but the first has a savepoint in front of it, in the same message.
+type transaction struct {
+	phase phase
+	xid   string // gtrid|bqual of an XA transaction, "" for another one
+	// guarded: the savepoint in front of the last statement is there still.
+	guarded bool
+	points  []savepoint // the client's
+	named   int         // how many there were so far
+	// characteristics are what BEGIN says behind itself.
+	characteristics string
+}
+
+// savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
+// first, but hide it.
+type savepoint struct{ name, inside string }
+
+// guard is the savepoint in front of a statement.
+const guard = "xaproxy_statement"
+
+func (t *transaction) open() bool {
+	return t.phase == begun || t.phase == active || t.phase == ended || t.phase == undone
+}
+
+// begin starts a transaction; PostgreSQL hears of it with the first statement.
+func (s *session) begin(xid, characteristics string) {
+	isolation, access := s.vars.isolation, s.vars.readOnly
+	if s.vars.next.isolation != "" {
+		isolation = s.vars.next.isolation
+	}
+	if s.vars.next.access != nil {
+		access = *s.vars.next.access
+	}
+	s.vars.next = next{}
+	all := " ISOLATION LEVEL " + strings.ReplaceAll(isolation, "-", " ")
+	if access && characteristics == "" {
+		characteristics = " READ ONLY"
+	}
+	s.tx = transaction{phase: begun, xid: xid, characteristics: all + characteristics}
+}
+
+// lead is what goes in front of the next statement, in the same message.
+func (s *session) lead() string {
+	t := &s.tx
+	switch {
+	case t.phase == begun:
+		return "BEGIN" + t.characteristics + "; "
+	case t.phase == active && t.guarded:
+		return "RELEASE SAVEPOINT " + guard + "; SAVEPOINT " + guard + "; "
+	case t.phase == active:
+		return "SAVEPOINT " + guard + "; "
+	}
+	return ""
+}
+
+// ready refuses a statement where MySQL would.
+func (s *session) ready() error {
+	t := &s.tx
+	switch {
+	case t.phase == ended:
+		return wire.NewError(wire.CodeXARMFail, "XAER_RMFAIL: The command cannot be executed when global transaction is in the  IDLE state")
+	case t.phase == prepared:
+		return wire.NewError(wire.CodeXARMFail, "XAER_RMFAIL: The command cannot be executed when global transaction is in the  PREPARED state")
+	case t.phase == undone:
+		return wire.NewError(wire.CodeXARMFail, "XAER_RMFAIL: The command cannot be executed when global transaction is in the  ROLLBACK ONLY state")
+	}
+	if t.phase == idle && !s.vars.autocommit {
+		s.begin("", "")
+	}
+	return nil
+}
+
+// ran notes what became of a statement that lead went in front of, and undoes it if it failed. The error is the client's.
+func (s *session) ran(err error) error {
+	t := &s.tx
+	switch {
+	case t.phase != begun && t.phase != active || s.lost != nil:
+		return err
+	case err == nil:
+		t.guarded = t.phase == active
+		t.phase = active
+		return nil
+	}
+	if e := said(err); e != nil && e.Code.Class() == "40" { // deadlock, serialization failure: another try would see the same snapshot
+		t.phase, t.points = undone, nil
+		if undo := s.run("ROLLBACK"); undo != nil {
+			return undo
+		}
+		return err
+	}
+	if t.phase == begun { // nothing else has happened in it
+		if undo := s.run("ROLLBACK"); undo != nil {
+			return undo
+		}
+		return err
+	}
+	t.guarded = true
+	if undo := s.run("ROLLBACK TO SAVEPOINT " + guard); undo != nil {
+		return undo
+	}
+	return err
+}
+
+// direct runs one statement of the client and answers it.
+func (s *session) direct(sql string, a *answer) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	rows, err := s.send(s.lead() + sql)
+	if err == nil {
+		err = s.relay(rows, a)
+	}
+	return s.ran(err)
+}
+
+// relay answers with what a statement has returned.
+func (s *session) relay(rows pqRows, a *answer) (err error) {
+	defer func() {
+		if closed := rows.Close(); err == nil {
+			err = s.noted(closed)
+		}
+	}()
+	if len(rows.Columns()) > 0 {
+		return a.stream(rows)
+	}
+	if err := s.drain(rows); err != nil {
+		return err
+	}
+	if tag := rows.Tag(); endsTransaction(tag) {
+		return wire.NewError(wire.CodeNotSupported, "%s in PostgreSQL's words would end the transaction unseen; write it in MySQL's", tag)
+	}
+	n, _ := rows.Result().RowsAffected() // it has none
+	if rows.Tag() == "SELECT" {
+		n = 0
+	}
+	a.ok(wire.OK{Affected: uint64(n)})
+	return nil
+}
+
+func (s *session) drain(rows pqRows) error {
+	for {
+		if err := rows.Next(nil); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return s.noted(err)
+		}
+	}
+}
+
+// endsTransaction tells whether a command tag says that a transaction has ended, or begun.
+func endsTransaction(tag string) bool {
+	switch tag {
+	case "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "PREPARE TRANSACTION", "COMMIT PREPARED", "ROLLBACK PREPARED":
+		return true
+	}
+	return false
+}
+
+// end ends the transaction. COMMIT of a transaction that has failed is no error in PostgreSQL, but a ROLLBACK; a savepoint in front of it is
+// one then.
+func (s *session) end(commit bool) error {
+	t := s.tx
+	s.tx = transaction{}
+	switch {
+	case t.phase == undone && commit:
+		return errXAUndone
+	case t.phase != active && t.phase != ended:
+		return nil
+	}
+	if !commit {
+		return s.run("ROLLBACK")
+	}
+	err := s.run("SAVEPOINT " + guard + "; COMMIT")
+	if err != nil && s.lost == nil {
+		if undo := s.run("ROLLBACK"); undo != nil { // a warning where COMMIT itself has failed
+			return undo
+		}
+	}
+	return err
+}
+
+// set sets a savepoint of the client's.
+func (s *session) setSavepoint(name string) error {
+	t := &s.tx
+	if t.phase == idle && s.vars.autocommit {
+		return nil // as MySQL does
+	}
+	if err := s.ready(); err != nil {
+		return err
+	}
+	t.named++
+	p := savepoint{name, "xaproxy_" + strconv.Itoa(t.named)}
+	sql := "SAVEPOINT " + p.inside
+	switch {
+	case t.phase == begun:
+		sql = "BEGIN" + t.characteristics + "; " + sql
+	case t.guarded:
+		sql = "RELEASE SAVEPOINT " + guard + "; " + sql
+	}
+	if err := s.run(sql); err != nil {
+		return err
+	}
+	for i, old := range t.points {
+		if strings.EqualFold(old.name, name) {
+			t.points = append(t.points[:i:i], t.points[i+1:]...)
+			break
+		}
+	}
+	t.points = append(t.points, p)
+	t.phase, t.guarded = active, false
+	return nil
+}
+
+// toSavepoint rolls back to a savepoint of the client's, or releases it.
+func (s *session) toSavepoint(name string, release bool) error {
+	t := &s.tx
+	if t.phase == ended || t.phase == prepared {
+		return s.ready()
+	}
+	for i := len(t.points) - 1; i >= 0; i-- {
+		if !strings.EqualFold(t.points[i].name, name) {
+			continue
+		}
+		verb := "ROLLBACK TO SAVEPOINT "
+		keep := i + 1
+		if release {
+			verb, keep = "RELEASE SAVEPOINT ", i
+		}
+		if err := s.run(verb + t.points[i].inside); err != nil {
+			return err
+		}
+		t.points, t.guarded = t.points[:keep], false
+		return nil
+	}
+	return &wire.Error{Errno: 1305, State: "42000", Message: "SAVEPOINT " + name + " does not exist"}
+}
+
+// xa carries out a verb of XA.
+//
+// Source: MySQL manual, "XA Transaction States".
+func (s *session) xa(words []part, a *answer) error {
+	if len(words) < 2 {
+		return syntaxError(words)
+	}
+	verb := words[1].is
+	if verb == "RECOVER" {
+		return s.recover(a)
+	}
+	xid, rest, err := parseXID(words[2:])
+	if err != nil {
+		return err
+	}
+	onePhase := len(rest) == 2 && rest[0].is == "ONE" && rest[1].is == "PHASE" && verb == "COMMIT"
+	if len(rest) > 0 && !onePhase {
+		return syntaxError(rest)
+	}
+	mine := s.tx.xid == xid && s.tx.phase != idle
+	switch verb {
+	case "START", "BEGIN":
+		err = s.xaStart(xid)
+	case "END":
+		err = s.xaEnd(mine)
+	case "PREPARE":
+		err = s.xaPrepare(xid, mine)
+	case "COMMIT":
+		err = s.xaCommit(xid, mine, onePhase)
+	case "ROLLBACK":
+		err = s.xaRollback(xid, mine)
+	default:
+		err = syntaxError(words[1:])
+	}
+	if err == nil {
+		a.ok(wire.OK{})
+	}
+	return err
+}
+
+var (
+	errNoXA      = wire.NewError(wire.CodeXANota, "XAER_NOTA: Unknown XID")
+	errXAOutside = wire.NewError(wire.CodeXAOutside, "XAER_OUTSIDE: Some work is done outside global transaction")
+	errXADouble  = wire.NewError(wire.CodeXADupID, "XAER_DUPID: The XID already exists")
+	errXAState   = wire.NewError(wire.CodeXARMFail, "XAER_RMFAIL: The command cannot be executed when global transaction is in this state")
+	errXAUndone  = wire.NewError(wire.CodeXARBDeadlock, "XA_RBDEADLOCK: Transaction branch was rolled back: deadlock was detected")
+)
+
+func (s *session) xaStart(xid string) error {
+	switch {
+	case s.tx.phase == prepared: // PostgreSQL's session is free
+	case s.tx.phase != idle && s.tx.xid != "":
+		return errXAState
+	case s.tx.phase != idle:
+		return errXAOutside
+	}
+	s.begin(xid, "")
+	return nil
+}
+
+func (s *session) xaEnd(mine bool) error {
+	switch {
+	case !mine:
+		return errNoXA
+	case s.tx.phase == undone:
+		return errXAUndone
+	case s.tx.phase != begun && s.tx.phase != active:
+		return errXAState
+	case s.tx.phase == begun:
+		if err := s.run("BEGIN" + s.tx.characteristics); err != nil {
+			return err
+		}
+	}
+	s.tx.phase = ended
+	return nil
+}
+
+// xaPrepare asks for the vote. A failed transaction cannot be prepared, but PREPARE TRANSACTION does not say so: it rolls back, and its answer
+// is no error. A savepoint in front of it is one then.
+func (s *session) xaPrepare(xid string, mine bool) error {
+	switch {
+	case !mine:
+		return errNoXA
+	case s.tx.phase == undone:
+		return errXAUndone
+	case s.tx.phase != ended:
+		return errXAState
+	}
+	rows, err := s.send("SAVEPOINT " + guard + "; PREPARE TRANSACTION " + quote(xid))
+	if err == nil {
+		err = s.drain(rows)
+	}
+	if err == nil && rows.Tag() != "PREPARE TRANSACTION" {
+		err = wire.NewError(wire.CodeXARBRollback, "XA_RBROLLBACK: PREPARE TRANSACTION was answered with %s: nothing is prepared", rows.Tag())
+	}
+	if err == nil {
+		s.tx.phase = prepared
+		return nil
+	}
+	s.tx = transaction{}
+	if s.lost == nil {
+		if undo := s.run("ROLLBACK"); undo != nil { // a warning where PREPARE TRANSACTION itself has failed
+			return undo
+		}
+		if e := said(err); e != nil && e.Code == "42710" {
+			return errXADouble
+		}
+	}
+	return err
+}
+
+func (s *session) xaCommit(xid string, mine, onePhase bool) error {
+	switch {
+	case onePhase && !mine:
+		return errNoXA
+	case onePhase && s.tx.phase == undone:
+		s.tx = transaction{}
+		return errXAUndone
+	case onePhase && s.tx.phase == ended:
+		return s.end(true)
+	case onePhase || mine && s.tx.phase != prepared:
+		return errXAState
+	case s.tx.phase != idle && s.tx.phase != prepared:
+		return errXAOutside
+	}
+	return s.finish("COMMIT PREPARED ", xid, mine)
+}
+
+func (s *session) xaRollback(xid string, mine bool) error {
+	switch {
+	case mine && s.tx.phase == active:
+		return errXAState // as MySQL: XA END first
+	case mine && s.tx.phase != prepared:
+		return s.end(false)
+	case s.tx.phase != idle && s.tx.phase != prepared:
+		return errXAOutside
+	}
+	return s.finish("ROLLBACK PREPARED ", xid, mine)
+}
+
+// finish ends a prepared transaction.
+func (s *session) finish(verb, xid string, mine bool) error {
+	err := s.run(verb + quote(xid))
+	if e := said(err); e != nil && e.Code == "42704" {
+		err = errNoXA
+	}
+	if mine && (err == nil || err == errNoXA) {
+		s.tx = transaction{}
+	}
+	return err
+}
+
+// recover answers XA RECOVER with what is prepared in this database. What xaproxy has not prepared has the format 0.
+func (s *session) recover(a *answer) error {
+	list, err := s.ask("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared")
+	if err != nil {
+		return err
+	}
+	var rows [][][]byte
+	for _, r := range list {
+		gid := fmt.Sprint(r[0])
+		gtrid, bqual, ours := strings.Cut(gid, "|")
+		format := "0"
+		if ours {
+			format = strconv.Itoa(formatID)
+		}
+		rows = append(rows, [][]byte{
+			[]byte(format), strconv.AppendInt(nil, int64(len(gtrid)), 10), strconv.AppendInt(nil, int64(len(bqual)), 10), []byte(gtrid + bqual),
+		})
+	}
+	a.small([]wire.Column{numberColumn("formatID"), numberColumn("gtrid_length"), numberColumn("bqual_length"), s.textColumn("data", 200)}, rows...)
+	return nil
+}
+
+// formatID is that of xaproxy's XIDs: xa.FormatID.
+const formatID = 20041
+
+// parseXID reads 'gtrid','bqual',format and returns PostgreSQL's name of the transaction.
+func parseXID(words []part) (gid string, rest []part, err error) {
+	if len(words) < 5 || words[0].kind != text || words[1].is != "," || words[2].kind != text || words[3].is != "," || words[4].is != strconv.Itoa(formatID) {
+		return "", nil, wire.NewError(wire.CodeXAInval, "XAER_INVAL: a PostgreSQL backend takes XIDs of the form 'gtrid','bqual',%d", formatID)
+	}
+	gid = words[0].is + "|" + words[2].is
+	if len(gid) >= 200 || words[0].is == "" || strings.Contains(words[0].is, "|") {
+		return "", nil, wire.NewError(wire.CodeXAInval, "XAER_INVAL: the XID has a vertical bar, or 200 bytes or more")
+	}
+	return gid, words[5:], nil
+}
+
+// quote returns a string as a literal of PostgreSQL's.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// quoteName returns a name in PostgreSQL's quotes.
+func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func syntaxError(words []part) error {
+	near := ""
+	for _, w := range words {
+		near += w.raw + " "
+	}
+	return wire.NewError(wire.CodeParse, "You have an error in your SQL syntax near '%s'", strings.TrimSpace(near))
+}
