@@ -70,6 +70,7 @@ type File struct {
 	active     *segment
 	unfinished map[key]unfinished
 	keys       map[string]keyed // by commit key
+	taking     map[string]bool  // commit keys of records that are on their way to the disk
 	fences     fences
 	heuristics []heuristic
 }
@@ -131,14 +132,11 @@ func (f *File) Append(d xa.Decision) error {
 		f.mu.Unlock()
 		return notWritten(fmt.Errorf("%s is already decided", d.GTRID))
 	}
-	if k, twice := f.keys[e.name]; twice {
+	if err := f.take(d.Key); err != nil {
 		f.mu.Unlock()
-		return notWritten(fmt.Errorf("%w: %s", xa.ErrKeyCommitted, k.gtrid(f.coord)))
+		return notWritten(fmt.Errorf("%s: %w", d.GTRID, err))
 	}
-	if f.fences.stop(d.Key) {
-		f.mu.Unlock()
-		return notWritten(fmt.Errorf("%s: %w", d.GTRID, errFenced))
-	}
+	defer f.taken(d.Key)
 	return f.submit(e)
 }
 

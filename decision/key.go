@@ -27,6 +27,32 @@ func (f *File) keepKey(r record, s *segment) {
 	s.names = append(s.names, r.name)
 }
 
+// take lets one record with a commit key at a time be on its way to the disk. Must be called with mu held.
+func (f *File) take(k xa.Key) error {
+	switch _, taken := f.keys[k.Name]; {
+	case k.Name == "":
+		return nil
+	case taken:
+		return fmt.Errorf("%w: %s", xa.ErrKeyCommitted, f.keys[k.Name].gtrid(f.coord))
+	case f.taking[k.Name]:
+		return xa.ErrKeyRunning
+	case f.fences.stop(k):
+		return errFenced
+	}
+	f.taking[k.Name] = true
+	return nil
+}
+
+// taken follows take once the record is durable, or has failed.
+func (f *File) taken(k xa.Key) {
+	if k.Name == "" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.taking, k.Name)
+}
+
 // dropKeys forgets the commit keys of which the latest copy is in s. Must be called with mu held.
 func (f *File) dropKeys(s *segment) {
 	for _, name := range s.names {
@@ -40,6 +66,11 @@ func (f *File) dropKeys(s *segment) {
 func (f *File) FindKey(_ context.Context, name string) (xa.KeyRecord, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.findKey(name)
+}
+
+// findKey is FindKey. Must be called with mu held.
+func (f *File) findKey(name string) (xa.KeyRecord, error) {
 	if k, ok := f.keys[name]; ok {
 		return xa.KeyRecord{Committed: true, GTRID: k.gtrid(f.coord)}, nil
 	}
@@ -53,15 +84,15 @@ func (f *File) FindKey(_ context.Context, name string) (xa.KeyRecord, error) {
 }
 
 // FenceKey implements xa.Keys. Nobody but this process writes to the log, so the fence is in memory: no attempt outlives the process.
-func (f *File) FenceKey(ctx context.Context, name string) (xa.KeyRecord, error) {
-	r, err := f.FindKey(ctx, name)
-	if err != nil || r.Committed {
-		return r, err
-	}
+// The error wraps xa.ErrKeyRunning while a record with the key is on its way to the disk: that one is past every fence.
+func (f *File) FenceKey(_ context.Context, name string) (xa.KeyRecord, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if k, ok := f.keys[name]; ok { // in between
-		return xa.KeyRecord{Committed: true, GTRID: k.gtrid(f.coord)}, nil
+	if r, err := f.findKey(name); err != nil || r.Committed {
+		return r, err
+	}
+	if f.taking[name] {
+		return xa.KeyRecord{}, fmt.Errorf("fence commit key: %w", xa.ErrKeyRunning)
 	}
 	return xa.KeyRecord{Over: strconv.FormatUint(f.fences.put(name), 10)}, nil
 }
@@ -91,9 +122,6 @@ func (x *fences) put(name string) uint64 {
 
 // stop reports whether an attempt with the key must not commit.
 func (x *fences) stop(k xa.Key) bool {
-	if k.Name == "" {
-		return false
-	}
 	began, err := strconv.ParseUint(k.Over, 10, 64)
 	if err != nil { // nobody asked for the key
 		began = 0

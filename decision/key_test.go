@@ -117,3 +117,42 @@ func TestFenceKey(t *testing.T) {
 	plain := decisionOf(f, 1000)
 	appends(plain, nil)
 }
+
+// Goal: a record that is on its way to the disk is past every fence, so nobody hears that its key is rolled back, and no second one follows it.
+// Method: the log's sync waits while others ask.
+func TestFenceKeyOfAGroup(t *testing.T) {
+	files := newCrashFS(1)
+	f := mustOpen(t, FileOptions{Dir: "/log", FS: files, SegmentSize: minSegmentSize})
+	inSync, goOn := make(chan struct{}), make(chan struct{})
+	files.failAt = func(_ int, op, _ string) error {
+		if op == "sync" {
+			close(inSync)
+			<-goOn
+		}
+		return nil
+	}
+	keyed := func(seq uint64) xa.Decision {
+		d := decisionOf(f, seq)
+		d.Key = xa.Key{Name: "order-1", Over: "0"}
+		return d
+	}
+	first := make(chan error)
+	go func() { first <- f.Append(keyed(1)) }()
+	<-inSync
+	if r, err := f.FenceKey(t.Context(), "order-1"); !errors.Is(err, xa.ErrKeyRunning) {
+		t.Errorf("fenced: %+v, %v", r, err)
+	}
+	if err := f.Append(keyed(2)); !errors.Is(err, xa.ErrKeyRunning) || !errors.Is(err, ErrNotWritten) {
+		t.Errorf("a second record: %v", err)
+	}
+	close(goOn)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if r, err := f.FenceKey(t.Context(), "order-1"); err != nil || !r.Committed {
+		t.Errorf("afterwards: %+v, %v", r, err)
+	}
+	if len(f.taking) > 0 {
+		t.Errorf("keys in memory: %v", f.taking)
+	}
+}

@@ -71,6 +71,7 @@ func newFile(o FileOptions) (*File, error) {
 		brokenCh:    make(chan struct{}),
 		unfinished:  make(map[key]unfinished),
 		keys:        make(map[string]keyed),
+		taking:      make(map[string]bool),
 	}
 	f.idle.L = &f.mu
 	if f.files == nil {

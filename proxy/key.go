@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -31,18 +32,19 @@ func (s *session) useKey(name string) *wire.Error {
 	if s.tx != nil && s.tx.xa != nil {
 		return &wire.Error{Errno: 1568, State: "25001", Message: "the commit key can't be changed while a transaction is in progress; set it before its first statement"}
 	}
-	key := xa.Key{Name: name}
+	key := xa.Key{}
 	if name != "" {
-		r, err := s.findKey(name, s.srv.keys.FindKey)
-		switch {
+		ctx, cancel := s.asksForKey()
+		defer cancel()
+		var err error
+		switch key, err = s.srv.xa.TakeKey(ctx, s.srv.keys, name); {
+		case errors.Is(err, xa.ErrKeyCommitted):
+			return keyCommitted(name)
+		case errors.Is(err, xa.ErrKeyRunning):
+			return keyRunning(name)
 		case err != nil:
 			return wire.NewError(wire.CodeBackendDown, "nobody can say whether commit key '%s' is committed: %v", name, err)
-		case r.Committed:
-			return keyCommitted(name)
-		case s.srv.xa.RunsKey(name):
-			return keyRunning(name)
 		}
-		key.Over = r.Over
 	}
 	if s.tx != nil {
 		s.giveKey(key)
@@ -68,10 +70,9 @@ func keyRunning(name string) *wire.Error {
 	return wire.NewError(wire.CodeKeyRunning, "a transaction with commit key '%s' is running; this one is rolled back, try it again when that has ended", name)
 }
 
-func (s *session) findKey(name string, find func(context.Context, string) (xa.KeyRecord, error)) (xa.KeyRecord, error) {
-	ctx, cancel := context.WithTimeout(s.ctx(), s.srv.cfg.Decision.PrepareTimeout.Std())
-	defer cancel()
-	return find(ctx, name)
+// asksForKey bounds a question to the store about a commit key.
+func (s *session) asksForKey() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx(), s.srv.cfg.Decision.PrepareTimeout.Std())
 }
 
 // keyText is the commit key of the open transaction, or of the next one, as an expression.
@@ -114,18 +115,13 @@ func (s *session) outcome(arg, name string) (string, *wire.Error) {
 	if name == "" || len(name) > xa.MaxKey {
 		return "NULL", wire.NewError(wire.CodeNotSupported, "xaproxy_outcome(%s): the commit key must be a string of 1 to %d bytes, written into the statement or bound to it", arg, xa.MaxKey)
 	}
-	if s.srv.xa.RunsKey(name) {
-		return "'in progress'", nil
-	}
-	r, err := s.findKey(name, s.srv.keys.FenceKey)
-	switch {
-	case err != nil:
+	ctx, cancel := s.asksForKey()
+	defer cancel()
+	state, err := s.srv.xa.KeyOutcome(ctx, s.srv.keys, name)
+	if err != nil {
 		s.log(zerolog.WarnLevel).Err(err).Msg("the outcome of a commit key is not known")
-		return "'unknown'", nil
-	case r.Committed:
-		return "'committed'", nil
 	}
-	return "'rolled back'", nil
+	return "'" + string(state) + "'", nil
 }
 
 // lacksTransaction refuses what would write without the commit key that the client has set for its next transaction.

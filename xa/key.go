@@ -38,8 +38,52 @@ type KeyRecord struct {
 type Keys interface {
 	// FindKey says what became of a key.
 	FindKey(ctx context.Context, key string) (KeyRecord, error)
-	// FenceKey is FindKey, after which no transaction that has begun can commit with the key any more, unless this process runs it.
+	// FenceKey is FindKey, after which no transaction that has begun can commit with the key any more. The error wraps ErrKeyRunning if
+	// one is past every fence, and not committed yet.
 	FenceKey(ctx context.Context, key string) (KeyRecord, error)
 	// KeyDecider is the backend that decides on transactions with the key, "" if a log does.
 	KeyDecider(key string) string
+}
+
+// TakeKey asks for a commit key on behalf of a transaction that is about to begin. The error wraps ErrKeyCommitted or ErrKeyRunning; after
+// any other one nobody can say.
+func (c *Coordinator) TakeKey(ctx context.Context, keys Keys, name string) (Key, error) {
+	r, err := keys.FindKey(ctx, name)
+	switch {
+	case err != nil:
+		return Key{}, err
+	case r.Committed:
+		return Key{}, ErrKeyCommitted
+	case c.RunsKey(name):
+		return Key{}, ErrKeyRunning
+	}
+	return Key{Name: name, Over: r.Over}, nil
+}
+
+// KeyState is what became of a commit key, in the words that clients hear.
+type KeyState string
+
+const (
+	KeyCommitted  KeyState = "committed"
+	KeyRolledBack KeyState = "rolled back" // no transaction that had begun when it was asked will ever commit
+	KeyInProgress KeyState = "in progress" // in this process
+	KeyUnknown    KeyState = "unknown"
+)
+
+// KeyOutcome says what became of a commit key. Asking is final: what is told to be rolled back never commits, unless it is tried again.
+// The error says why a key is unknown.
+func (c *Coordinator) KeyOutcome(ctx context.Context, keys Keys, name string) (KeyState, error) {
+	if c.RunsKey(name) { // it can go on
+		return KeyInProgress, nil
+	}
+	r, err := keys.FenceKey(ctx, name)
+	switch {
+	case errors.Is(err, ErrKeyRunning):
+		return KeyInProgress, nil
+	case err != nil:
+		return KeyUnknown, err
+	case r.Committed:
+		return KeyCommitted, nil
+	}
+	return KeyRolledBack, nil
 }
