@@ -27,4 +27,12 @@
 //	X7  The client hears exactly one answer, and a transaction leaves the in-flight table exactly once, after the
 //	    decision has become visible to recovery.
 //	X8  A transaction with a commit key is committed only with its record.
+//
+// Those of commit keys are kept by the stores too. They hold for as long as a store keeps a key:
+//
+//	K1  Of the transactions with one commit key one is committed at most.
+//	K2  Somebody hears that a key is committed only if a transaction with it is, for good.
+//	K3  Somebody hears that a key is rolled back only if no transaction that had begun with it is committed or
+//	    ever will be.
+//	K4  Whoever tries again until he hears one of "OK" and "already committed" hears it.
 package xa

@@ -16,13 +16,13 @@ const protocolPage = "../docs/protocol.md"
 // TestTableRows keeps docs/protocol.md true: the rows of its table, those that the comments of txn.go name, and those
 // that have a test are the same.
 func TestTableRows(t *testing.T) {
-	// X and a digit is an invariant.
-	table := matches(t, protocolPage, `(?m)^\| ([A-WYZ]\d) \| .*\|$`)
+	// X or K and a digit is an invariant.
+	table := matches(t, protocolPage, `(?m)^\| ([A-JL-WYZ]\d) \| .*\|$`)
 	if len(table) == 0 || len(table) != len(unique(table)) {
 		t.Errorf("rows of the table: %v, want some, each once", table)
 	}
 	table = unique(table)
-	rows := regexp.MustCompile(`\b[A-WYZ]\d\b`)
+	rows := regexp.MustCompile(`\b[A-JL-WYZ]\d\b`)
 	var code []string
 	for _, c := range comments(t, "txn.go") {
 		code = append(code, rows.FindAllString(c, -1)...)
@@ -38,7 +38,7 @@ func TestTableRows(t *testing.T) {
 // TestInvariantsInDocs compares the wording of the invariants on the page and in the package comment.
 func TestInvariantsInDocs(t *testing.T) {
 	inComment := make(map[string]string)
-	item := regexp.MustCompile(`^\t(X\d)  (.*)$`)
+	item := regexp.MustCompile(`^\t([XK]\d)  (.*)$`)
 	for _, c := range comments(t, "doc.go") {
 		name := ""
 		for line := range strings.Lines(c) {
@@ -55,10 +55,10 @@ func TestInvariantsInDocs(t *testing.T) {
 	}
 	page := read(t, protocolPage)
 	onPage := make(map[string]string)
-	for _, m := range regexp.MustCompile(`(?m)^\| (X\d) \| (.*) \|$`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| ([XK]\d) \| (.*) \|$`).FindAllStringSubmatch(page, -1) {
 		onPage[m[1]] = m[2]
 	}
-	for _, name := range []string{"X1", "X2", "X3", "X4", "X5", "X6", "X7"} {
+	for _, name := range []string{"X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "K1", "K2", "K3", "K4"} {
 		if inComment[name] == "" || inComment[name] != onPage[name] {
 			t.Errorf("%s\nin doc.go: %q\non the page: %q", name, inComment[name], onPage[name])
 		}

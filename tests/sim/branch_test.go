@@ -135,6 +135,8 @@ type decider struct{ branch }
 
 var _ xa.Decider = (*decider)(nil)
 
+const errnoDuplicate = 1062
+
 var errNoVote = errors.New("a plain transaction has no vote")
 
 func (d *decider) Prepare(time.Time) error { return errNoVote }
@@ -153,16 +155,23 @@ func (d *decider) Decide(r xa.Decision, deadline time.Time) error {
 }
 
 func (d *decider) decide(r xa.Decision, deadline time.Time) error {
-	stmts := []stmt{{verb: "SQL", sql: d.insert(r)}, {verb: "COMMIT"}}
+	var stmts []stmt
 	if d.state == branchNew {
-		stmts = append([]stmt{{verb: "BEGIN", part: d.part}}, stmts...)
+		stmts = append(stmts, stmt{verb: "BEGIN", part: d.part})
 	}
+	for _, sql := range d.conn.p.rows.Insert(r) {
+		stmts = append(stmts, stmt{verb: "SQL", sql: sql})
+	}
+	stmts = append(stmts, stmt{verb: "COMMIT"})
 	d.state = branchUnknown
 	done, err := d.statements(deadline, stmts...)
 	switch {
 	case err == nil || !answered(err):
 	case done < len(stmts)-1:
 		d.state = branchActive
+		if xa.IsErrno(err, errnoDuplicate) && d.keyCommitted(r.Key, deadline) {
+			return fmt.Errorf("%w: %w", xa.ErrKeyCommitted, err)
+		}
 		return err
 	default: // the error of a COMMIT is no proof that it has not happened
 		d.conn.close()
@@ -171,8 +180,19 @@ func (d *decider) decide(r xa.Decision, deadline time.Time) error {
 	return d.end(err)
 }
 
-// insert is the statement for the record. There are no commit keys here.
-func (d *decider) insert(r xa.Decision) string { return d.conn.p.rows.Insert(r)[0] }
+// keyCommitted reports whether a transaction with the commit key has committed.
+func (d *decider) keyCommitted(key xa.Key, deadline time.Time) bool {
+	switch {
+	case key.Name == "":
+		return false
+	case d.conn.p.w.plant.hasty:
+		return true
+	}
+	ctx, cancel := context.WithDeadline(context.WithValue(context.Background(), asker{}, d.xid.String()), deadline)
+	defer cancel()
+	r, err := d.conn.p.keys.FindKey(ctx, key.Name)
+	return err == nil && r.Committed
+}
 
 func (d *decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
 	if hook := d.conn.p.w.plant.fence; hook != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing/synctest"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,10 +21,15 @@ type txn struct {
 	parts []*part
 	conns []*branch
 
-	decided  bool // a record that it commits is durable
-	onePhase bool // that record is of a one-phase commit
-	left     bool // it has left the in-flight table of its process
-	late     bool // it became decided after that
+	client *link // nil if it has no commit key
+	number int   // of the attempt, among those of its operation
+
+	decided  bool      // a record that it commits is durable
+	onePhase bool      // that record is of a one-phase commit
+	recorded time.Time // when the record was made
+	sure     time.Time // when it was durable
+	left     bool      // it has left the in-flight table of its process
+	late     bool      // it became decided after that
 	answers  int
 	answer   xa.Outcome
 }
@@ -65,15 +71,21 @@ func (w *world) readLog(p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, d := range f.Unfinished() {
-		w.decided(d.GTRID.String(), d.OnePhase)
+		w.decided(d.GTRID.String(), d.OnePhase, d.Time)
 	}
 }
 
-func (w *world) decided(gtrid string, onePhase bool) {
+func (w *world) decided(gtrid string, onePhase bool, recorded time.Time) {
 	for _, t := range w.txns {
 		if t.gtrid == gtrid && !t.decided {
 			t.decided, t.onePhase, t.late = true, onePhase, t.left
+			t.recorded, t.sure = recorded, time.Now()
 			w.note("  decided: " + gtrid)
+			if t.client != nil && t.client.op.decided {
+				w.stats.keys[keyForgotten]++
+			} else if t.client != nil {
+				t.client.op.decided = true
+			}
 		}
 	}
 }
@@ -82,7 +94,7 @@ func (w *world) decided(gtrid string, onePhase bool) {
 func (w *world) onCommit(committing *trx, wasPrepared bool) {
 	for _, r := range committing.inserts {
 		if r.verdict == "commit" {
-			w.decided(r.gtrid, false)
+			w.decided(r.gtrid, false, r.made)
 		}
 	}
 	if !wasPrepared {
@@ -99,6 +111,7 @@ func (w *world) onCommit(committing *trx, wasPrepared bool) {
 
 // check looks at the invariants of xa/doc.go, by their numbers. X1 is checked where servers commit, X4 at rest.
 func (w *world) check() {
+	w.checkKeys()
 	for _, t := range w.txns {
 		if p := t.p; p.m.p == p && !t.left && !p.coordinator.InFlight(t.tx.GTRID()) {
 			t.left = true
@@ -154,7 +167,7 @@ func (w *world) finished() bool {
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.left == 0 && w.answered()
+	return w.left == 0 && w.answered() && w.operationsDone()
 }
 
 // answered reports whether no transaction runs in a process that lives.
@@ -173,7 +186,7 @@ func (w *world) atRest() bool {
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.answered() {
+	if !w.answered() || !w.operationsDone() {
 		return false
 	}
 	for _, pk := range w.packets {
@@ -197,6 +210,7 @@ func (w *world) atRest() bool {
 // checkRest checks what must be so when everything runs and there was time enough.
 func (w *world) checkRest() {
 	w.check()
+	w.checkKeysAtRest()
 	for _, t := range w.txns {
 		commits, rollbacks := t.fates()
 		changed := 0

@@ -7,7 +7,10 @@
 // same steps at the same times. The seed also draws what goes wrong: which of the faults in fault_test.go, how often, for how long, and whom
 // the scheduler neglects.
 //
-// After every step the invariants X1 to X7 of package xa are checked; at the end everything is repaired and must come to rest: nothing
+// Some of the transactions have commit keys. Their clients lose their connections at any moment and try again, on any proxy that can know the
+// key, until they hear that it is committed; two may be at it at once, and some ask for the outcome, or try long after it is committed.
+//
+// After every step the invariants of package xa are checked, X1 to X8 and K1 to K3; at the end everything is repaired and must come to rest: nothing
 // prepared, no transaction half committed, what was acknowledged is there, what was rolled back is not. Then every server crashes once
 // more, and it must come to rest again.
 //

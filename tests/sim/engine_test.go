@@ -68,6 +68,9 @@ func (s *server) commit(t *trx, wasPrepared bool) {
 		t.part.fate = committed
 	}
 	s.onCommit(t, wasPrepared)
+	for _, g := range t.deletes {
+		delete(s.tables.decisions, g)
+	}
 	for _, r := range t.inserts {
 		s.tables.decisions[r.gtrid] = r
 	}
@@ -91,12 +94,12 @@ func (s *server) rollback(t *trx) {
 	s.end(t)
 }
 
-// undo frees what a transaction has locked, and forgets what it has inserted.
+// undo frees what a transaction has locked, and forgets what it has inserted and deleted.
 func (s *server) undo(t *trx) {
 	for _, row := range t.rows {
 		delete(s.locks, row)
 	}
-	t.inserts = nil
+	t.inserts, t.deletes = nil, nil
 }
 
 func (s *server) end(t *trx) {

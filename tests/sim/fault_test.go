@@ -101,6 +101,7 @@ var allFaults = []fault{
 		s := pick(w, w.servers, func(*server) bool { return true })
 		by := time.Duration(w.rng.IntN(60)-30) * time.Second
 		(*s).skew += by
+		(*s).ahead += max(by, 0)
 		return fmt.Sprintf("%s by %v", (*s).name, by)
 	}},
 	{"proxy crash", func(w *world) string {

@@ -207,6 +207,9 @@ const adminLockWait = 3 * time.Second
 
 func (a admin) ask(ctx context.Context, st stmt) (any, error) {
 	key := a.as + " " + st.String()
+	if name, ok := ctx.Value(asker{}).(string); ok {
+		key += " for " + name
+	}
 	if st.id != 0 {
 		key += fmt.Sprint(st.id)
 	}

@@ -17,6 +17,7 @@ type plant struct {
 	diskLies  bool // a sync says that it has synced, and has not
 	forgetful bool // nobody is told that a server forgets one-phase commits
 	survives  bool // a process goes on with a log that is broken
+	hasty     bool // whoever meets a commit key that is taken hears that it is committed
 	comeBack  time.Duration
 
 	// Called after the branch has its answer; what they return is what the coordinator gets.
@@ -28,6 +29,9 @@ type plant struct {
 	server    func(p *process, s admin) recovery.Server
 	decisions func(p *process, d recovery.Decisions) recovery.Decisions
 	inFlight  func(p *process, c recovery.InFlight) recovery.InFlight
+	keys      func(p *process, k xa.Keys) xa.Keys
+	deciders  func(p *process) []string
+	outcome   func(ctx context.Context, p *process, key string) xa.KeyState
 }
 
 // wrap puts a part of a bug around a part of the program, where there is one.

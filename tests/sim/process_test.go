@@ -53,6 +53,7 @@ type process struct {
 
 	// Set before the clients start:
 	log         xa.Log
+	keys        xa.Keys
 	file        *decision.File
 	rows        *participant.Store
 	coordinator *xa.Coordinator
@@ -119,19 +120,19 @@ func (p *process) open() (err error) {
 	var decisions recovery.Decisions
 	if w.rows {
 		p.rows, err = participant.New(participant.Options{
-			Servers: sides, Grace: grace, Retain: retain, ComeBack: cmp.Or(w.plant.comeBack, comeBack), Timeout: adminTimeout, Logger: zerolog.Nop(),
+			Servers: sides, Deciders: w.keyDeciders(p), Grace: grace, Retain: retain, ComeBack: cmp.Or(w.plant.comeBack, comeBack), Timeout: adminTimeout, Logger: zerolog.Nop(),
 		})
-		p.log, decisions = p.rows, participant.Decisions{Store: p.rows}
+		p.log, p.keys, decisions = p.rows, p.rows, participant.Decisions{Store: p.rows}
 	} else {
 		p.file, err = decision.OpenFile(decision.FileOptions{
 			Dir: "/log", SegmentSize: 4 << 10, Retain: retain, FS: mount{p.m.disk, p}, Logger: zerolog.Nop(),
 		})
-		p.log, decisions = gate{p.file, p}, recovery.OfLog(gate{p.file, p})
+		p.log, p.keys, decisions = gate{p.file, p}, gate{p.file, p}, recovery.OfLog(gate{p.file, p})
 	}
 	if err != nil {
 		return err
 	}
-	p.log = wrap(w.plant.log, p, p.log, p.log)
+	p.log, p.keys = wrap(w.plant.log, p, p.log, p.log), wrap(w.plant.keys, p, p.keys, p.keys)
 	p.coordinator = xa.NewCoordinator(xa.Options{
 		Log: p.log, PrepareTimeout: prepareTimeout, CommitWait: commitWait, EarlyAnswer: w.early, Logger: zerolog.Nop(),
 		Orphaned: func(name string) { p.janitor.Poke(name) }, Halt: p.halt,
@@ -203,6 +204,20 @@ func (g gate) Lookup(x xa.GTRID) (xa.Decision, bool, error) {
 	return g.File.Lookup(x)
 }
 
+func (g gate) FindKey(ctx context.Context, key string) (xa.KeyRecord, error) {
+	if err := g.p.asks(ctx, "find "+key); err != nil {
+		return xa.KeyRecord{}, err
+	}
+	return g.File.FindKey(ctx, key)
+}
+
+func (g gate) FenceKey(ctx context.Context, key string) (xa.KeyRecord, error) {
+	if err := g.p.asks(ctx, "fence "+key); err != nil {
+		return xa.KeyRecord{}, err
+	}
+	return g.File.FenceKey(ctx, key)
+}
+
 func (g gate) Prune() (int, error) {
 	err := g.p.pauseUntil(context.Background(), "prune", nil, func() error { g.p.pruning = true; return nil })
 	if err != nil {
@@ -256,63 +271,66 @@ func (p *process) release(c *conn, reusable bool) {
 func (p *process) client(name string) {
 	for {
 		var plan plan
-		err := p.pauseUntil(p.ctx, name, func() bool { return p.w.left > 0 && len(p.identities) == len(p.w.servers) }, func() error {
-			plan = p.w.draw()
+		err := p.pauseUntil(p.ctx, name, func() bool { return len(p.identities) == len(p.w.servers) && p.w.hasWork(p) }, func() error {
+			plan = p.w.draw(p)
 			return nil
 		})
 		if err != nil {
 			return
 		}
-		p.transaction(name, plan)
+		if plan.op != nil {
+			p.operate(name, plan)
+		} else {
+			p.transaction(name, plan)
+		}
 		time.Sleep(plan.pause)
 	}
 }
 
-// transaction runs one transaction and notes what the client hears.
+// transaction runs one transaction without a commit key.
 func (p *process) transaction(name string, plan plan) {
 	dec := ""
 	if p.rows != nil {
 		dec = plan.parts[0].server.name
 	}
-	tx := p.coordinator.Begin(dec)
-	t := &txn{p: p, tx: tx, gtrid: tx.GTRID().String(), plan: plan}
+	p.run(name, &txn{p: p, tx: p.coordinator.Begin(dec), plan: plan}, dec)
+}
+
+// run runs a transaction that has begun, and notes what its client hears if it is still there.
+func (p *process) run(name string, t *txn, dec string) xa.Answer {
+	t.gtrid = t.tx.GTRID().String()
 	p.w.mu.Lock()
 	p.w.txns = append(p.w.txns, t)
+	if t.client != nil {
+		t.client.op.txns = append(t.client.op.txns, t)
+	}
 	p.w.mu.Unlock()
 	answer := p.statements(name, t, dec)
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	if p.dead.Load() {
-		return // nobody has heard it
+		return answer // nobody has heard it
 	}
 	t.answers++
 	t.answer = answer.Outcome
 	p.w.stats.outcomes[answer.Outcome]++
+	return answer
 }
 
 func (p *process) statements(name string, t *txn, dec string) xa.Answer {
+	decides := false // the decider takes part
 	for i := range t.plan.parts {
+		if t.plan.hangUp == i+1 {
+			t.client.cut(keyLost)
+			_ = p.pause(name+" is gone", nil) // whatever becomes of the process
+			return t.tx.Rollback(errGone)
+		}
 		want := &t.plan.parts[i]
-		conn, err := p.conn(p.ctx, want.server, name)
+		run, at, err := p.branch(name, t, want.server, dec, want.writes)
 		if err != nil {
 			return t.tx.Rollback(err)
 		}
-		x := xa.XID{GTRID: t.tx.GTRID(), BQUAL: want.server.name}
-		p.w.mu.Lock()
-		part := &part{server: want.server, xid: x.String(), wrote: want.writes}
-		t.parts = append(t.parts, part)
-		b := branch{conn: conn, xid: x, part: part, ref: xa.BranchRef{Backend: x.BQUAL, Server: p.identities[x.BQUAL], ConnID: conn.id}}
-		p.w.mu.Unlock()
-		var bc xa.BranchConn
-		run := &b
-		if want.server.name == dec {
-			d := &decider{b}
-			run, bc = &d.branch, d
-		} else {
-			bc = run
-		}
-		t.conns = append(t.conns, run)
-		at := t.tx.Add(bc, want.server.flavour == binlog && !p.w.plant.forgetful)
+		decides = decides || want.server.name == dec
 		if want.writes {
 			t.tx.Wrote(at)
 		}
@@ -328,5 +346,39 @@ func (p *process) statements(name string, t *txn, dec string) xa.Answer {
 	if t.plan.rollback {
 		return t.tx.Rollback(errors.New("the client has asked for it"))
 	}
+	if !decides && dec != "" { // it is that of the commit key
+		if _, _, err := p.branch(name, t, p.w.server(dec), dec, false); err != nil {
+			return t.tx.Rollback(err)
+		}
+	}
+	if t.plan.hangUp == len(t.plan.parts)+1 {
+		t.client.cut(keyLostInIt)
+	}
 	return t.tx.Commit()
+}
+
+var errGone = errors.New("the client is gone")
+
+// branch adds a branch to a transaction; the first statement on it starts it.
+func (p *process) branch(name string, t *txn, s *server, dec string, writes bool) (run *branch, at int, err error) {
+	conn, err := p.conn(p.ctx, s, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	x := xa.XID{GTRID: t.tx.GTRID(), BQUAL: s.name}
+	p.w.mu.Lock()
+	part := &part{server: s, xid: x.String(), wrote: writes}
+	t.parts = append(t.parts, part)
+	b := branch{conn: conn, xid: x, part: part, ref: xa.BranchRef{Backend: x.BQUAL, Server: p.identities[x.BQUAL], ConnID: conn.id}}
+	p.w.mu.Unlock()
+	var bc xa.BranchConn
+	run = &b
+	if s.name == dec {
+		d := &decider{b}
+		run, bc = &d.branch, d
+	} else {
+		bc = run
+	}
+	t.conns = append(t.conns, run)
+	return run, t.tx.Add(bc, s.flavour == binlog && !p.w.plant.forgetful), nil
 }

@@ -33,6 +33,7 @@ type server struct {
 	flushLock  bool          // FLUSH TABLES WITH READ LOCK by somebody: no commit, and no prepare, gets through
 	until      time.Time     // nobody repairs it earlier
 	skew       time.Duration // of its clock
+	ahead      time.Duration // by which it has jumped forward, in all
 	lockWait   time.Duration // innodb_lock_wait_timeout and lock_wait_timeout of clients
 
 	lastID    uint64
@@ -65,6 +66,7 @@ type trx struct {
 	orphaned   bool     // MariaDB, after the reset of its session: no XA verb finds it before the next restart
 	rows       []string // locked
 	inserts    []row    // decision rows that are not committed
+	deletes    []string // decision rows that are gone when it commits
 	changed    bool     // it changed at least one row
 	part       *part    // what the checker knows of it; nil of administrative ones
 	endedAt    time.Time

@@ -19,8 +19,8 @@ var (
 )
 
 const (
-	fixedSeeds = 150
-	freshSeeds = 50
+	fixedSeeds = 120
+	freshSeeds = 40
 )
 
 // TestSimulation runs whole lives of proxies and servers, each from a seed, and checks the invariants of package xa after every step. Without
@@ -70,36 +70,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// TestReplay: a seed is everything. The same steps happen at the same times, byte for byte.
-func TestReplay(t *testing.T) {
-	first := rand.Uint64() >> 16
-	t.Logf("seeds from %d", first)
-	for i := range uint64(10) {
-		for _, store := range stores {
-			o := options{seed: first + i, store: store}
-			a, b := simulate(t, o), simulate(t, o)
-			if a.trace != b.trace || a.violation != b.violation {
-				t.Errorf("seed %d, store %s: two runs differ, %q and %q, from\n%s", o.seed, store, a.violation, b.violation, difference(a.trace, b.trace))
-			}
-			if strings.Count(a.trace, "\n") < 50 {
-				t.Errorf("seed %d, store %s: only\n%s", o.seed, store, a.trace)
-			}
-		}
-	}
-}
-
 var stores = []string{"file", "participant"}
-
-// difference returns the first lines in which two traces differ.
-func difference(a, b string) string {
-	la, lb := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for i := range min(len(la), len(lb)) {
-		if la[i] != lb[i] {
-			return la[i] + "\n" + lb[i]
-		}
-	}
-	return "where the shorter one ends"
-}
 
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -117,6 +88,9 @@ func (s *stats) add(o stats) {
 	for k, n := range o.faults {
 		s.faults[k] += n
 	}
+	for k, n := range o.keys {
+		s.keys[k] += n
+	}
 }
 
 var outcomes = []xa.Outcome{xa.Committed, xa.CommittedLate, xa.RolledBack, xa.InDoubt}
@@ -132,14 +106,20 @@ func (s stats) String() string {
 		fmt.Fprintf(&b, " %d %s,", s.outcomes[o], o)
 	}
 	fmt.Fprintf(&b, " %d whose proxy died first\n", s.unheard)
-	fmt.Fprintf(&b, "%d branches finished by recovery, %d came back after their end\nwhat went wrong:", s.inDoubt, s.cameBack)
-	names := sorted(s.faults)
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(s.faults[b], s.faults[a]) })
+	fmt.Fprintf(&b, "%d branches finished by recovery, %d came back after their end\nwith commit keys:%s\nwhat went wrong:%s", s.inDoubt, s.cameBack, counted(s.keys), counted(s.faults))
+	return b.String()
+}
+
+// counted lists counts, the highest first.
+func counted(counts map[string]int) string {
+	names := sorted(counts)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(counts[b], counts[a]) })
+	var b strings.Builder
 	for i, name := range names {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, " %d %s", s.faults[name], name)
+		fmt.Fprintf(&b, " %d %s", counts[name], name)
 	}
 	return b.String()
 }
@@ -149,6 +129,11 @@ func (s stats) nothingMissing(t *testing.T) {
 	for _, o := range outcomes {
 		if s.outcomes[o] == 0 {
 			t.Errorf("no transaction ended %v", o)
+		}
+	}
+	for _, heard := range keyTellings {
+		if s.keys[heard] == 0 {
+			t.Errorf("with commit keys: never %s", heard)
 		}
 	}
 	for _, f := range allFaults {

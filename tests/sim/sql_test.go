@@ -24,12 +24,17 @@ type tables struct {
 // row is one of xaproxy_decision.
 type row struct {
 	gtrid, verdict, branches string
-	created                  time.Time
+	key                      string    // in hex; "" is NULL
+	created                  time.Time // by the clock of the server
+	made                     time.Time // the same moment
 }
 
 var (
 	insertRow  = regexp.MustCompile(`^INSERT (IGNORE )?INTO .xaproxy.\..xaproxy_decision. \(gtrid, verdict, branches, (commit_key, )?created_at\) VALUES (.*)$`)
-	values     = regexp.MustCompile(`\('([^']*)', ?'(commit|abort)', ?'([^']*)', ?(?:NULL, ?)?UTC_TIMESTAMP\(\)\)`)
+	values     = regexp.MustCompile(`\('([^']*)', ?'(commit|abort)', ?'([^']*)', ?(?:NULL, ?|X'([0-9a-f]+)', ?)?UTC_TIMESTAMP\(\)\)`)
+	selectKey  = regexp.MustCompile(`^SELECT gtrid, verdict FROM .xaproxy.\..xaproxy_decision. WHERE commit_key = X'([0-9a-f]+)'$`)
+	deleteRow  = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_decision. WHERE gtrid = '([^']*)' AND verdict = 'abort'$`)
+	updateRow  = regexp.MustCompile(`^UPDATE .xaproxy.\..xaproxy_decision. SET gtrid = '([^']*)', created_at = UTC_TIMESTAMP\(\) WHERE gtrid = '([^']*)' AND verdict = 'abort'$`)
 	selectRows = regexp.MustCompile(`^SELECT gtrid, verdict, branches, .* FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\)$`)
 	selectOld  = regexp.MustCompile(`^SELECT gtrid, branches FROM .xaproxy.\..xaproxy_decision. WHERE created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND AND gtrid > '([^']*)' ORDER BY gtrid LIMIT (\d+)$`)
 	deleteRows = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\) AND created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
@@ -51,7 +56,32 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 	switch {
 	case match(insertRow) != nil:
 		m := match(insertRow)
-		return s.insert(c, m[1] != "", values.FindAllStringSubmatch(m[3], -1), need)
+		return s.inOwn(c, func(t *trx) (int64, *xa.ServerError, bool) {
+			return s.insert(c, t, m[1] != "", values.FindAllStringSubmatch(m[3], -1), need)
+		})
+
+	case match(deleteRow) != nil:
+		return s.inOwn(c, func(t *trx) (int64, *xa.ServerError, bool) { return s.remove(c, t, match(deleteRow)[1], need) })
+
+	case match(updateRow) != nil:
+		m := match(updateRow)
+		return s.inOwn(c, func(t *trx) (int64, *xa.ServerError, bool) {
+			old := s.tables.decisions[m[2]]
+			n, err, waits := s.remove(c, t, m[2], need)
+			if n == 0 {
+				return 0, err, waits
+			}
+			return s.insert(c, t, false, [][]string{{"", m[1], old.verdict, old.branches, old.key}}, need)
+		})
+
+	case match(selectKey) != nil:
+		var rows [][]any
+		for _, r := range s.tables.decisions {
+			if r.key == match(selectKey)[1] { // unique
+				rows = append(rows, []any{r.gtrid, r.verdict})
+			}
+		}
+		return rows, nil, false
 
 	case match(selectRows) != nil:
 		var rows [][]any
@@ -113,41 +143,80 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 	panic(fmt.Sprintf("the simulated server does not know %q", text))
 }
 
-// insert adds decision rows, in the session's transaction or, without one, in one of its own. gtrid is the primary key: an insert waits for
-// the transaction that has inserted the same and not ended.
-func (s *server) insert(c *session, ignore bool, all [][]string, need func(string) bool) (any, *xa.ServerError, bool) {
-	own := c.trx == nil
-	if own {
+// inOwn runs a statement about decision rows in the session's transaction or, without one, in one of its own. A statement that has to wait
+// begins anew afterwards.
+func (s *server) inOwn(c *session, run func(*trx) (int64, *xa.ServerError, bool)) (any, *xa.ServerError, bool) {
+	if c.trx == nil {
 		c.trx = &trx{state: active, session: c}
 	}
-	if own || c.trx.part == nil { // it may have waited before
-		own = true
-		c.trx.inserts = nil
+	t, own := c.trx, c.trx.part == nil
+	inserts, deletes := len(t.inserts), len(t.deletes)
+	n, err, waits := run(t)
+	switch {
+	case err != nil && own:
+		s.rollback(t)
+	case err != nil, waits:
+		t.inserts, t.deletes = t.inserts[:inserts], t.deletes[:deletes]
+	case own:
+		s.commit(t, false)
 	}
-	t := c.trx
+	return n, err, waits
+}
+
+// insert adds decision rows. gtrid is the primary key, and commit_key unique: an insert waits for the transaction that has inserted, or
+// deleted, the same and not ended.
+func (s *server) insert(c *session, t *trx, ignore bool, all [][]string, need func(string) bool) (n int64, err *xa.ServerError, waits bool) {
 	for _, m := range all {
-		if need("row " + m[1]) {
-			if c.waits != "" {
-				return nil, nil, true
-			}
-			if own {
-				s.rollback(t)
-			}
-			return nil, refuse(1205), false
+		locks := []string{"row " + m[1]}
+		if m[4] != "" {
+			locks = append(locks, "key "+m[4])
 		}
-		if _, there := s.tables.decisions[m[1]]; there {
+		for _, lock := range locks {
+			if need(lock) {
+				if c.waits != "" {
+					return 0, nil, true
+				}
+				return 0, refuse(1205), false
+			}
+		}
+		if s.duplicate(t, m[1], m[4]) {
 			if !ignore {
-				return nil, refuse(1062), false
+				return 0, refuse(1062), false
 			}
 			continue
 		}
-		t.inserts = append(t.inserts, row{gtrid: m[1], verdict: m[2], branches: m[3], created: time.Now().Add(s.skew)})
-	}
-	n := int64(len(t.inserts))
-	if own {
-		s.commit(t, false)
+		t.inserts = append(t.inserts, row{gtrid: m[1], verdict: m[2], branches: m[3], key: m[4], created: time.Now().Add(s.skew), made: time.Now()})
+		n++
 	}
 	return n, nil, false
+}
+
+// duplicate reports whether there is a row with the gtrid or the key that the transaction has not deleted.
+func (s *server) duplicate(t *trx, gtrid, key string) bool {
+	for _, r := range s.tables.decisions {
+		if (r.gtrid == gtrid || key != "" && r.key == key) && !slices.Contains(t.deletes, r.gtrid) {
+			return true
+		}
+	}
+	return false
+}
+
+// remove deletes the fence of a commit key.
+func (s *server) remove(c *session, t *trx, gtrid string, need func(string) bool) (n int64, err *xa.ServerError, waits bool) {
+	r, there := s.tables.decisions[gtrid]
+	if !there || r.verdict != "abort" {
+		return 0, nil, false
+	}
+	for _, lock := range []string{"row " + gtrid, "key " + r.key} {
+		if need(lock) {
+			if c.waits != "" {
+				return 0, nil, true
+			}
+			return 0, refuse(1205), false
+		}
+	}
+	t.deletes = append(t.deletes, gtrid)
+	return 1, nil, false
 }
 
 // listed is the answer to XA RECOVER: the branches of everybody.

@@ -28,27 +28,30 @@ type world struct {
 
 	servers  []*server
 	machines []*machine
-	clients  int  // per process
-	keys     int  // rows per server that transactions fight for; 0 = none do
-	early    bool // clients are answered before phase two
-	halfOpen bool // a server need not notice that a process has given a connection up
+	clients  int      // per process
+	keys     int      // rows per server that transactions fight for; 0 = none do
+	early    bool     // clients are answered before phase two
+	keyed    float64  // share of the transactions that begin an operation with a commit key
+	deciders []string // of commit keys
+	halfOpen bool     // a server need not notice that a process has given a connection up
 	style    style
 	faults   []fault
 	rate     int // of faults, per 1000 steps
 
-	mu      sync.Mutex // protects following fields
-	step    int
-	left    int // transactions still to be begun
-	calls   []*call
-	packets []*packet
-	conns   []*conn
-	txns    []*txn
-	halted  []*process
-	wakes   []wake   // of calls that get no answer
-	quiet   bool     // no more faults
-	list    []choice // what can happen; kept for its space
-	trace   bytes.Buffer
-	stats   stats
+	mu         sync.Mutex // protects following fields
+	step       int
+	left       int // transactions still to be begun
+	calls      []*call
+	packets    []*packet
+	conns      []*conn
+	txns       []*txn
+	operations []*operation
+	halted     []*process
+	wakes      []wake   // of calls that get no answer
+	quiet      bool     // no more faults
+	list       []choice // what can happen; kept for its space
+	trace      bytes.Buffer
+	stats      stats
 
 	failing sync.Mutex // protects failure
 	failure string     // the first violation
@@ -120,13 +123,17 @@ func newWorld(o options) *world {
 	w.clients, w.left = 1+rng.IntN(3), 5+rng.IntN(36)
 	w.keys = []int{0, 0, 0, 2, 5}[rng.IntN(5)]
 	w.halfOpen, w.early = rng.IntN(2) == 0, rng.IntN(4) == 0
+	w.keyed = []float64{0, 0, 0.3, 0.9}[rng.IntN(4)]
+	for _, i := range rng.Perm(n)[:1+rng.IntN(n)] {
+		w.deciders = append(w.deciders, w.servers[i].name)
+	}
 	names := []string{"uniform", "uniform", "oldest first", "newest first", "starve"}
 	if w.style.name = names[rng.IntN(len(names))]; w.style.name == "starve" {
-		victims := []string{"p0", "p1", "b0", "b1", "XA COMMIT", "XA PREPARE", "admin", "reply", "look up", "exec"}
+		victims := []string{"p0", "p1", "b0", "b1", "XA COMMIT", "XA PREPARE", "admin", "reply", "look up", "exec", " fence "}
 		w.style.starved = victims[rng.IntN(len(victims))]
 	}
 	if w.rate = []int{2, 5, 10, 20, 50}[rng.IntN(5)]; o.voteYes > 0 {
-		w.rate, w.left, w.clients, w.keys, w.style = 0, 60, 3, 0, style{name: "uniform"}
+		w.rate, w.left, w.clients, w.keys, w.keyed, w.style = 0, 60, 3, 0, 0, style{name: "uniform"}
 		w.machines = w.machines[:1]
 		for _, s := range w.servers {
 			if s.flavour == binlog { // a one-phase commit that is refused after its record leaves doubt
@@ -283,25 +290,35 @@ func (w *world) note(what string) {
 }
 
 // draw makes up a transaction.
-func (w *world) draw() plan {
-	w.left--
+func (w *world) draw(p *process) (drawn plan) {
+	var op *operation
+	if due := w.due(p); len(due) > 0 && (w.left == 0 || w.rng.IntN(2) == 0) {
+		op = due[w.rng.IntN(len(due))]
+	} else {
+		w.left--
+	}
+	defer func() {
+		if op != nil || w.rng.Float64() < w.keyed {
+			w.drawAttempt(p, &drawn, op)
+		}
+	}()
 	n := 1 + w.rng.IntN(len(w.servers))
 	if w.voteYes > 0 {
 		n = len(w.servers)
 	}
-	p := plan{pause: time.Duration(w.rng.Int64N(int64(100 * time.Millisecond)))}
+	drawn.pause = time.Duration(w.rng.Int64N(int64(100 * time.Millisecond)))
 	for _, i := range w.rng.Perm(len(w.servers))[:n] {
-		want := want{server: w.servers[i], writes: w.rng.IntN(8) > 0, changes: w.rng.IntN(8) > 0, row: fmt.Sprintf("new row %d", w.left)}
+		want := want{server: w.servers[i], writes: w.rng.IntN(8) > 0, changes: w.rng.IntN(8) > 0, row: fmt.Sprintf("new row %d", len(w.txns))}
 		if w.keys > 0 {
 			want.row = fmt.Sprintf("row %d", w.rng.IntN(w.keys))
 		}
 		if w.voteYes > 0 {
 			want.writes, want.changes = true, true
 		}
-		p.parts = append(p.parts, want)
+		drawn.parts = append(drawn.parts, want)
 	}
-	p.rollback, p.strict = w.rng.IntN(20) == 0 && w.voteYes == 0, w.rng.IntN(2) == 0
-	return p
+	drawn.rollback, drawn.strict = w.rng.IntN(20) == 0 && w.voteYes == 0, w.rng.IntN(2) == 0
+	return drawn
 }
 
 // plan is a transaction that a client is about to run.
@@ -309,6 +326,7 @@ type plan struct {
 	parts            []want
 	pause            time.Duration // before the next one
 	rollback, strict bool          // strict: after an error of a statement the client gives up
+	attempt
 }
 
 type want struct {
@@ -325,6 +343,14 @@ type stats struct {
 	faults   map[string]int
 	inDoubt  int // branches that recovery has finished
 	cameBack int
+	keys     map[string]int // what clients with commit keys hear
 }
 
-func newStats() stats { return stats{outcomes: make(map[xa.Outcome]int), faults: make(map[string]int)} }
+func newStats() stats {
+	return stats{outcomes: make(map[xa.Outcome]int), faults: make(map[string]int), keys: make(map[string]int)}
+}
+
+// server returns the server of a name.
+func (w *world) server(name string) *server {
+	return w.servers[slices.IndexFunc(w.servers, func(s *server) bool { return s.name == name })]
+}
