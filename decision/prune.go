@@ -1,9 +1,11 @@
 package decision
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/xaproxy/xaproxy/xa"
 )
@@ -79,11 +81,15 @@ func (f *File) carry(s *segment) error {
 			add(record{kind: kindDone, key: r.key, time: f.now().Unix()})
 		}
 	}
+	first := len(entries)
 	for _, u := range f.unfinished {
 		if u.seg == s {
 			add(u.record)
 		}
 	}
+	slices.SortFunc(entries[first:], func(a, b *entry) int { // the same log has the same bytes again
+		return cmp.Or(cmp.Compare(a.key.epoch, b.key.epoch), cmp.Compare(a.key.seq, b.key.seq))
+	})
 	for _, h := range f.heuristics {
 		if h.seg == s {
 			add(h.record)

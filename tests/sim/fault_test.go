@@ -205,10 +205,10 @@ func (w *world) kill(m *machine) {
 	}
 	m.p, m.stuck = nil, false
 	p.dead.Store(true)
-	p.die()
 	for _, pk := range w.packets {
 		if pk.p == p {
-			w.lose(pk, errDead, false)
+			pk.lost, pk.conn.cut = true, true
+			pk.finish(errDead)
 		}
 	}
 	for _, c := range w.calls {
@@ -217,6 +217,7 @@ func (w *world) kill(m *machine) {
 		}
 	}
 	w.calls = slices.DeleteFunc(w.calls, func(c *call) bool { return c.p == p })
+	p.die() // what is finished is not given up as well
 	for _, c := range w.conns {
 		if c.p == p {
 			c.cut, c.silent = true, false

@@ -76,6 +76,11 @@ func (c *call) wait(ctx context.Context, gave func()) error {
 		return c.err
 	case <-ctx.Done():
 	}
+	select {
+	case <-c.done: // both, and select would choose by chance
+		return c.err
+	default:
+	}
 	h := fnv.New64a()
 	h.Write([]byte(c.key))
 	time.Sleep(time.Duration(h.Sum64() % 1e6)) // so that no two give up at one moment

@@ -175,9 +175,9 @@ func (p *process) watchLog() {
 	}
 }
 
-// halt is os.Exit: nothing of the process has an effect any more.
+// halt is os.Exit, which takes effect at the next step: until then every goroutine of the process goes on until it waits, so that it does not
+// matter which is the faster one.
 func (p *process) halt(error) {
-	p.dead.Store(true)
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	p.w.halted = append(p.w.halted, p)
