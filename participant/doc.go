@@ -13,7 +13,8 @@
 //
 // Recovery that knows nothing of a transaction would fence it between its first vote and its decision. Each proxy renews a row on every
 // backend once in beatEvery, and recovery leaves the branches of a proxy alone until the row is older than the grace, by the clock of
-// that backend. An owner that is late is fenced, and then rolls back: a nuisance and no danger.
+// that backend. An owner that is late is fenced, and then rolls back: a nuisance and no danger. Nobody waits for a run whose process, on the
+// same machine, is seen to be gone.
 //
 // # The tables
 //

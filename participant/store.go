@@ -47,9 +47,11 @@ type Options struct {
 	// ComeBack is how long after its end a branch can be prepared again, because its server has crashed or a replica has taken its place.
 	// Rows are kept that long after a branch of theirs was seen prepared; 0 = DefaultComeBack.
 	ComeBack time.Duration
-	Host     string // of this machine, for people
+	Host     string // of this machine
 	PID      int
-	Logger   zerolog.Logger
+	// Gone says that a process has ended, of a run of another proxy; nil if that is never known. What was its is finished without the grace.
+	Gone   func(host string, pid int) bool
+	Logger zerolog.Logger
 }
 
 // Store is the store as one proxy uses it. It is the xa.Log of its coordinator, but has no log: the deciders write the decisions. It is
@@ -235,14 +237,15 @@ func (s *Store) alive(ctx context.Context, server Server, all []xa.GTRID) (map[s
 	if len(coords) == 0 {
 		return alive, nil
 	}
-	q := "SELECT coord FROM " + proxyTable + " WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL " + strconv.FormatInt(s.o.Grace.Microseconds(), 10) +
+	q := "SELECT coord, host, pid FROM " + proxyTable + " WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL " + strconv.FormatInt(s.o.Grace.Microseconds(), 10) +
 		" MICROSECOND AND coord IN (" + strings.Join(slices.Sorted(maps.Keys(coords)), ",") + ")"
 	err := s.each(ctx, server, q, func(scan func(...any) error) error {
-		var coord string
-		if err := scan(&coord); err != nil {
+		var coord, host string
+		var pid int
+		if err := scan(&coord, &host, &pid); err != nil {
 			return err
 		}
-		alive[coord] = true
+		alive[coord] = s.o.Gone == nil || !s.o.Gone(host, pid)
 		return nil
 	})
 	return alive, err

@@ -36,8 +36,13 @@ func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, 
 		if err != nil {
 			host = "" // it is only shown
 		}
+		here := machine(host)
+		if here != "" {
+			host = here
+		}
 		rows, err := participant.New(participant.Options{
 			Servers: servers, Deciders: cfg.KeyDeciders(), Grace: d.InDoubtGrace.Std(), Retain: d.Retain.Std(), Timeout: adminTimeout, Host: host, PID: os.Getpid(), Logger: log,
+			Gone: func(on string, pid int) bool { return here != "" && on == here && (pid == os.Getpid() || gone(pid)) },
 		})
 		if err != nil {
 			return store{}, err

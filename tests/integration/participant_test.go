@@ -192,10 +192,16 @@ func (p *participantBench) xid(seq uint64, decider, on string) xa.XID {
 	return xa.XID{GTRID: xa.GTRID{Coord: p.coord, Epoch: 1, Seq: seq, Decider: decider}, BQUAL: on}
 }
 
+// goneProcess is, on host h, known to have ended.
+const goneProcess = 9
+
 // store is that of a proxy with an own coord.
 func (p *participantBench) store(grace time.Duration) *participant.Store {
 	p.t.Helper()
-	s, err := participant.New(participant.Options{Servers: p.server, Grace: grace, Retain: time.Hour, Timeout: 5 * time.Second, Logger: zerolog.Nop()})
+	s, err := participant.New(participant.Options{
+		Servers: p.server, Grace: grace, Retain: time.Hour, Timeout: 5 * time.Second, Logger: zerolog.Nop(),
+		Gone: func(host string, pid int) bool { return host == "h" && pid == goneProcess },
+	})
 	check(p.t, err)
 	return s
 }
@@ -209,10 +215,16 @@ func (p *participantBench) janitor(s *participant.Store) *recovery.Janitor {
 
 // TestParticipantRecovery: whoever comes finishes what a dead proxy left, as the deciders' rows say. A living one's is left alone.
 func TestParticipantRecovery(t *testing.T) {
-	for _, kinds := range [][2]servers.Kind{{servers.MariaDB, servers.MySQL}, {servers.MySQL, servers.MariaDBBinlog}} {
-		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+	for _, run := range []struct {
+		kinds [2]servers.Kind
+		end   string // of the proxy that lives at first
+	}{
+		{[2]servers.Kind{servers.MariaDB, servers.MySQL}, "DELETE FROM xaproxy.xaproxy_proxy WHERE coord = '0000aaaa'"},
+		{[2]servers.Kind{servers.MySQL, servers.MariaDBBinlog}, fmt.Sprintf("UPDATE xaproxy.xaproxy_proxy SET pid = %d WHERE coord = '0000aaaa'", goneProcess)},
+	} {
+		t.Run(fmt.Sprint(run.kinds), func(t *testing.T) {
 			t.Parallel()
-			p := newParticipantBench(t, kinds[0], kinds[1])
+			p := newParticipantBench(t, run.kinds[0], run.kinds[1])
 			decided, undecided, alive, gone := p.xid(1, "a", "b"), p.xid(2, "a", "b"), p.xid(3, "a", "b"), p.xid(4, "elsewhere", "b")
 			alive.GTRID.Coord = "0000aaaa"
 			id := p.b.prepare(decided.SQL(), 1, false)
@@ -244,7 +256,7 @@ func TestParticipantRecovery(t *testing.T) {
 			if got := verdicts(t, p.a); got != "abort,commit" {
 				t.Errorf("rows %q, want a fence", got)
 			}
-			p.a.exec("DELETE FROM xaproxy.xaproxy_proxy WHERE coord = '0000aaaa'") // it has ended
+			p.a.exec(run.end)
 			if r := j.Pass(t.Context(), false, nil); r.RolledBack != 1 {
 				t.Errorf("%d rolled back once the owner is gone, want 1", r.RolledBack)
 			}

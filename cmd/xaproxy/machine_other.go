@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func machine(string) string { return "" }
+
+func gone(int) bool { return false }
