@@ -42,19 +42,22 @@ type Table struct {
 	Schema, Name string
 	View         bool
 	Columns      []*Column
+	Referenced   bool  // a foreign key refers to it
 	Keys         []Key // the primary key first, if there is one; only keys of whole columns
 	Comment      string
 }
 
 // Column is a column of a table.
 type Column struct {
-	Name     string
-	Type     Type
-	PG       string // type in PostgreSQL, as format_type writes it: "character varying(10)", "boolean", "citext"
-	NotNull  bool
-	Identity bool   // AUTO_INCREMENT
-	Default  string // expression of PostgreSQL's, "" for none
-	OnUpdate bool   // ON UPDATE CURRENT_TIMESTAMP
+	Name string
+	Type Type
+	PG   string // type in PostgreSQL, as format_type writes it: "character varying(10)", "boolean", "citext"
+	// PGCollation is the column's collation in PostgreSQL: "C", xaproxy.utf8mb4_0900_ai_ci …, "" for the database's or none.
+	PGCollation string
+	NotNull     bool
+	Identity    bool   // AUTO_INCREMENT
+	Default     string // expression of PostgreSQL's, "" for none
+	OnUpdate    bool   // ON UPDATE CURRENT_TIMESTAMP
 	// Generated is a generated column, which cannot be written.
 	Generated bool
 	Comment   string
@@ -125,6 +128,10 @@ type Step struct {
 	InsertID int
 	// Affected is the column of RETURNING whose sum is the number of affected rows, -1 if it is the number in the command tag.
 	Affected int
+	// AffectedPlus is added to the number of affected rows.
+	AffectedPlus int
+	// InsertIDGiven says that the client gave the number itself: the OK packet has it, and LAST_INSERT_ID() stays what it was.
+	InsertIDGiven bool
 	// Use is the new current database of a USE.
 	Use string
 }

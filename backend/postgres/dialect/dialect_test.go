@@ -1,25 +1,51 @@
-package dialect_test
+package dialect
 
 import (
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-
-	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
+	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// Flags of datadriven: -rewrite writes the files again. A difference may be committed when the new text was run on PostgreSQL and its
-// answer compared with MySQL's, which tests/dialect does with the same files.
-var _ = flag.Lookup("rewrite")
+// tables is a catalog of tables that MySQL's CREATE TABLE defines.
+type tables map[string]*Table
 
-// TestGolden translates the statements of testdata.
+func (c tables) Table(schema, name string) (*Table, bool) {
+	t, ok := c[schema+"."+name]
+	return t, ok
+}
+
+// define adds a table.
+func (c tables) define(sql string) error {
+	t, err := newTranslator(sql, Options{Schema: "shop"})
+	if err != nil {
+		return err
+	}
+	tree, err := t.src.parse()
+	if err != nil {
+		return err
+	}
+	d, ok := tree.(*sqlparser.DDL)
+	if !ok {
+		return fmt.Errorf("%s defines no table", sql)
+	}
+	n, err := t.newTable(d)
+	if err != nil {
+		return err
+	}
+	c[n.Schema+"."+n.Name] = n.Table
+	return nil
+}
+
+// TestGolden translates the statements of testdata. A difference may be committed when tests/dialect has compared the new text's answer
+// with MySQL's. With "table" statements define the tables that those behind them are about.
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		catalog := tables{}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			o := dialect.Options{Schema: "shop"}
+			o := Options{Schema: "shop", Catalog: catalog, Version: "9.7.0-xaproxy", User: "app@%", ConnectionID: 7, LastInsertID: 42}
 			for _, arg := range d.CmdArgs {
 				switch arg.Key {
 				case "ansi":
@@ -33,9 +59,17 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			var b strings.Builder
-			for _, line := range strings.Split(d.Input, "\n") {
-				if strings.TrimSpace(line) != "" {
-					b.WriteString(show(line, o))
+			for _, sql := range strings.Split(d.Input, ";\n") {
+				if sql = strings.TrimSuffix(strings.TrimSpace(sql), ";"); sql == "" {
+					continue
+				}
+				if d.Cmd == "table" || d.Cmd == "both" {
+					if err := catalog.define(sql); err != nil {
+						fmt.Fprintln(&b, err)
+					}
+				}
+				if d.Cmd != "table" {
+					b.WriteString(show(sql, o))
 				}
 			}
 			return b.String()
@@ -44,10 +78,13 @@ func TestGolden(t *testing.T) {
 }
 
 // show writes a translation down.
-func show(sql string, o dialect.Options) string {
-	s, err := dialect.Translate(sql, o)
+func show(sql string, o Options) string {
+	s, err := Translate(sql, o)
 	if err != nil {
-		e := err.(*dialect.Error)
+		e, ok := err.(*Error)
+		if !ok {
+			return err.Error() + "\n"
+		}
 		return fmt.Sprintf("%d (%s) %s\n", e.Errno, e.State, e)
 	}
 	var b strings.Builder
@@ -64,10 +101,18 @@ func show(sql string, o dialect.Options) string {
 			b.WriteByte('\n')
 		}
 		if step.InsertID >= 0 {
-			fmt.Fprintf(&b, "  insert id: column %d\n", step.InsertID)
+			fmt.Fprintf(&b, "  insert id: column %d", step.InsertID)
+			if step.InsertIDGiven {
+				b.WriteString(", given")
+			}
+			b.WriteByte('\n')
 		}
 		if step.Affected >= 0 {
-			fmt.Fprintf(&b, "  affected: sum of column %d\n", step.Affected)
+			fmt.Fprintf(&b, "  affected: sum of column %d", step.Affected)
+			if step.AffectedPlus > 0 {
+				fmt.Fprintf(&b, " + %d", step.AffectedPlus)
+			}
+			b.WriteByte('\n')
 		}
 		if step.Use != "" {
 			fmt.Fprintf(&b, "  use: %s\n", step.Use)

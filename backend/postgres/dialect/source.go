@@ -28,11 +28,12 @@ const marker = 9_000_000_000
 type source struct {
 	sql           string
 	toks          []router.Token
-	slots         []int  // the token of each marker
-	starts        []int  // where each token begins in the text for the parser
-	lock          string // the locking clause, in the words of PostgreSQL
-	escapes       bool   // a backslash in a string escapes
-	pipesAsConcat bool   // || joins strings
+	slots         []int       // the token of each marker
+	params        map[int]int // which parameter a token is
+	starts        []int       // where each token begins in the text for the parser
+	lock          string      // the locking clause, in the words of PostgreSQL
+	escapes       bool        // a backslash in a string escapes
+	pipesAsConcat bool        // || joins strings
 }
 
 // word is the i-th token as an upper-case keyword, "" if it is none.
@@ -63,6 +64,16 @@ func (s *source) name(i int) string {
 		return strings.ReplaceAll(quoted[1:len(quoted)-1], q+q, q)
 	}
 	return ""
+}
+
+// find is where the identifier or keyword stands in the client's text, -1 if nowhere.
+func (s *source) find(name string) int {
+	for i := range s.toks {
+		if strings.EqualFold(s.name(i), name) || s.toks[i].Class == router.Op && s.text(i) == name {
+			return s.toks[i].Start
+		}
+	}
+	return -1
 }
 
 // parse reads the statement. The tree's literals are markers.
@@ -209,6 +220,9 @@ func (s *source) slot(i int) int {
 	return len(s.slots) - 1
 }
 
+// paramIndex is which ? the token is, from 0.
+func (s *source) paramIndex(tok int) int { return s.params[tok] }
+
 // skip leaves n tokens out and returns the last of them.
 func (s *source) skip(i, n int, b *strings.Builder) int {
 	for j := i; j < i+n; j++ {
@@ -317,6 +331,15 @@ func (s *source) marked(v *sqlparser.SQLVal) (literal, bool, error) {
 	l, err := s.read(s.slots[n-marker])
 	l.minus = minus
 	return l, true, err
+}
+
+// markedText is the string of a marker that the parser kept as text, as it does with those of DDL.
+func (s *source) markedText(text string) (string, error) {
+	l, ok, err := s.marked(&sqlparser.SQLVal{Type: sqlparser.StrVal, Val: []byte(strings.Trim(text, "'"))})
+	if err == nil && !ok {
+		return text, nil
+	}
+	return l.text, err
 }
 
 // read reads a literal from the client's text.

@@ -16,13 +16,26 @@ type translator struct {
 	tree   sqlparser.Statement
 	steps  []Step
 	params int
+	writes bool // the statement changes rows: what MySQL only warns of in a SELECT is an error
 
-	used []Param // of the step being written
+	used   []Param       // of the step being written
+	places map[Param]int // of used
+	scope  *scope
+	clause string // what MySQL calls the part of the statement being read
+	// aliases may be named in HAVING and ORDER BY.
+	aliases  map[string]value
+	excluded *relation // the row that ON DUPLICATE KEY UPDATE is about
+	inSet    int       // the query is a part of a UNION
 }
 
 // refuse is the error of what cannot be translated.
 func refuse(at int, what, do string) *Error {
 	return &Error{Errno: 1235, State: "42000", At: at, What: what, Do: do}
+}
+
+// refuse is the error of what cannot be translated, at the place of a name or keyword.
+func (t *translator) refuse(name, do, format string, args ...any) *Error {
+	return refuse(t.src.find(name), fmt.Sprintf(format, args...), do)
 }
 
 func newTranslator(sql string, o Options) (*translator, error) {
@@ -34,8 +47,10 @@ func newTranslator(sql string, o Options) (*translator, error) {
 		mode |= router.NoBackslashEscapes
 	}
 	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), escapes: !o.NoBackslashEscapes, pipesAsConcat: o.PipesAsConcat}}
-	for _, k := range t.src.toks {
+	t.src.params = map[int]int{}
+	for i, k := range t.src.toks {
 		if k.Class == router.Param {
+			t.src.params[i] = t.params
 			t.params++
 		}
 	}
@@ -81,6 +96,21 @@ func (t *translator) statement() error {
 	switch n := tree.(type) {
 	case sqlparser.SelectStatement:
 		return t.selects(n)
+	case *sqlparser.Insert:
+		t.writes = true
+		return t.insert(n)
+	case *sqlparser.Update:
+		t.writes = true
+		return t.update(n)
+	case *sqlparser.Delete:
+		t.writes = true
+		return t.delete(n)
+	case *sqlparser.DDL:
+		return t.define(n)
+	case *sqlparser.AlterTable:
+		return t.alter(n)
+	case *sqlparser.DBDDL:
+		return t.schema(n)
 	case *sqlparser.Use:
 		t.step(Step{Kind: Session, Use: n.DBName.String()})
 		return nil
@@ -152,6 +182,23 @@ func (t *translator) step(s Step) {
 	if s.Kind != Count {
 		s.InsertID, s.Affected = -1, -1
 	}
-	s.Params, t.used = t.used, nil
+	s.Params, t.used, t.places = t.used, nil, nil
 	t.steps = append(t.steps, s)
+}
+
+// parameter writes a parameter of the client's with the type that it is cast to.
+func (t *translator) parameter(from int, cast string, class Class) string {
+	p := Param{From: from, Cast: cast, Class: class}
+	if t.o.Params != nil {
+		p.Class = t.o.Params[from]
+	}
+	if i, ok := t.places[p]; ok {
+		return fmt.Sprintf("$%d::%s", i, cast)
+	}
+	t.used = append(t.used, p)
+	if t.places == nil {
+		t.places = map[Param]int{}
+	}
+	t.places[p] = len(t.used)
+	return fmt.Sprintf("$%d::%s", len(t.used), cast)
 }

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -87,4 +88,92 @@ func (t Type) String() string {
 		s += " unsigned"
 	}
 	return s
+}
+
+// The groups of kinds.
+
+func (k Kind) integer() bool  { return k >= TinyInt && k <= BigInt || k == Bit || k == Year }
+func (k Kind) numeric() bool  { return k >= TinyInt && k <= Year }
+func (k Kind) exact() bool    { return k.integer() || k == Decimal }
+func (k Kind) approx() bool   { return k == Float || k == Double }
+func (k Kind) text() bool     { return k >= Char && k <= LongText || k == Enum || k == Set }
+func (k Kind) bytes() bool    { return k >= Binary && k <= LongBlob }
+func (k Kind) temporal() bool { return k >= Date && k <= Timestamp }
+
+// folds tells whether strings of the type that differ in case are equal.
+func (t Type) folds() bool {
+	return t.Kind.text() && !strings.HasSuffix(t.Collation, "_bin") && !strings.HasSuffix(t.Collation, "_cs")
+}
+
+// defaultCollation is that of literals and of columns that say nothing.
+const defaultCollation = "utf8mb4_0900_ai_ci"
+
+// cast is the type that PostgreSQL has for the kind of values, without length: what a literal or a parameter is cast to.
+func (t Type) cast() string {
+	switch t.Kind {
+	case TinyInt, SmallInt, Year:
+		return "smallint"
+	case MediumInt, Int:
+		if t.Unsigned {
+			return "bigint"
+		}
+		return "integer"
+	case BigInt, Bit:
+		if t.Unsigned || t.Length > 63 {
+			return "numeric"
+		}
+		return "bigint"
+	case Decimal:
+		return "numeric"
+	case Float:
+		return "real"
+	case Double:
+		return "double precision"
+	case Date:
+		return "date"
+	case Time:
+		return "time"
+	case Datetime:
+		return "timestamp"
+	case Timestamp:
+		return "timestamptz"
+	case JSON:
+		return "jsonb"
+	}
+	if t.Kind.bytes() {
+		return "bytea"
+	}
+	return "text"
+}
+
+// stored is the type of a column in PostgreSQL: what CREATE TABLE says, and what a value is cast to before it is compared with a stored one.
+func (t Type) stored() string {
+	switch t.Kind {
+	case TinyInt:
+		return "smallint"
+	case SmallInt:
+		if t.Unsigned {
+			return "integer"
+		}
+		return "smallint"
+	case BigInt:
+		if t.Unsigned {
+			return "numeric(20,0)"
+		}
+	case Decimal:
+		return fmt.Sprintf("numeric(%d,%d)", t.Length, t.Scale)
+	case Bit:
+		if t.Length > 63 {
+			return "numeric(20,0)"
+		}
+	case Char, Varchar:
+		return "character varying(" + strconv.Itoa(t.Length) + ")"
+	case Time:
+		return fmt.Sprintf("time(%d)", t.Scale)
+	case Datetime:
+		return fmt.Sprintf("timestamp(%d)", t.Scale)
+	case Timestamp:
+		return fmt.Sprintf("timestamptz(%d)", t.Scale)
+	}
+	return t.cast()
 }

@@ -1,0 +1,386 @@
+package dialect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// overMark stands for OVER in an expression of several aggregates. No text has it.
+const overMark = "\x00"
+
+// aggregate translates the functions of groups, and of windows.
+func aggregate(t *translator, c *call) (value, error) {
+	v, err := t.grouped(c)
+	if err != nil {
+		return v, err
+	}
+	if c.over == nil {
+		v.agg, v.s = true, strings.ReplaceAll(v.s, overMark, "")
+		return v, nil
+	}
+	over, err := t.over(c.over)
+	if strings.Contains(v.s, overMark) {
+		v.s = strings.ReplaceAll(v.s, overMark, over)
+	} else {
+		v.s = "(" + v.s + over + ")"
+	}
+	return v, err
+}
+
+func (t *translator) grouped(c *call) (value, error) {
+	if c.star {
+		return value{s: "count(*)", t: bigint, notNull: true}, nil
+	}
+	if c.name == "JSON_OBJECTAGG" {
+		return t.objectAgg(c)
+	}
+	if len(c.args) != 1 && c.name != "COUNT" || len(c.args) == 0 {
+		return value{}, t.wrongCount(c)
+	}
+	distinct := ""
+	if c.distinct {
+		distinct = "DISTINCT "
+	}
+	v := t.bind(c.args[0], varchar)
+	switch c.name {
+	case "COUNT":
+		return t.count(c, distinct)
+	case "SUM", "AVG":
+		return t.average(c, v, distinct)
+	case "MIN", "MAX":
+		return t.extremum(c, v)
+	case "ANY_VALUE":
+		if c.over != nil {
+			return v, t.refuse(c.name, "leave it out", "ANY_VALUE has no OVER")
+		}
+		r := t.output(v)
+		r.s, r.lit, r.col = "(array_agg("+r.s+"))[1]", nil, nil
+		return r, nil
+	case "BIT_AND", "BIT_OR", "BIT_XOR":
+		n, err := t.bits(v)
+		neutral := map[string]string{"BIT_AND": "-1", "BIT_OR": "0", "BIT_XOR": "0"}[c.name]
+		return value{s: fmt.Sprintf("xaproxy.unsigned(COALESCE(%s(%s), %s))", strings.ToLower(c.name), n, neutral), t: Type{Kind: BigInt, Unsigned: true, Length: 20}}, err
+	case "JSON_ARRAYAGG":
+		e, err := t.element(v)
+		return value{s: "jsonb_agg(" + e.s + ")", t: Type{Kind: JSON}}, err
+	}
+	return value{}, t.wrongCount(c)
+}
+
+func (t *translator) count(c *call, distinct string) (value, error) {
+	texts := make([]string, len(c.args))
+	var nulls []string
+	for i, a := range c.args {
+		o := t.output(a)
+		if o.t.Kind.text() {
+			s, err := t.collated(o)
+			if err != nil {
+				return o, err
+			}
+			o.s = s
+		}
+		texts[i] = o.s
+		nulls = append(nulls, o.s+" IS NOT NULL")
+	}
+	v := value{s: "count(" + distinct + texts[0] + ")", t: bigint, notNull: true}
+	if len(texts) > 1 { // rows with a NULL do not count
+		v.s = fmt.Sprintf("count(DISTINCT (%s)) FILTER (WHERE %s)", strings.Join(texts, ", "), strings.Join(nulls, " AND "))
+	}
+	return v, nil
+}
+
+// average is SUM, and AVG.
+func (t *translator) average(c *call, v value, distinct string) (value, error) {
+	n, err := t.number(v)
+	if err != nil {
+		return n, err
+	}
+	r := value{t: double}
+	switch {
+	case n.t.Kind == Null:
+		return n, refuse(t.at(v), c.name+" of NULL is not translated", "leave it out")
+	case n.t.Kind.approx() && c.name == "SUM":
+		r.s = "sum(" + distinct + n.s + "::double precision)"
+	case n.t.Kind.approx():
+		r.s = "avg(" + distinct + n.s + "::double precision)"
+	case c.name == "SUM":
+		r.t = Type{Kind: Decimal, Length: min(65, n.t.digits()+22), Scale: n.t.Scale}
+		r.s = "sum(" + distinct + n.s + "::numeric)"
+		if n.t.Kind == Decimal {
+			r.s = "sum(" + distinct + n.s + ")"
+		}
+		r.raw = n.raw
+	default:
+		words := (n.t.Scale+8)/9 + 1
+		r.s = fmt.Sprintf("trunc((sum(%s%s)%s)::numeric(65,30) / (count(%[1]s%[2]s)%[3]s), %d)", distinct, n.s, overMark, words*9)
+		r.t = Type{Kind: Decimal, Length: min(65, n.t.digits()+4), Scale: min(30, n.t.Scale+4)}
+		r.raw = true
+	}
+	return r, nil
+}
+
+// extremum is MIN, and MAX.
+func (t *translator) extremum(c *call, v value) (value, error) {
+	o := t.output(v)
+	r := value{t: o.t, rank: o.rank, plain: o.plain, raw: o.raw}
+	name := strings.ToLower(c.name)
+	switch {
+	case o.t.Kind.bytes(), o.t.Kind == JSON:
+		return o, refuse(t.at(v), c.name+" of "+describe(o.t)+" is not translated", "CAST it")
+	case o.t.Kind.text():
+		s, err := t.collated(o)
+		if err != nil {
+			return o, err
+		}
+		r.s, r.plain = name+"("+s+")", true
+		if o.t.Kind == Enum || o.t.Kind == Set { // compared as strings
+			r.t = varchar
+		}
+		return r, nil
+	}
+	r.s = name + "(" + o.s + ")"
+	return r, nil
+}
+
+func (t *translator) objectAgg(c *call) (value, error) {
+	if len(c.args) != 2 {
+		return value{}, t.wrongCount(c)
+	}
+	k, err := t.text(c.args[0])
+	if err != nil {
+		return k, err
+	}
+	e, err := t.element(c.args[1])
+	return value{s: "jsonb_object_agg(" + k.s + ", " + e.s + ")", t: Type{Kind: JSON}}, err
+}
+
+// groupConcat translates GROUP_CONCAT. Its result is cut as group_concat_max_len says.
+func (t *translator) groupConcat(e *sqlparser.GroupConcatExpr) (value, error) {
+	var parts []string
+	var strs, all []value
+	for _, x := range e.Exprs {
+		a, ok := x.(*sqlparser.AliasedExpr)
+		if !ok {
+			return value{}, t.refuse("GROUP_CONCAT", "name the columns", "GROUP_CONCAT(*)")
+		}
+		v, err := t.expr(a.Expr)
+		if err != nil {
+			return v, err
+		}
+		s, err := t.text(v)
+		if err != nil {
+			return s, err
+		}
+		parts, strs, all = append(parts, s.s), append(strs, s), append(all, v)
+	}
+	j, err := t.joined(strs...)
+	if err != nil {
+		return j, err
+	}
+	separator := ","
+	if !e.Separator.DefaultSeparator {
+		if separator, err = t.src.markedText(e.Separator.SeparatorString); err != nil {
+			return j, err
+		}
+	}
+	text := strings.Join(parts, " || ")
+	order := ""
+	if e.Distinct != "" {
+		text, err = t.collated(value{s: text, t: j.t, plain: j.plain})
+		if err != nil {
+			return j, err
+		}
+	}
+	for i, o := range e.OrderBy {
+		v, err := t.expr(o.Expr)
+		if err != nil {
+			return v, err
+		}
+		if v.isConst() {
+			return v, refuse(t.at(v), "the order of GROUP_CONCAT by position is not translated", "name the expression")
+		}
+		key, err := t.sortKey(v, o.Direction)
+		if err != nil {
+			return v, err
+		}
+		if i > 0 {
+			order += ", "
+		}
+		order += key
+	}
+	if order != "" {
+		if e.Distinct != "" {
+			return j, t.refuse("DISTINCT", "leave one of them out", "DISTINCT and ORDER BY together in GROUP_CONCAT are not translated")
+		}
+		order = " ORDER BY " + order
+	}
+	distinct := ""
+	if e.Distinct != "" {
+		distinct = "DISTINCT "
+	}
+	limit := "1024"
+	if t.o.Variable != nil {
+		if n, ok := t.o.Variable("group_concat_max_len"); ok && digits(n) {
+			limit = n
+		}
+	}
+	v := with(value{t: Type{Kind: Text, Collation: j.t.Collation}, rank: j.rank, plain: j.plain}, all...)
+	v.s = fmt.Sprintf("xaproxy.cut(string_agg(%s%s, %s%s), %s)", distinct, text, quoteText(separator), order, limit)
+	v.agg, v.notNull = true, false
+	return v, nil
+}
+
+// window translates the functions that need OVER.
+func window(t *translator, c *call) (value, error) {
+	if c.over == nil {
+		return value{}, &Error{Errno: 3579, State: "HY000", At: t.src.find(c.name), What: "Window function '" + c.name + "' needs OVER"}
+	}
+	over, err := t.over(c.over)
+	if err != nil {
+		return value{}, err
+	}
+	var v value
+	name := strings.ToLower(c.name)
+	switch c.name {
+	case "ROW_NUMBER", "RANK", "DENSE_RANK":
+		v = value{s: name + "()", t: Type{Kind: BigInt, Unsigned: true, Length: 20}, notNull: true}
+	case "PERCENT_RANK", "CUME_DIST":
+		v = value{s: name + "()", t: double, notNull: true}
+	case "NTILE":
+		if len(c.args) != 1 {
+			return v, t.wrongCount(c)
+		}
+		n, err := t.number(c.args[0])
+		if err != nil {
+			return v, err
+		}
+		v = value{s: "ntile((" + n.s + ")::int)", t: bigint}
+	case "FIRST_VALUE", "LAST_VALUE":
+		if len(c.args) != 1 {
+			return v, t.wrongCount(c)
+		}
+		v = t.output(c.args[0])
+		v.s = name + "(" + v.s + ")"
+	default: // LAG, LEAD, NTH_VALUE
+		if len(c.args) == 0 || len(c.args) > 3 || c.name == "NTH_VALUE" && len(c.args) != 2 {
+			return v, t.wrongCount(c)
+		}
+		values := []value{c.args[0]}
+		if len(c.args) == 3 {
+			values = append(values, c.args[2])
+		}
+		texts, u, err := t.unified(values...)
+		if err != nil {
+			return u, err
+		}
+		v = u
+		v.s = texts[0]
+		if len(c.args) > 1 {
+			n, err := t.number(c.args[1])
+			if err != nil {
+				return n, err
+			}
+			v.s += ", (" + n.s + ")::int"
+		}
+		if len(texts) > 1 {
+			v.s += ", " + texts[1]
+		}
+		v.s = name + "(" + v.s + ")"
+	}
+	v.s = "(" + v.s + over + ")"
+	v.lit, v.col, v.notNull, v.cond = nil, nil, v.notNull && len(c.args) == 0, false
+	return v, nil
+}
+
+// over translates OVER.
+func (t *translator) over(o *sqlparser.Over) (string, error) {
+	d := (*sqlparser.WindowDef)(o)
+	if !d.NameRef.IsEmpty() && d.PartitionBy == nil && d.OrderBy == nil && d.Frame == nil {
+		return " OVER " + quoteName(strings.ToLower(d.NameRef.String())), nil
+	}
+	s, err := t.windowDef(d)
+	return " OVER (" + s + ")", err
+}
+
+func (t *translator) windowDef(d *sqlparser.WindowDef) (string, error) {
+	var parts []string
+	if !d.NameRef.IsEmpty() {
+		parts = append(parts, quoteName(strings.ToLower(d.NameRef.String())))
+	}
+	for i, e := range d.PartitionBy {
+		v, err := t.expr(e)
+		if err != nil {
+			return "", err
+		}
+		o := t.output(v)
+		if o.t.Kind.text() {
+			if o.s, err = t.collated(o); err != nil {
+				return "", err
+			}
+		}
+		if i == 0 {
+			parts = append(parts, "PARTITION BY "+o.s)
+		} else {
+			parts[len(parts)-1] += ", " + o.s
+		}
+	}
+	for i, o := range d.OrderBy {
+		v, err := t.expr(o.Expr)
+		if err != nil {
+			return "", err
+		}
+		key, err := t.sortKey(v, o.Direction)
+		if err != nil {
+			return "", err
+		}
+		if i == 0 {
+			parts = append(parts, "ORDER BY "+key)
+		} else {
+			parts[len(parts)-1] += ", " + key
+		}
+	}
+	if f := d.Frame; f != nil {
+		s, err := t.frame(f)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, " "), nil
+}
+
+func (t *translator) frame(f *sqlparser.Frame) (string, error) {
+	unit := "ROWS"
+	if f.Unit == sqlparser.RangeUnit {
+		unit = "RANGE"
+	}
+	bound := func(b *sqlparser.FrameBound) (string, error) {
+		switch b.Type {
+		case sqlparser.CurrentRow:
+			return "CURRENT ROW", nil
+		case sqlparser.UnboundedFollowing:
+			return "UNBOUNDED FOLLOWING", nil
+		case sqlparser.UnboundedPreceding:
+			return "UNBOUNDED PRECEDING", nil
+		}
+		v, err := t.expr(b.Expr)
+		if err != nil {
+			return "", err
+		}
+		if unit == "RANGE" || !v.isConst() {
+			return "", t.refuse("RANGE", "use ROWS with a number", "this frame of a window is not translated")
+		}
+		if b.Type == sqlparser.ExprPreceding {
+			return v.s + " PRECEDING", nil
+		}
+		return v.s + " FOLLOWING", nil
+	}
+	start, err := bound(f.Extent.Start)
+	if err != nil || f.Extent.End == nil {
+		return unit + " " + start, err
+	}
+	end, err := bound(f.Extent.End)
+	return unit + " BETWEEN " + start + " AND " + end, err
+}

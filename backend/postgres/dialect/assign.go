@@ -1,0 +1,214 @@
+package dialect
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// assign is the value as it is stored in a column, in a strict sql_mode: what does not fit is an error, of the translation or of PostgreSQL.
+func (t *translator) assign(c *Column, v value) (string, error) {
+	k := c.Type.Kind
+	if v.isParam() && v.t.Kind == Unknown {
+		want := c.Type
+		if k == Char || k == Enum || k == Set {
+			want = varchar
+		}
+		if k.integer() && k != BigInt {
+			want = bigint // so that what is out of range fails at the column
+		}
+		if k == Date {
+			want = Type{Kind: Datetime, Scale: 6}
+		}
+		v = t.bind(v, want)
+	} else {
+		v = t.bind(v, c.Type)
+	}
+	switch {
+	case v.t.Kind == Null || v.isNull():
+		if c.NotNull && !v.isParam() {
+			return "", &Error{Errno: 1048, State: "23000", At: t.at(v), What: "Column '" + c.Name + "' cannot be null"}
+		}
+		return "NULL::" + c.Type.cast(), nil
+	case k == Enum, k == Set:
+		return t.assignElement(c, v)
+	case k == JSON:
+		if v.isConst() && v.t.Kind == Varchar && !json.Valid([]byte(v.lit.text)) {
+			return "", &Error{Errno: 3140, State: "22032", At: t.at(v), What: "Invalid JSON text in column '" + c.Name + "'", Do: "write valid JSON"}
+		}
+		d, err := t.document(v)
+		return d.s, err
+	case k.text():
+		return t.assignText(c, v)
+	case k.bytes():
+		b, err := t.binary(v)
+		if err == nil && k == Binary {
+			if c.Type.Length > 0 {
+				b.s = fmt.Sprintf("xaproxy.pad(%s, %d)", b.s, c.Type.Length)
+			}
+		}
+		return b.s, err
+	case k.temporal():
+		return t.assignTemporal(c, v)
+	}
+	return t.assignNumber(c, v)
+}
+
+func (t *translator) assignNumber(c *Column, v value) (string, error) {
+	k := c.Type.Kind
+	if v.t.Kind.text() {
+		if !v.isConst() {
+			if v.isParam() {
+				return t.parameter(t.src.paramIndex(v.lit.tok), c.Type.cast(), StringClass), nil
+			}
+			return "", refuse(t.at(v), "a string assigned to a number is not translated", "CAST it")
+		}
+		n, err := t.numeral(v)
+		if err != nil {
+			return "", &Error{Errno: 1366, State: "HY000", At: t.at(v), What: fmt.Sprintf("Incorrect %s value: '%s' for column '%s'", typeNames[k], v.lit.text, c.Name), Do: "write a number"}
+		}
+		if strings.ContainsAny(v.lit.text, "eE") {
+			v = n
+		} else {
+			v = value{s: strings.TrimSpace(v.lit.text), t: Type{Kind: Decimal}, notNull: true}
+			v.s = "(" + v.s + ")"
+		}
+	}
+	if k == Year && v.isConst() && len(v.lit.text) < 4 {
+		return "", refuse(t.at(v), "a year of two digits is not translated", "write four")
+	}
+	n, err := t.number(v)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case c.PG == "boolean":
+		return t.boolean(v)
+	case k.integer() && n.t.Kind.integer(), k.approx():
+		return n.s, nil
+	case k.integer() && n.t.Kind == Decimal:
+		return "round(" + n.s + ")", nil
+	case k.integer():
+		return "", refuse(t.at(v), "a DOUBLE assigned to a whole number is not translated", "ROUND and CAST it")
+	case k == Decimal && n.t.Kind.approx():
+		return "", refuse(t.at(v), "a DOUBLE assigned to a DECIMAL is not translated", "CAST it")
+	}
+	return n.s, nil
+}
+
+// assignText checks literals here; of anything else PostgreSQL says that it is too long.
+func (t *translator) assignText(c *Column, v value) (string, error) {
+	if v.t.Kind.bytes() && v.isConst() {
+		return "", refuse(t.at(v), "a binary string assigned to a column of characters is not translated", "write the string")
+	}
+	if v.t.Kind.approx() {
+		return "", refuse(t.at(v), "a DOUBLE assigned to a string is not translated", "CAST it to CHAR")
+	}
+	s, err := t.text(v)
+	if err != nil {
+		return "", err
+	}
+	if v.isConst() && v.t.Kind == Varchar {
+		n := len([]rune(strings.TrimRight(v.lit.text, " ")))
+		if (c.Type.Kind == Char || c.Type.Kind == Varchar) && n > c.Type.Length && c.Type.Length > 0 {
+			return "", t.tooLong(v, c)
+		}
+		s.s = v.s
+	}
+	if c.Type.Kind == Char && c.PG != "uuid" {
+		if v.isConst() && v.t.Kind == Varchar {
+			return quoteText(strings.TrimRight(v.lit.text, " ")), nil
+		}
+		return "rtrim(" + s.s + ", ' ')", nil
+	}
+	return s.s, nil
+}
+
+func (t *translator) tooLong(v value, c *Column) error {
+	return &Error{Errno: 1406, State: "22001", At: t.at(v), What: "Data too long for column '" + c.Name + "' at row 1"}
+}
+
+func (t *translator) assignTemporal(c *Column, v value) (string, error) {
+	k := c.Type.Kind
+	if v.isParam() && v.t.Kind == Varchar {
+		return t.parameter(t.src.paramIndex(v.lit.tok), c.Type.cast(), StringClass), nil
+	}
+	if v.isConst() && v.t.Kind == Varchar {
+		kind := k
+		m, err := t.moment(v, kind)
+		if err != nil {
+			if e, ok := err.(*Error); ok && e.Errno == 1525 {
+				e.Errno, e.State = 1292, "22007"
+				e.What = fmt.Sprintf("Incorrect %s value: '%s' for column '%s' at row 1", typeNames[k], v.lit.text, c.Name)
+			}
+			return "", err
+		}
+		return m.s, nil
+	}
+	switch {
+	case !v.t.Kind.temporal():
+		return "", refuse(t.at(v), describe(v.t)+" assigned to a "+typeNames[k]+" is not translated", "write it as 'YYYY-MM-DD hh:mm:ss'")
+	case k == Time && v.t.Kind != Time, k != Time && v.t.Kind == Time:
+		return "", refuse(t.at(v), describe(v.t)+" assigned to a "+typeNames[k]+" is not translated", "use TIME() or DATE()")
+	}
+	return v.s, nil
+}
+
+// assignElement finds the element of an ENUM whatever its case. A SET is only assigned as it will be stored.
+func (t *translator) assignElement(c *Column, v value) (string, error) {
+	element := func(s string) (string, bool) {
+		for _, e := range c.Type.Elements {
+			if strings.EqualFold(e, strings.TrimRight(s, " ")) {
+				return e, true
+			}
+		}
+		return "", false
+	}
+	truncated := &Error{Errno: 1265, State: "01000", At: t.at(v), What: "Data truncated for column '" + c.Name + "' at row 1"}
+	if v.isConst() && v.t.Kind == Varchar {
+		if c.Type.Kind == Enum {
+			e, ok := element(v.lit.text)
+			if !ok {
+				return "", truncated
+			}
+			return quoteText(e), nil
+		}
+		chosen := map[string]bool{}
+		for _, part := range strings.Split(v.lit.text, ",") {
+			e, ok := element(part)
+			if !ok && v.lit.text != "" {
+				return "", truncated
+			}
+			chosen[e] = true
+		}
+		var in []string
+		for _, e := range c.Type.Elements {
+			if chosen[e] {
+				in = append(in, e)
+			}
+		}
+		return quoteText(strings.Join(in, ",")), nil
+	}
+	if !v.t.Kind.text() {
+		return "", refuse(t.at(v), describe(v.t)+" assigned to an "+strings.ToUpper(typeNames[c.Type.Kind])+" is not translated", "write the element's name")
+	}
+	if c.Type.Kind == Set {
+		return fmt.Sprintf("xaproxy.set_of(%s, %s)", v.s, textArray(c.Type.Elements)), nil
+	}
+	return fmt.Sprintf("xaproxy.element_of(%s, %s)", v.s, textArray(c.Type.Elements)), nil
+}
+
+// inserted is VALUES(column) in ON DUPLICATE KEY UPDATE.
+func (t *translator) inserted(n *sqlparser.ColName) (value, error) {
+	if t.excluded == nil {
+		return value{}, t.refuse("VALUES", raw, "VALUES() is only of ON DUPLICATE KEY UPDATE")
+	}
+	for _, f := range t.excluded.fields {
+		if strings.EqualFold(f.name, n.Name.String()) {
+			return f.v, nil
+		}
+	}
+	return value{}, t.unknown(n)
+}

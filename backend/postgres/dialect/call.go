@@ -1,0 +1,437 @@
+package dialect
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// call is a call of a function.
+type call struct {
+	name     string
+	args     []value
+	exprs    []sqlparser.Expr // not of COUNT(*)
+	star     bool
+	distinct bool
+	over     *sqlparser.Over
+}
+
+// byName are the functions by their names.
+var byName = map[string][]*function{}
+
+func init() { // the table's functions call functions themselves
+	for i := range functions {
+		byName[functions[i].name] = append(byName[functions[i].name], &functions[i])
+	}
+}
+
+// call translates what has brackets.
+func (t *translator) call(e sqlparser.Expr) (value, error) {
+	switch e := e.(type) {
+	case *sqlparser.FuncExpr:
+		return t.function(e)
+	case *sqlparser.GroupConcatExpr:
+		return t.groupConcat(e)
+	case *sqlparser.SubstrExpr:
+		args := []sqlparser.Expr{e.StrVal, e.From, e.To}
+		if e.StrVal == nil {
+			args[0] = e.Name
+		}
+		return t.named("SUBSTRING", args...)
+	case *sqlparser.TrimExpr:
+		return t.trim(e)
+	case *sqlparser.ConvertExpr:
+		return t.cast(e)
+	case *sqlparser.ConvertUsingExpr:
+		v, err := t.expr(e.Expr)
+		if err != nil {
+			return v, err
+		}
+		if !strings.EqualFold(e.Type, "utf8mb4") && !strings.EqualFold(e.Type, "binary") {
+			return v, t.refuse(e.Type, "use utf8mb4", "the character set %s is not translated", e.Type)
+		}
+		if strings.EqualFold(e.Type, "binary") {
+			return t.binary(v)
+		}
+		if v.t.Kind.bytes() {
+			return with(value{s: "convert_from(" + v.s + ", 'UTF8')", t: varchar, rank: implicit}, v), nil
+		}
+		return t.text(v)
+	case *sqlparser.TimestampFuncExpr:
+		if strings.EqualFold(e.Name, "timestampadd") {
+			n, v, err := t.both(e.Expr1, e.Expr2)
+			if err != nil {
+				return v, err
+			}
+			return t.shifted(v, n, e.Unit, false)
+		}
+		return t.timestampDiff(e)
+	case *sqlparser.ExtractFuncExpr:
+		name := strings.ToUpper(e.Unit)
+		if name == "WEEK" || units[name].argument == "" {
+			return value{}, t.refuse(e.Unit, "use a unit of one number", "EXTRACT(%s) is not translated", e.Unit)
+		}
+		return t.named(name, e.Expr)
+	case *sqlparser.ValuesFuncExpr:
+		return t.inserted(e.Name)
+	case *sqlparser.Default:
+		return value{}, t.refuse("DEFAULT", "write the value", "DEFAULT is only translated as a whole value of INSERT and UPDATE")
+	case *sqlparser.MatchExpr:
+		return value{}, t.refuse("MATCH", "use LIKE, or PostgreSQL's text search behind /* xaproxy: dialect=postgres */", "full-text search has other words and other ranks in PostgreSQL")
+	case *sqlparser.IntervalExpr:
+		return value{}, t.refuse("INTERVAL", raw, "INTERVAL is only translated behind + and -, and in DATE_ADD and DATE_SUB")
+	}
+	return value{}, refuse(-1, fmt.Sprintf("the expression %s is not translated", sqlparser.String(e)), raw)
+}
+
+// named calls a function of the table.
+func (t *translator) named(name string, args ...sqlparser.Expr) (value, error) {
+	c := &call{name: name, exprs: args}
+	for _, a := range args {
+		v, err := t.expr(a)
+		if err != nil {
+			return v, err
+		}
+		c.args = append(c.args, v)
+	}
+	return t.run(c)
+}
+
+func (t *translator) function(e *sqlparser.FuncExpr) (value, error) {
+	c := &call{name: strings.ToUpper(e.Name.String()), distinct: e.Distinct, over: e.Over}
+	if !e.Qualifier.IsEmpty() {
+		return value{}, t.refuse(e.Name.String(), raw, "stored functions are not translated")
+	}
+	if c.name == "GROUPING" {
+		return value{}, t.refuse("GROUPING", raw, "WITH ROLLUP is not translated")
+	}
+	for _, a := range e.Exprs {
+		switch a := a.(type) {
+		case *sqlparser.StarExpr:
+			c.star = true
+		case *sqlparser.AliasedExpr:
+			if a.Expr == nil {
+				continue
+			}
+			if i, ok := a.Expr.(*sqlparser.IntervalExpr); ok { // of DATE_ADD
+				c.exprs = append(c.exprs, i)
+				c.args = append(c.args, value{})
+				continue
+			}
+			v, err := t.expr(a.Expr)
+			if err != nil {
+				return v, err
+			}
+			c.exprs, c.args = append(c.exprs, a.Expr), append(c.args, v)
+		}
+	}
+	return t.run(c)
+}
+
+// run writes a call.
+func (t *translator) run(c *call) (value, error) {
+	forms := byName[c.name]
+	if len(forms) == 0 {
+		return value{}, &Error{Errno: 1305, State: "42000", At: t.src.find(c.name), What: "the function " + c.name + " is not translated to PostgreSQL", Do: raw}
+	}
+	for _, f := range forms {
+		switch {
+		case f.special != nil:
+			return f.special(t, c)
+		case c.over != nil || c.distinct || c.star:
+			return value{}, t.refuse(c.name, "leave it out", "%s has no OVER, DISTINCT or *", c.name)
+		case strings.HasSuffix(f.args, "*") && len(c.args) >= len(f.args)-1, len(f.args) == len(c.args):
+			return t.template(f, c)
+		}
+	}
+	return value{}, t.wrongCount(c)
+}
+
+func (t *translator) wrongCount(c *call) error {
+	return &Error{Errno: 1582, State: "42000", At: t.src.find(c.name), What: fmt.Sprintf("Incorrect parameter count in the call to native function '%s'", c.name), Do: "or one that is not translated to PostgreSQL; " + raw}
+}
+
+// template writes a call with the table's text.
+func (t *translator) template(f *function, c *call) (value, error) {
+	letters := strings.TrimSuffix(f.args, "*")
+	args := make([]value, len(c.args))
+	texts := make([]string, len(c.args))
+	var strs []value
+	for i, a := range c.args {
+		letter := letters[min(i, len(letters)-1)]
+		v, err := t.argument(letter, a)
+		if err != nil {
+			return v, err
+		}
+		args[i], texts[i] = v, v.s
+		if v.t.Kind.text() {
+			strs = append(strs, v)
+		}
+	}
+	j, err := t.joined(strs...)
+	if err != nil {
+		return j, err
+	}
+	var pairs []string
+	for i, s := range texts {
+		pairs = append(pairs, fmt.Sprintf("{%d}", i+1), s)
+	}
+	pairs = append(pairs, "{*}", strings.Join(texts, ", "), "{||}", strings.Join(texts, " || "))
+	if strings.Contains(f.text, "{array}") {
+		pairs = append(pairs, "{array}", "ARRAY["+strings.Join(texts[1:], ", ")+"]")
+	}
+	if strings.Contains(f.text, "{C}") {
+		name, err := t.collation(j.t.Collation)
+		if err != nil {
+			return j, err
+		}
+		pairs = append(pairs, "{C}", strings.Trim(strings.TrimPrefix(name, "xaproxy."), `"`))
+	}
+	v := value{s: strings.NewReplacer(pairs...).Replace(f.text), free: f.name == "RAND" || f.name == "UUID" || f.name == "SLEEP"}
+	switch f.result {
+	case "text":
+		v.t, v.rank, v.plain = j.t, j.rank, j.plain && !strings.Contains(f.text, "COLLATE") && j.t.Collation != "citext"
+		if len(strs) == 0 {
+			v.t, v.rank = varchar, coercible
+		}
+	case "=1":
+		v.t, v.raw = args[0].t, args[0].raw
+		if args[0].cond {
+			v.t = bigint
+		}
+	default:
+		v.t = resultTypes[f.result]
+		v.cond = f.result == "cond"
+	}
+	free := v.free
+	v = with(v, args...)
+	v.free = v.free || free
+	v.notNull = v.notNull && len(args) > 0 && simple[f.name]
+	return v, nil
+}
+
+// simple are functions that make NULL of NULL only.
+var simple = map[string]bool{"CONCAT": true, "LENGTH": true, "CHAR_LENGTH": true, "LOWER": true, "UPPER": true, "ABS": true}
+
+var resultTypes = map[string]Type{
+	"int": integer, "bigint": bigint, "double": double, "bytes": {Kind: Varbinary}, "date": {Kind: Date}, "datetime": {Kind: Datetime},
+	"json": {Kind: JSON}, "cond": {Kind: BigInt, Length: 1}, "year": {Kind: Int},
+}
+
+// argument hands a value over as its letter says.
+func (t *translator) argument(letter byte, v value) (value, error) {
+	var err error
+	switch letter {
+	case 's':
+		return t.text(v)
+	case 'n':
+		return t.number(v)
+	case 'i', 'x', 'e':
+		if v, err = t.number(v); err != nil {
+			return v, err
+		}
+		switch {
+		case letter == 'x':
+			v.s += "::double precision"
+		case letter == 'e' && v.t.Kind.approx():
+			return v, refuse(t.at(v), "this function of a DOUBLE is not translated", "CAST it to DECIMAL")
+		case letter == 'e':
+			v.s += "::numeric"
+		case v.t.Kind.integer() || v.t.Kind == Null:
+			v.s = wide(v)
+		default: // MySQL rounds
+			v.s = "round(" + v.s + "::numeric)::bigint"
+		}
+		return v, nil
+	case 'b':
+		if !v.t.Kind.bytes() && v.t.Kind != Null && !v.isParam() {
+			return v, refuse(t.at(v), "this function of a string of characters is not translated", "hand a binary string over")
+		}
+		return t.binary(v)
+	case 'y':
+		return t.binary(v)
+	case 'd':
+		return t.temporal(v, Date)
+	case 'm':
+		return t.temporal(v, Datetime)
+	case 't':
+		return t.temporal(v, Time)
+	case 'c': // a clock
+		if v.t.Kind == Time || v.isConst() && timeText.MatchString(v.lit.text) {
+			return t.temporal(v, Time)
+		}
+		return t.temporal(v, Datetime)
+	case 'j':
+		return t.document(v)
+	}
+	v = t.bind(v, varchar)
+	return v, nil
+}
+
+// trim translates TRIM, LTRIM and RTRIM with what is to go.
+func (t *translator) trim(e *sqlparser.TrimExpr) (value, error) {
+	s, p, err := t.both(e.Str, e.Pattern)
+	if err != nil {
+		return s, err
+	}
+	if s, err = t.text(s); err != nil {
+		return s, err
+	}
+	if p, err = t.text(p); err != nil {
+		return p, err
+	}
+	v := with(value{t: s.t, rank: s.rank, plain: s.plain}, s, p)
+	if p.isConst() && len([]rune(p.lit.text)) == 1 {
+		name := map[string]string{sqlparser.Leading: "ltrim", sqlparser.Trailing: "rtrim", sqlparser.Both: "btrim"}[e.Dir]
+		v.s = name + "(" + s.s + ", " + quoteText(p.lit.text) + ")"
+		return v, nil
+	}
+	v.s = fmt.Sprintf("xaproxy.trim(%s, %s, '%s')", s.s, p.s, e.Dir)
+	return v, nil
+}
+
+// cast translates CAST and CONVERT.
+func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
+	v, err := t.expr(e.Expr)
+	if err != nil {
+		return v, err
+	}
+	length, err := t.size(e.Type.Length)
+	if err != nil {
+		return v, err
+	}
+	scale, err := t.size(e.Type.Scale)
+	if err != nil {
+		return v, err
+	}
+	r := with(value{}, v)
+	switch kind := strings.ToLower(e.Type.Type); kind {
+	case "signed", "signed integer", "unsigned", "unsigned integer":
+		unsigned := strings.HasPrefix(kind, "unsigned")
+		r.t = Type{Kind: BigInt, Unsigned: unsigned, Length: 20}
+		if v.t.Kind.text() && !v.isConst() {
+			r.s = "xaproxy.integer(" + v.s + ")"
+			if unsigned {
+				r.s = "xaproxy.unsigned(" + r.s + ")"
+			}
+			if t.writes {
+				return v, refuse(t.at(v), "a string CAST to a number fails in a statement that writes, if it is none", "CAST it in the application")
+			}
+			return r, nil
+		}
+		n, err := t.number(v)
+		if err != nil {
+			return n, err
+		}
+		if n.t.Kind.approx() && !n.isConst() {
+			return v, refuse(t.at(v), "a DOUBLE CAST to an integer is not translated", "ROUND it")
+		}
+		switch {
+		case n.t.Kind == BigInt && n.t.Unsigned && unsigned:
+			r.s = n.s
+		case unsigned && n.t.Kind.integer():
+			r.s = "xaproxy.unsigned(" + n.s + "::bigint)"
+		case unsigned:
+			r.s = "xaproxy.in_range(round(" + n.s + "))"
+		case n.t.Kind.integer() && n.t.Unsigned:
+			r.s = "xaproxy.bits(" + n.s + ")"
+		case n.t.Kind.integer() || n.t.Kind == Null:
+			r.s = n.s + "::bigint"
+		default:
+			r.s = "round(" + n.s + ")::bigint"
+		}
+		return r, nil
+	case "decimal":
+		if length == 0 {
+			length = 10
+		}
+		n, err := t.number(v)
+		if err != nil {
+			return n, err
+		}
+		r.t = Type{Kind: Decimal, Length: length, Scale: scale}
+		r.s = fmt.Sprintf("round(%s::numeric, %d)", n.s, scale)
+		r.s = fmt.Sprintf("xaproxy.clamp(%s, %d, %d)", r.s, length, scale)
+		if n.t.Kind == Decimal && n.t.Scale <= scale && n.t.Length-n.t.Scale <= length-scale || n.t.Kind.integer() && n.t.digits() <= length-scale {
+			r.s = fmt.Sprintf("%s::numeric(%d,%d)", n.s, length, scale)
+		}
+		return r, nil
+	case "double", "float", "real":
+		n, err := t.number(v)
+		r.s, r.t = n.s+"::double precision", double
+		if kind == "float" {
+			return v, t.refuse("FLOAT", "CAST to DOUBLE", "CAST AS FLOAT is not translated")
+		}
+		return r, err
+	case "char", "nchar":
+		if v.t.Kind.bytes() {
+			return t.binary(v)
+		}
+		c, err := t.text(v)
+		if err != nil {
+			return c, err
+		}
+		r.s, r.t, r.rank, r.plain = c.s, c.t, implicit, c.plain
+		if length > 0 {
+			r.s = fmt.Sprintf("left(%s, %d)", c.s, length)
+			r.t.Length = length
+		}
+		return r, nil
+	case "binary":
+		if length > 0 {
+			return v, t.refuse("BINARY", "leave the length out", "CAST AS BINARY(n) is not translated")
+		}
+		return t.binary(v)
+	case "date":
+		r, err = t.temporal(v, Date)
+		return r, err
+	case "datetime":
+		r, err = t.temporal(v, Datetime)
+		if err == nil && r.t.Scale > length {
+			r.s, r.t.Scale = fmt.Sprintf("(%s)::timestamp(%d)", r.s, length), length
+		}
+		return r, err
+	case "time":
+		r, err = t.temporal(v, Time)
+		if err == nil && r.t.Scale > length {
+			return v, t.refuse("TIME", "write TIME(6)", "rounding a TIME is not translated")
+		}
+		return r, err
+	case "json":
+		return t.document(v)
+	}
+	return v, t.refuse(e.Type.Type, raw, "CAST AS %s is not translated", strings.ToUpper(e.Type.Type))
+}
+
+// size reads a length.
+func (t *translator) size(v *sqlparser.SQLVal) (int, error) {
+	if v == nil {
+		return 0, nil
+	}
+	l, _, err := t.src.marked(v)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(l.text)
+}
+
+// timestampDiff translates TIMESTAMPDIFF.
+func (t *translator) timestampDiff(e *sqlparser.TimestampFuncExpr) (value, error) {
+	a, b, err := t.both(e.Expr1, e.Expr2)
+	if err != nil {
+		return a, err
+	}
+	if a, err = t.temporal(a, Datetime); err != nil {
+		return a, err
+	}
+	if b, err = t.temporal(b, Datetime); err != nil {
+		return b, err
+	}
+	unit := strings.ToUpper(e.Unit)
+	if units[unit].argument == "" {
+		return a, t.refuse(e.Unit, "use a unit of one number", "TIMESTAMPDIFF(%s) is not translated", e.Unit)
+	}
+	return with(value{s: fmt.Sprintf("xaproxy.timestampdiff('%s', %s, %s)", unit, a.s, b.s), t: bigint}, a, b), nil
+}

@@ -1,0 +1,327 @@
+package dialect
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// selectQuery translates one SELECT.
+func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
+	if n.QueryOpts.SQLCalcFoundRows {
+		return query{}, t.refuse("SQL_CALC_FOUND_ROWS", "ask for COUNT(*)", "SQL_CALC_FOUND_ROWS is not translated")
+	}
+	distinct := n.QueryOpts.Distinct
+	inSet := t.inSet > 0
+	t.inSet = 0
+	defer func(n int) { t.inSet = n }(t.inSet)
+	w, err := t.with(n.With)
+	if err != nil {
+		return query{}, err
+	}
+	var b strings.Builder
+	b.WriteString(w + "SELECT ")
+	if distinct {
+		b.WriteString("DISTINCT ")
+	}
+	from := ""
+	if len(n.From) > 0 && !dual(n.From) {
+		t.clause = "from clause"
+		if from, err = t.from(n.From); err != nil {
+			return query{}, err
+		}
+	}
+	t.clause = "field list"
+	fields, err := t.items(n.SelectExprs)
+	if err != nil {
+		return query{}, err
+	}
+	where := ""
+	if n.Where != nil {
+		t.clause = "where clause"
+		if where, err = t.condition(n.Where.Expr); err != nil {
+			return query{}, err
+		}
+	}
+	groups, err := t.groupBy(n.GroupBy, fields)
+	if err != nil {
+		return query{}, err
+	}
+	t.aliases = map[string]value{}
+	grouped := len(n.GroupBy) > 0
+	for _, f := range fields {
+		grouped = grouped || f.v.agg
+		if _, ok := t.aliases[strings.ToLower(f.name)]; !ok {
+			t.aliases[strings.ToLower(f.name)] = f.v
+		}
+	}
+	having := ""
+	if n.Having != nil {
+		t.clause = "having clause"
+		v, err := t.expr(n.Having.Expr)
+		if err != nil {
+			return query{}, err
+		}
+		if having, err = t.boolean(v); err != nil {
+			return query{}, err
+		}
+		if !grouped && !v.agg { // MySQL filters the rows
+			if where != "" {
+				having = where + " AND " + having
+			}
+			where, having = having, ""
+		}
+	}
+	texts := make([]string, len(fields))
+	out := make([]field, len(fields))
+	for i, f := range fields {
+		v := t.output(f.v)
+		if v.t.Kind.text() && (distinct || inSet || groups[f.v.s] != "" && !v.plain) {
+			if v.s, err = t.collated(v); err != nil {
+				return query{}, err
+			}
+			v.plain = true
+		}
+		texts[i] = v.s
+		if t.scope.outer != nil || inSet {
+			texts[i] += " AS " + quoteName(f.name)
+		}
+		out[i] = field{f.name, v}
+	}
+	b.WriteString(strings.Join(texts, ", "))
+	if from != "" {
+		b.WriteString(" FROM " + from)
+	}
+	if where != "" {
+		b.WriteString(" WHERE " + where)
+	}
+	if len(n.GroupBy) > 0 {
+		b.WriteString(" GROUP BY " + groups["\x00"])
+	}
+	if having != "" {
+		b.WriteString(" HAVING " + having)
+	}
+	for i, d := range n.Window {
+		s, err := t.windowDef(d)
+		if err != nil {
+			return query{}, err
+		}
+		b.WriteString(map[bool]string{true: " WINDOW ", false: ", "}[i == 0] + quoteName(strings.ToLower(d.Name.String())) + " AS (" + s + ")")
+	}
+	order, err := t.orderBy(n.OrderBy, fields, distinct)
+	if err != nil {
+		return query{}, err
+	}
+	b.WriteString(order)
+	limit, err := t.limit(n.Limit)
+	b.WriteString(limit)
+	return query{b.String(), out}, err
+}
+
+func dual(from sqlparser.TableExprs) bool {
+	a, ok := from[0].(*sqlparser.AliasedTableExpr)
+	if !ok || len(from) > 1 {
+		return false
+	}
+	n, ok := a.Expr.(sqlparser.TableName)
+	return ok && n.DbQualifier.IsEmpty() && strings.EqualFold(n.Name.String(), "dual")
+}
+
+// items translates the select list.
+func (t *translator) items(list sqlparser.SelectExprs) ([]field, error) {
+	var fields []field
+	for _, e := range list {
+		switch e := e.(type) {
+		case *sqlparser.StarExpr:
+			all, err := t.star(e)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, all...)
+		case *sqlparser.AliasedExpr:
+			v, err := t.expr(e.Expr)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, field{t.itemName(e, v), v})
+		default:
+			return nil, refuse(-1, "this part of the select list is not translated", raw)
+		}
+	}
+	return fields, nil
+}
+
+// star is what * stands for.
+func (t *translator) star(e *sqlparser.StarExpr) ([]field, error) {
+	var fields []field
+	name := e.TableName.Name.String()
+	for _, r := range t.scope.relations {
+		if name != "" && r.alias != name {
+			continue
+		}
+		for _, f := range r.fields {
+			if name == "" && r.merged[strings.ToLower(f.name)] {
+				continue
+			}
+			fields = append(fields, f)
+		}
+	}
+	if len(fields) == 0 {
+		if name != "" {
+			return nil, &Error{Errno: 1051, State: "42S02", At: t.src.find(name), What: "Unknown table '" + name + "'"}
+		}
+		return nil, &Error{Errno: 1096, State: "HY000", At: -1, What: "No tables used"}
+	}
+	if name == "" {
+		for _, r := range t.scope.relations {
+			if len(r.merged) > 0 && r != t.scope.relations[len(t.scope.relations)-1] && len(t.scope.relations) > 2 {
+				return nil, t.refuse("USING", "name the columns", "* of several joins with USING is not translated")
+			}
+			if len(r.merged) > 0 { // columns of USING come first
+				return usingFirst(fields, r.merged), nil
+			}
+		}
+	}
+	return fields, nil
+}
+
+func usingFirst(fields []field, merged map[string]bool) []field {
+	var first, rest []field
+	for _, f := range fields {
+		if merged[strings.ToLower(f.name)] {
+			first = append(first, f)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	return append(first, rest...)
+}
+
+// itemName is the name that MySQL gives a column of a result: the alias, the column, a string's text, or the client's own words.
+func (t *translator) itemName(e *sqlparser.AliasedExpr, v value) string {
+	if !e.As.IsEmpty() {
+		return e.As.String()
+	}
+	switch n := e.Expr.(type) {
+	case *sqlparser.ColName:
+		if !strings.HasPrefix(n.Name.String(), "@") {
+			return n.Name.String()
+		}
+	case *sqlparser.SQLVal:
+		if v.isConst() && v.lit.kind == Varchar && v.lit.prefix == "" {
+			return strings.TrimLeft(v.lit.text, " \t\n")
+		}
+	}
+	first, last := -1, -1
+	for i, start := range t.src.starts {
+		if start >= e.StartParsePos && start < e.EndParsePos {
+			if first < 0 && t.src.op(i, ",") {
+				continue
+			}
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if first < 0 {
+		return "?column?"
+	}
+	return t.src.sql[t.src.toks[first].Start:t.src.toks[last].End]
+}
+
+// groupBy translates GROUP BY: under "\x00" the whole list, and the keys by the text of their expressions.
+func (t *translator) groupBy(list sqlparser.GroupBy, fields []field) (map[string]string, error) {
+	groups := map[string]string{}
+	var keys []string
+	t.clause = "group statement"
+	for _, e := range list {
+		v, err := t.groupKey(e, fields)
+		if err != nil {
+			return nil, err
+		}
+		if v.agg {
+			return nil, &Error{Errno: 1111, State: "HY000", At: t.src.find("GROUP"), What: "Invalid use of group function"}
+		}
+		if v.isConst() {
+			continue // all rows are in one group
+		}
+		if v.isParam() {
+			return nil, t.refuse("GROUP", "write the value down", "GROUP BY a parameter is not translated")
+		}
+		s := v.s
+		if v.t.Kind.text() {
+			if s, err = t.collated(v); err != nil {
+				return nil, err
+			}
+		}
+		groups[v.s] = s
+		keys = append(keys, s)
+	}
+	groups["\x00"] = strings.Join(keys, ", ")
+	if len(keys) == 0 {
+		groups["\x00"] = "()"
+		if len(list) > 0 {
+			return nil, t.refuse("GROUP", "leave it out", "GROUP BY a constant is not translated")
+		}
+	}
+	return groups, nil
+}
+
+// groupKey is a key of GROUP BY. A column is looked for in the tables before it is in the select list.
+func (t *translator) groupKey(e sqlparser.Expr, fields []field) (value, error) {
+	if c, ok := e.(*sqlparser.ColName); ok {
+		if v, err := t.column(c); err == nil {
+			return v, nil
+		}
+	}
+	i, err := t.position(e, fields)
+	if err != nil {
+		return value{}, err
+	}
+	if i >= 0 {
+		return fields[i].v, nil
+	}
+	return t.expr(e)
+}
+
+// orderBy translates ORDER BY.
+func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bool) (string, error) {
+	var keys []string
+	t.clause = "order clause"
+	for _, o := range list {
+		i, err := t.position(o.Expr, fields)
+		if err != nil {
+			return "", err
+		}
+		v := value{}
+		if i >= 0 {
+			v = fields[i].v
+		} else if v, err = t.expr(o.Expr); err != nil {
+			return "", err
+		}
+		if v.isConst() || v.isParam() {
+			continue // it orders nothing
+		}
+		for j, f := range fields {
+			if i < 0 && f.v.s == v.s {
+				i = j
+			}
+		}
+		key, err := t.sortKey(v, o.Direction)
+		if err != nil {
+			return "", err
+		}
+		if i >= 0 && v.t.Kind != Enum && (!v.t.Kind.text() || v.plain && !v.loose || distinct) {
+			key = ordered(strconv.Itoa(i+1), o.Direction, v.notNull)
+		} else if distinct {
+			return "", t.refuse("ORDER", "select what you order by", "SELECT DISTINCT ordered by what is not selected is not translated")
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return "", nil
+	}
+	return " ORDER BY " + strings.Join(keys, ", "), nil
+}

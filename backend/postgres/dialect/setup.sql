@@ -1,0 +1,371 @@
+-- What translated statements use. It may be run again at any time.
+CREATE SCHEMA IF NOT EXISTS xaproxy;
+
+CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_ai_ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_as_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_as_cs (provider = icu, locale = 'und-u-ks-level3', deterministic = false);
+
+-- Numbers.
+
+CREATE OR REPLACE FUNCTION xaproxy.fail(code text, message text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
+END $$;
+
+-- a BIGINT UNSIGNED, or an error
+CREATE OR REPLACE FUNCTION xaproxy.in_range(n numeric) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n BETWEEN 0 AND 18446744073709551615 THEN n WHEN xaproxy.fail('22003', 'BIGINT UNSIGNED value is out of range') THEN n END
+$$;
+
+-- 64 bits as a BIGINT UNSIGNED, and back
+CREATE OR REPLACE FUNCTION xaproxy.unsigned(n bigint) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n < 0 THEN n::numeric + 18446744073709551616 ELSE n::numeric END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.bits(n numeric) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT (CASE WHEN n > 9223372036854775807 THEN n - 18446744073709551616 ELSE n END)::bigint
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.shift(op text, n bigint, by bigint) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN by < 0 OR by > 63 THEN 0::numeric
+		WHEN op = '<<' THEN xaproxy.unsigned(n << by::int)
+		ELSE trunc(xaproxy.unsigned(n) / 2::numeric ^ by) END
+$$;
+
+-- CAST AS DECIMAL: the nearest number that fits
+CREATE OR REPLACE FUNCTION xaproxy.clamp(n numeric, length int, scale int) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT round(greatest(least(n, (10::numeric ^ length - 1) / 10::numeric ^ scale), -(10::numeric ^ length - 1) / 10::numeric ^ scale), scale)
+$$;
+
+-- the number that a string begins with
+CREATE OR REPLACE FUNCTION xaproxy.number(s text) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT COALESCE((substring(s COLLATE "C" from '^[ \t\n\r\v\f]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)'))::double precision, 0)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.integer(s text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT greatest(least(COALESCE((substring(s COLLATE "C" from '^[ \t\n\r\v\f]*([+-]?[0-9]+)'))::numeric, 0), 9223372036854775807), -9223372036854775808)::bigint
+$$;
+
+CREATE OR REPLACE FUNCTION xaproxy.not_negative(d double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN d >= 0 THEN d END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.positive(d double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN d > 0 THEN d END
+$$;
+
+-- a DOUBLE as MySQL writes it: the shortest digits, with an exponent from 1e15 on and below 1e-14
+CREATE OR REPLACE FUNCTION xaproxy.double_text(d double precision) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN d = 0 THEN CASE WHEN d::text = '-0' THEN '-0' ELSE '0' END
+		WHEN abs(d) >= 1e15 OR abs(d) < 1e-14 THEN regexp_replace(d::text, 'e\+?(-?)0*', 'e\1')
+		WHEN position('e' in d::text) > 0 THEN d::numeric::text
+		ELSE d::text END
+$$;
+
+CREATE OR REPLACE FUNCTION xaproxy.format(n numeric, digits bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n < 0 AND round(n, greatest(digits, 0)::int) <> 0 THEN '-' ELSE '' END
+		|| reverse(regexp_replace(reverse(split_part(round(abs(n), greatest(digits, 0)::int)::text, '.', 1)), '(\d{3})(?=\d)', '\1,', 'g'))
+		|| CASE WHEN digits > 0 THEN '.' || split_part(round(abs(n), digits::int)::text, '.', 2) ELSE '' END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.bin(n bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT COALESCE(NULLIF(ltrim(n::bit(64)::text, '0'), ''), '0')
+$$;
+
+-- Strings.
+
+CREATE OR REPLACE FUNCTION xaproxy.lower(s text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN octet_length(s) = char_length(s) THEN lower(s COLLATE "C") ELSE (
+		SELECT string_agg(CASE WHEN char_length(l) = 1 THEN l ELSE c END, '' ORDER BY n)
+		FROM unnest(string_to_array(s COLLATE "C", NULL)) WITH ORDINALITY AS u(c, n), LATERAL (SELECT lower(c COLLATE "und-x-icu") AS l) AS x) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.upper(s text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN octet_length(s) = char_length(s) THEN upper(s COLLATE "C") ELSE (
+		SELECT string_agg(CASE WHEN char_length(l) = 1 THEN l ELSE c END, '' ORDER BY n)
+		FROM unnest(string_to_array(s COLLATE "C", NULL)) WITH ORDINALITY AS u(c, n), LATERAL (SELECT upper(c COLLATE "und-x-icu") AS l) AS x) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.left(s text, n bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT left(s, greatest(least(n, 2147483647), 0)::int)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.right(s text, n bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT right(s, greatest(least(n, 2147483647), 0)::int)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.substring(s text, at bigint, n bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN n < 1 OR at = 0 OR at < -char_length(s) OR at > char_length(s) THEN ''
+		ELSE substr(s, (CASE WHEN at < 0 THEN char_length(s) + at + 1 ELSE at END)::int, least(n, char_length(s))::int) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.substring(s text, at bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT xaproxy.substring(s, at, 2147483647)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.substring_index(s text, d text, n bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE parts text[];
+BEGIN
+	IF n = 0 OR d = '' THEN RETURN ''; END IF;
+	parts := string_to_array(s COLLATE "C", d);
+	IF abs(n) >= COALESCE(array_length(parts, 1), 0) THEN RETURN s; END IF;
+	IF n > 0 THEN RETURN array_to_string(parts[1:n], d); END IF;
+	RETURN array_to_string(parts[array_length(parts, 1) + n + 1:], d);
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.trim(s text, p text, side text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF p = '' THEN RETURN s; END IF;
+	WHILE side <> 'r' AND starts_with(s COLLATE "C", p COLLATE "C") LOOP s := substr(s, char_length(p) + 1); END LOOP;
+	WHILE side <> 'l' AND right(s, char_length(p)) COLLATE "C" = p COLLATE "C" LOOP s := left(s, char_length(s) - char_length(p)); END LOOP;
+	RETURN s;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.lpad(s text, n bigint, p text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n < 0 THEN NULL WHEN p = '' AND n > char_length(s) THEN '' ELSE lpad(s, n::int, p) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.rpad(s text, n bigint, p text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n < 0 THEN NULL WHEN p = '' AND n > char_length(s) THEN '' ELSE rpad(s, n::int, p) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.insert(s text, at bigint, n bigint, new text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN at < 1 OR at > char_length(s) THEN s
+		WHEN n < 0 OR at + n > char_length(s) THEN left(s, (at - 1)::int) || new
+		ELSE left(s, (at - 1)::int) || new || substr(s, (at + n)::int) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.ascii(s text) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN s = '' THEN 0 ELSE get_byte(convert_to(s, 'UTF8'), 0) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.unhex(s text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN s COLLATE "C" ~ '^[0-9A-Fa-f]*$' THEN decode(CASE WHEN char_length(s) % 2 = 1 THEN '0' ELSE '' END || s, 'hex') END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.from_base64(s text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	RETURN decode(s, 'base64');
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN NULL;
+END $$;
+-- the first n bytes of a string, of which none is half a character
+CREATE OR REPLACE FUNCTION xaproxy.cut(s text, n int) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE b bytea;
+BEGIN
+	IF octet_length(s) <= n THEN RETURN s; END IF;
+	b := convert_to(s, 'UTF8');
+	WHILE n > 0 AND get_byte(b, n) & 192 = 128 LOOP n := n - 1; END LOOP;
+	RETURN convert_from(substring(b from 1 for n), 'UTF8');
+END $$;
+
+-- What looks into strings needs a function for each collation, since PostgreSQL does it only bytewise.
+DO $do$
+DECLARE
+	name text;
+	body text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['utf8mb4_0900_ai_ci', 'utf8mb4_0900_as_ci', 'utf8mb4_0900_as_cs', 'C'] LOOP
+		body := $f$
+CREATE OR REPLACE FUNCTION xaproxy."like_%1$s"(s text, p text, e text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	i int := 1;
+	j int := 1;
+	c text;
+	n int := char_length(s);
+	m int := char_length(p);
+	star int := 0;
+	back int;
+	hit boolean;
+BEGIN
+	IF '%1$s' LIKE '%%ci' AND octet_length(s) = n AND octet_length(p) = m AND octet_length(e) = char_length(e) THEN
+		RETURN (s COLLATE "C") ILIKE (p COLLATE "C") ESCAPE e;
+	END IF;
+	LOOP
+		hit := false;
+		IF j <= m THEN
+			c := substr(p, j, 1);
+			IF c COLLATE "C" = '%%' AND c COLLATE "C" <> e THEN
+				star := j; back := i; j := j + 1; CONTINUE;
+			END IF;
+			IF i <= n THEN
+				IF e <> '' AND c COLLATE "C" = e AND j < m THEN
+					hit := substr(s, i, 1) COLLATE %2$s = substr(p, j + 1, 1);
+					IF hit THEN j := j + 1; END IF;
+				ELSE
+					hit := c COLLATE "C" = '_' OR substr(s, i, 1) COLLATE %2$s = c;
+				END IF;
+			END IF;
+		ELSIF i > n THEN
+			RETURN true;
+		END IF;
+		IF hit THEN
+			i := i + 1; j := j + 1;
+		ELSIF star > 0 AND back <= n THEN
+			back := back + 1; i := back; j := star + 1;
+		ELSE
+			RETURN false;
+		END IF;
+	END LOOP;
+END $$$f$;
+		EXECUTE format(body, name, CASE name WHEN 'C' THEN '"C"' ELSE 'xaproxy.' || name END);
+		body := $f$
+CREATE OR REPLACE FUNCTION xaproxy."locate_%1$s"(sub text, s text, at bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	i int;
+BEGIN
+	IF at < 1 OR at > char_length(s) + 1 THEN RETURN 0; END IF;
+	IF sub = '' THEN RETURN at; END IF;
+	IF '%1$s' = 'C' OR '%1$s' LIKE '%%ci' AND octet_length(s) = char_length(s) AND octet_length(sub) = char_length(sub) THEN
+		IF '%1$s' <> 'C' THEN s := lower(s COLLATE "C"); sub := lower(sub COLLATE "C"); END IF;
+		i := strpos(substr(s, at::int) COLLATE "C", sub);
+		RETURN CASE WHEN i = 0 THEN 0 ELSE i + at - 1 END;
+	END IF;
+	FOR i IN at .. char_length(s) - char_length(sub) + 1 LOOP
+		IF substr(s, i, char_length(sub)) COLLATE %2$s = sub THEN RETURN i; END IF;
+	END LOOP;
+	RETURN 0;
+END $$$f$;
+		EXECUTE format(body, name, CASE name WHEN 'C' THEN '"C"' ELSE 'xaproxy.' || name END);
+		body := $f$
+CREATE OR REPLACE FUNCTION xaproxy."find_in_set_%1$s"(s text, list text) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT COALESCE(min(n), 0)::int FROM unnest(string_to_array(list COLLATE "C", ',')) WITH ORDINALITY AS u(e, n)
+	WHERE e COLLATE %2$s = s AND strpos(s COLLATE "C", ',') = 0
+$$$f$;
+		EXECUTE format(body, name, CASE name WHEN 'C' THEN '"C"' ELSE 'xaproxy.' || name END);
+	END LOOP;
+END $do$;
+
+-- the element of an ENUM, or the SET, that is meant; what is none stays as it is, for the column's CHECK to refuse
+CREATE OR REPLACE FUNCTION xaproxy.element_of(s text, elements text[]) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT COALESCE((SELECT e FROM unnest(elements) AS e WHERE e COLLATE xaproxy.utf8mb4_0900_ai_ci = rtrim(s, ' ')), s)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.set_of(s text, elements text[]) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN s = '' THEN ''
+		WHEN EXISTS (SELECT FROM unnest(string_to_array(s COLLATE "C", ',')) AS p WHERE NOT EXISTS (SELECT FROM unnest(elements) AS e WHERE e COLLATE xaproxy.utf8mb4_0900_ai_ci = p)) THEN s
+		ELSE COALESCE((SELECT string_agg(e, ',' ORDER BY n) FROM unnest(elements) WITH ORDINALITY AS u(e, n)
+			WHERE EXISTS (SELECT FROM unnest(string_to_array(s COLLATE "C", ',')) AS p WHERE e COLLATE xaproxy.utf8mb4_0900_ai_ci = p)), '') END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.pad(b bytea, n int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT b || decode(repeat('00', greatest(n - octet_length(b), 0)), 'hex')
+$$;
+
+-- Times.
+
+CREATE OR REPLACE FUNCTION xaproxy.epoch(t timestamptz) RETURNS numeric LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN t < '1970-01-01 00:00:00+00' THEN 0 ELSE extract(epoch FROM t) END
+$$;
+-- sql/item_timefunc.cc, calc_week: mode 1 is Monday first, 2 is 1 to 53, 4 is "the week with the first such day"
+CREATE OR REPLACE FUNCTION xaproxy.yearweek_of(d date, mode int) RETURNS int[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	monday boolean := mode & 1 = 1;
+	with_year boolean := mode & 2 = 2;
+	four_days boolean := (mode & 1 = 1) = (mode & 4 = 0);
+	y int := extract(year FROM d);
+	first date := make_date(y, 1, 1);
+	weekday int := CASE WHEN monday THEN extract(isodow FROM first)::int - 1 ELSE extract(dow FROM first)::int END;
+	days int;
+	total int;
+BEGIN
+	IF extract(month FROM d) = 1 AND extract(day FROM d) <= 7 - weekday THEN
+		IF NOT with_year AND (NOT four_days AND weekday <> 0 OR four_days AND weekday >= 4) THEN
+			RETURN ARRAY[y, 0];
+		END IF;
+		IF with_year AND (NOT four_days AND weekday <> 0 OR four_days AND weekday >= 4) THEN
+			y := y - 1;
+			total := make_date(y, 12, 31) - make_date(y, 1, 1) + 1;
+			first := first - total;
+			weekday := (weekday + 53 * 7 - total) % 7;
+		END IF;
+	END IF;
+	IF NOT four_days AND weekday <> 0 OR four_days AND weekday >= 4 THEN
+		days := d - (first + (7 - weekday));
+	ELSE
+		days := d - (first - weekday);
+	END IF;
+	IF with_year AND days >= 52 * 7 THEN
+		total := make_date(y, 12, 31) - make_date(y, 1, 1) + 1;
+		weekday := (weekday + total) % 7;
+		IF four_days AND weekday < 4 OR NOT four_days AND weekday = 0 THEN
+			RETURN ARRAY[y + 1, 1];
+		END IF;
+	END IF;
+	RETURN ARRAY[y, days / 7 + 1];
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.week(d date, mode int) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT (xaproxy.yearweek_of(d, mode & 7))[2]
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.yearweek(d date, mode int) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT w[1] * 100 + w[2] FROM xaproxy.yearweek_of(d, mode & 7 | 2) AS w
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.makedate(y bigint, n bigint) RETURNS date LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n > 0 THEN make_date((CASE WHEN y < 70 THEN y + 2000 WHEN y < 100 THEN y + 1900 ELSE y END)::int, 1, 1) + (n - 1)::int END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.timestampdiff(unit text, a timestamp, b timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT (CASE unit
+		WHEN 'YEAR' THEN trunc(m / 12) WHEN 'QUARTER' THEN trunc(m / 3) WHEN 'MONTH' THEN m
+		WHEN 'WEEK' THEN trunc(s / 604800) WHEN 'DAY' THEN trunc(s / 86400) WHEN 'HOUR' THEN trunc(s / 3600) WHEN 'MINUTE' THEN trunc(s / 60)
+		WHEN 'SECOND' THEN trunc(s) ELSE s * 1000000 END)::bigint
+	FROM (SELECT extract(epoch FROM b - a) AS s,
+		CASE WHEN b >= a THEN raw - (CASE WHEN days_b < days_a THEN 1 ELSE 0 END) ELSE raw + (CASE WHEN days_b > days_a THEN 1 ELSE 0 END) END::numeric AS m
+		FROM (SELECT (extract(year FROM b) - extract(year FROM a)) * 12 + extract(month FROM b) - extract(month FROM a) AS raw,
+			extract(epoch FROM b - date_trunc('month', b)) AS days_b, extract(epoch FROM a - date_trunc('month', a)) AS days_a) AS x) AS y
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.sleep(d double precision) RETURNS int LANGUAGE plpgsql VOLATILE STRICT AS $$
+BEGIN
+	PERFORM pg_sleep(d);
+	RETURN 0;
+END $$;
+
+-- JSON.
+
+CREATE OR REPLACE FUNCTION xaproxy.json_value(j jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT COALESCE(j, 'null'::jsonb)
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_unquote(j jsonb) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE jsonb_typeof(j) WHEN 'string' THEN j #>> '{}' ELSE j::text END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_at(j jsonb, n int) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN jsonb_typeof(j) = 'array' THEN j -> n WHEN n = 0 THEN j END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_length(j jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE jsonb_typeof(j) WHEN 'array' THEN jsonb_array_length(j)::bigint WHEN 'object' THEN (SELECT count(*) FROM jsonb_object_keys(j)) ELSE 1 END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_keys(j jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN jsonb_typeof(j) = 'object' THEN (SELECT COALESCE(jsonb_agg(k ORDER BY n), '[]'::jsonb) FROM jsonb_object_keys(j) WITH ORDINALITY AS u(k, n)) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_valid(s text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	PERFORM s::jsonb;
+	RETURN true;
+EXCEPTION WHEN others THEN
+	RETURN false;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.json_type(j jsonb) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE jsonb_typeof(j) WHEN 'number' THEN CASE WHEN j::text ~ '^-?\d+$' THEN 'INTEGER' ELSE 'DOUBLE' END ELSE upper(jsonb_typeof(j)) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_depth(j jsonb) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	RETURN 1 + CASE jsonb_typeof(j)
+		WHEN 'array' THEN (SELECT COALESCE(max(xaproxy.json_depth(v)), 0) FROM jsonb_array_elements(j) AS u(v))
+		WHEN 'object' THEN (SELECT COALESCE(max(xaproxy.json_depth(v)), 0) FROM jsonb_each(j) AS u(k, v))
+		ELSE 0 END;
+END $$;
+-- whether the path's parent is an object
+CREATE OR REPLACE FUNCTION xaproxy.json_parent(j jsonb, path text[]) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT NOT EXISTS (
+		SELECT FROM generate_series(0, array_length(path, 1) - 1) AS n WHERE jsonb_typeof(j #> path[1:n]) IS DISTINCT FROM 'object')
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_set(j jsonb, path text[], v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN xaproxy.json_parent(j, path) THEN jsonb_set(j, path, v, true) ELSE j END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_replace(j jsonb, path text[], v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN xaproxy.json_parent(j, path) THEN jsonb_set(j, path, v, false) ELSE j END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_insert(j jsonb, path text[], v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN xaproxy.json_parent(j, path) AND j #> path IS NULL THEN jsonb_set(j, path, v, true) ELSE j END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_remove(j jsonb, path text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN xaproxy.json_parent(j, path) THEN j #- path ELSE j END
+$$;
+
+-- Numbers of AUTO_INCREMENT. A number that the client gives moves the counter behind it. The lock keeps two sessions from moving it back.
+CREATE OR REPLACE FUNCTION xaproxy.advance(sequence regclass, n numeric) RETURNS numeric LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	last bigint;
+	called boolean;
+BEGIN
+	IF n IS NULL OR n < 1 OR n >= 9223372036854775807 THEN RETURN n; END IF;
+	PERFORM pg_advisory_lock(7813, sequence::oid::int);
+	EXECUTE 'SELECT last_value, is_called FROM ' || sequence INTO last, called;
+	IF n > last OR n = last AND NOT called THEN PERFORM setval(sequence, n::bigint); END IF;
+	PERFORM pg_advisory_unlock(7813, sequence::oid::int);
+	RETURN n;
+END $$;
