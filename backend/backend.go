@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -28,9 +29,14 @@ type Backend struct {
 	// Records has the records of decisions that are rows on deciders. It must not change once the backend is used; nil: no transaction has
 	// a decider.
 	Records Records
+	// Replaced is called when another server than the one that was checked answers at the address, or the same one with other settings that
+	// the commit protocol rests on: clients are refused until the next Ready. It must not block. It must not change once the backend is used;
+	// nil: nobody checks.
+	Replaced func(error)
 
 	schemas   map[string]bool       // lower case: those that the configuration puts there
 	facts     atomic.Pointer[Facts] // nil until the start checks have passed
+	outdated  atomic.Pointer[Facts] // those of a server that is not there any more
 	maxPacket int
 	tls       *tls.Config
 	postgres  *postgres.Dialer // nil for the other kinds
@@ -65,7 +71,7 @@ func Open(cfg *config.Config, index int) (*Backend, error) {
 	if c.Kind == config.Postgres {
 		b.postgres = postgresDialer(c, b.tls, b.maxPacket)
 	}
-	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.dial}
+	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.connect}
 	return b, nil
 }
 
@@ -110,15 +116,44 @@ func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error)
 	return b.pool.get(ctx, b.Config.Name, s, owner)
 }
 
-// RecordOnePhase reports whether the server may bring a branch back as prepared after it has acknowledged
-// XA COMMIT ... ONE PHASE, so that the decision must be durable before that is sent (MDEV-21469).
-func (b *Backend) RecordOnePhase() bool {
-	f := b.Facts()
-	return f.MariaDB && f.LogBin
-}
-
-// Ready opens the backend for clients, with what the start checks found.
+// Ready opens the backend for clients, with what the start checks found. Connections from before are not lent any more.
 func (b *Backend) Ready(f Facts) { b.facts.Store(&f) }
+
+// meets finds out whether a new connection leads to the server that was checked.
+func (b *Backend) meets(c *Conn) error {
+	c.facts = b.facts.Load()
+	if c.facts == nil || c.facts.Identity == "" {
+		return nil
+	}
+	question := "SELECT @@GLOBAL.server_uuid, @@GLOBAL.log_bin"
+	switch {
+	case b.postgres != nil:
+		question = askPostgresIdentity
+	case c.facts.MariaDB:
+		question = "SELECT CONCAT(@@GLOBAL.server_id, '@', @@GLOBAL.hostname, ':', @@GLOBAL.port, @@GLOBAL.datadir), @@GLOBAL.log_bin"
+	}
+	var rows wire.Rows
+	err := c.within(func() (err error) {
+		rows, err = c.Query(question)
+		return err
+	})
+	var said *wire.Error
+	switch {
+	case errors.As(err, &said): // a server of the other kind does not know the variables
+		err = said
+	case err != nil:
+		return err
+	case len(rows.Values) == 1 && string(rows.Values[0][0]) == c.facts.Identity && (string(rows.Values[0][1]) == "1") == c.facts.LogBin:
+		return nil
+	default:
+		err = fmt.Errorf("it was %s, with log_bin %t, and is %q now", c.facts.Identity, c.facts.LogBin, rows.Values)
+	}
+	err = fmt.Errorf("another server answers at its address than the one that was checked: %w", err)
+	if b.Replaced != nil && b.outdated.Swap(c.facts) != c.facts {
+		b.Replaced(err)
+	}
+	return err
+}
 
 // Facts returns what the start checks found; zero before they have passed.
 func (b *Backend) Facts() Facts {
@@ -145,7 +180,7 @@ func (b *Backend) Close() { b.pool.close() }
 // KillQuery ends the statement that the server's session id runs, by a connection of its own, within connect_timeout
 // for connecting and as much for the answer.
 func (b *Backend) KillQuery(ctx context.Context, id uint64) error {
-	c, err := b.dial(ctx, &Session{})
+	c, err := b.connect(ctx, &Session{})
 	if err != nil {
 		return err
 	}
@@ -170,6 +205,19 @@ func (b *Backend) Greets(ctx context.Context) (collation byte, err error) {
 	}
 	c.close()
 	return c.greeted, nil
+}
+
+// connect is dial to the server that was checked.
+func (b *Backend) connect(ctx context.Context, s *Session) (*Conn, error) {
+	c, err := b.dial(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.meets(c); err != nil {
+		c.close()
+		return nil, b.unavailable(err)
+	}
+	return c, nil
 }
 
 // dial opens a connection for sessions like s.

@@ -2,6 +2,8 @@ package backend
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xaproxy/xaproxy/wire"
@@ -79,7 +81,18 @@ func (b *Branch) Started() bool { return b.state != branchNew }
 
 // Ref tells recovery where the branch is.
 func (b *Branch) Ref() xa.BranchRef {
-	return xa.BranchRef{Backend: b.xid.BQUAL, Server: b.conn.b.Facts().Identity, ConnID: b.conn.ID}
+	ref := xa.BranchRef{Backend: b.xid.BQUAL, ConnID: b.conn.ID}
+	if f := b.conn.facts; f != nil {
+		ref.Server = f.Identity
+	}
+	return ref
+}
+
+// RecordOnePhase reports whether the server may bring the branch back as prepared after it has acknowledged
+// XA COMMIT ... ONE PHASE, so that the decision must be durable before that is sent (MDEV-21469).
+func (b *Branch) RecordOnePhase() bool {
+	f := b.conn.facts
+	return f != nil && f.MariaDB && f.LogBin
 }
 
 // Prepare asks for the vote, in one packet.
@@ -101,7 +114,37 @@ func (b *Branch) Commit(deadline time.Time) error {
 // would commit it.
 func (b *Branch) CommitOnePhase(deadline time.Time) error {
 	b.state = branchUnknown
-	return b.end(b.verbs(deadline, "XA END "+b.sql, "XA COMMIT "+b.sql+" ONE PHASE"))
+	done, err := b.answers(deadline, "XA END "+b.sql, "XA COMMIT "+b.sql+" ONE PHASE")
+	if done > 0 {
+		err = b.truth(err)
+	}
+	return b.end(err)
+}
+
+// truth makes of a server's error to a commit without a vote a loss, unless it says that nothing has been committed. PostgreSQL gives none
+// once it has committed.
+func (b *Branch) truth(err error) error {
+	if !answered(err) || uncommitted(err) || b.conn.b.postgres != nil {
+		return err
+	}
+	b.conn.broken = true
+	return fmt.Errorf("the commit was answered with an error that does not say whether it has happened: %s", err.Error())
+}
+
+// uncommitted reports whether a server's error to a commit proves that it has not happened. Others come from the binary log, or say that the
+// session or the server ends.
+//
+// Source: sql/handler.cc, ha_commit_trans, of both servers: read-only, locks and interruption are looked at before any engine is asked.
+func uncommitted(err error) bool {
+	var e *xa.ServerError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Errno {
+	case errnoReadOnly, errnoLockWait, errnoInterrupted, xa.ErrnoNotA, xa.ErrnoInvalid, xa.ErrnoRMFail, xa.ErrnoOutside:
+		return true
+	}
+	return strings.HasPrefix(e.State, "40") || strings.HasPrefix(e.State, "XA1") // transaction rollback, in SQL and in XA
 }
 
 // Rollback rolls the branch back, from whichever state it is in.

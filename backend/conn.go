@@ -17,6 +17,7 @@ type Conn struct {
 
 	greeted  byte // the collation in the server's greeting
 	b        *Backend
+	facts    *Facts  // of the server that it leads to; nil before the start checks
 	state    Session // what the server's session is known to be
 	lead     []byte  // scratch space of Begin
 	born     time.Time
@@ -367,7 +368,7 @@ func (c *Conn) usable(lifetime time.Duration) bool {
 	age := time.Since(c.born)
 	idle := age - c.used
 	switch {
-	case age > lifetime:
+	case age > lifetime, c.facts != c.b.facts.Load():
 		return false
 	case idle >= c.b.Config.IdleCheck.Std():
 		return c.ping()

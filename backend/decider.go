@@ -25,7 +25,9 @@ const (
 	errnoDuplicate   = 1062 // ER_DUP_ENTRY
 	errnoLockWait    = 1205 // ER_LOCK_WAIT_TIMEOUT
 	errnoDeadlock    = 1213 // ER_LOCK_DEADLOCK
+	errnoReadOnly    = 1290 // ER_OPTION_PREVENTS_STATEMENT
 	errnoNoSavepoint = 1305 // ER_SP_DOES_NOT_EXIST
+	errnoInterrupted = 1317 // ER_QUERY_INTERRUPTED
 )
 
 // NewDecider returns the branch of a transaction on the connection to its decider. The transaction is started by the first Begin.
@@ -47,7 +49,7 @@ func (d *Decider) Commit(time.Time) error { return errNoVote }
 // CommitOnePhase commits. No record is needed.
 func (d *Decider) CommitOnePhase(deadline time.Time) error {
 	d.state = branchUnknown
-	return d.end(d.verbs(deadline, "COMMIT"))
+	return d.end(d.truth(d.verbs(deadline, "COMMIT")))
 }
 
 // Decide inserts the record and commits, in one packet.
@@ -102,11 +104,26 @@ func (d *Decider) keyCommitted(key xa.Key, deadline time.Time) bool {
 	return err == nil && r.Committed
 }
 
-// Fence asks the decider's backend, on another connection, what was decided.
+// fencePause is the pause between two attempts to fence.
+const fencePause = 100 * time.Millisecond
+
+// Fence asks the decider's backend, on another connection, what was decided, until it answers or the time is up: the client waits to know.
 func (d *Decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	return d.conn.b.Records.Fence(ctx, g)
+	ticker := time.NewTicker(fencePause)
+	defer ticker.Stop()
+	for {
+		committed, err := d.conn.b.Records.Fence(ctx, g)
+		if err == nil {
+			return committed, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, err
+		case <-ticker.C:
+		}
+	}
 }
 
 // Rollback rolls the transaction back.

@@ -31,11 +31,14 @@ const inPostgres = "/* xaproxy: dialect=postgres */ "
 // oldestPostgres is the oldest series with which anything is tested or fixed by anybody.
 const oldestPostgres = 130000
 
+// askPostgresIdentity has a second column for log_bin, which it has not.
+const askPostgresIdentity = inPostgres + "SELECT concat(system_identifier, '/', timeline_id), '0' FROM pg_control_system(), pg_control_checkpoint()"
+
 // postgresIdentity names the database cluster and its timeline, which changes when a replica is promoted.
 func (a *Admin) postgresIdentity(ctx context.Context) (string, error) {
-	var id, timeline string
-	err := a.db.QueryRowContext(ctx, inPostgres+"SELECT system_identifier::text, timeline_id::text FROM pg_control_system(), pg_control_checkpoint()").Scan(&id, &timeline)
-	return id + "/" + timeline, a.explain("read the identity", err)
+	var id, logBin string
+	err := a.db.QueryRowContext(ctx, askPostgresIdentity).Scan(&id, &logBin)
+	return id, a.explain("read the identity", err)
 }
 
 // checkPostgres is Check for PostgreSQL.

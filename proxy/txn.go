@@ -58,7 +58,7 @@ func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) 
 		br.Branch, br.index = &d.Branch, t.xa.Add(d, false)
 	} else {
 		br.Branch = backend.NewBranch(conn, g)
-		br.index = t.xa.Add(br, b.RecordOnePhase())
+		br.index = t.xa.Add(br, br.RecordOnePhase())
 	}
 	t.branches[b.Index] = br
 	return br, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,11 +107,12 @@ type Janitor struct {
 	fenced  error
 	pruned  time.Time
 	pruning bool
+	told    map[xa.XID]bool // branches of decisions whose server is not there: an administrator was told
 }
 
 // New returns a Janitor that does nothing until Run or Pass.
 func New(o Options) *Janitor {
-	j := &Janitor{o: o, byName: make(map[string]*worker)}
+	j := &Janitor{o: o, byName: make(map[string]*worker), told: make(map[xa.XID]bool)}
 	for _, s := range o.Servers {
 		w := &worker{
 			j: j, server: s, name: s.Name(),
@@ -234,8 +236,12 @@ func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 		}
 		r := decisionReport(d)
 		for _, b := range d.Branches {
-			if why := j.unproven(d, b, sweeps); why != "" {
+			why := j.unproven(d, b, sweeps)
+			if why != "" {
 				r.Open = append(r.Open, b.Backend+": "+why)
+			}
+			if !dryRun {
+				j.tellReplaced(xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}, why)
 			}
 		}
 		r.Finished = len(r.Open) == 0
@@ -278,9 +284,28 @@ func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) strin
 	case b.Server == "":
 		return "not prepared, but the server that prepared it is not known"
 	case own.identity != b.Server:
-		return fmt.Sprintf("not prepared, but this is another server (%s) than the one that prepared it (%s)", own.identity, b.Server)
+		return fmt.Sprintf("%s (%s) than the one that prepared it (%s)", anotherServer, own.identity, b.Server)
 	}
 	return ""
+}
+
+const anotherServer = "not prepared, but this is another server"
+
+// tellReplaced tells, once, of a decided branch whose server is not there: nobody can finish it before that server is back.
+func (j *Janitor) tellReplaced(x xa.XID, why string) {
+	replaced := strings.HasPrefix(why, anotherServer)
+	j.mu.Lock()
+	told := j.told[x]
+	if replaced {
+		j.told[x] = true
+	} else {
+		delete(j.told, x)
+	}
+	j.mu.Unlock()
+	if replaced && !told {
+		j.o.Logger.Error().Str("gtrid", x.GTRID.String()).Str("backend", x.BQUAL).Str("reason", why).
+			Msg("a committed transaction may lack this branch: bring its server back, or look whether its changes are there")
+	}
 }
 
 // prune lets go of old decisions, at most once per pruneInterval and only while every backend answers: one that

@@ -204,7 +204,7 @@ func TestSessionsOfAnotherServer(t *testing.T) {
 	a := newFakeServer("a")
 	j := newJanitor(t, log, a)
 	j.Pass(t.Context(), false, nil)
-	log.orphans = []xa.Orphan{{XID: xa.XID{GTRID: ours(3, 1), BQUAL: "a"}, ConnID: 9, Since: time.Now()}}
+	log.orphans = []xa.Orphan{{XID: xa.XID{GTRID: ours(3, 1), BQUAL: "a"}, Server: "server of a", ConnID: 9, Since: time.Now()}}
 	a.set(func(s *fakeServer) { s.identity = "replica" })
 	j.Pass(t.Context(), false, nil)
 	expect(t, "did", a.did(), nil)

@@ -13,9 +13,10 @@ import (
 
 // session is one that may still hold branches, or be about to prepare or to finish them.
 type session struct {
-	id    uint64
-	since time.Time // it existed then; the latest such time that is known
-	xids  []xa.XID
+	id     uint64
+	server string    // its identity; "" when unknown
+	since  time.Time // it existed then; the latest such time that is known
+	xids   []xa.XID
 }
 
 // endSessions ends the sessions that lost their client: those of the orphans, and those of earlier runs of this process,
@@ -24,8 +25,8 @@ type session struct {
 func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, orphans []xa.Orphan) error {
 	s.held = make(map[xa.XID]error)
 	sessions := make(map[uint64]*session)
-	note := func(x xa.XID, id uint64, since time.Time) {
-		if id == 0 || since.Before(w.identitySince) {
+	note := func(x xa.XID, server string, id uint64, since time.Time) {
+		if id == 0 || !s.is(server) {
 			return // on another server the id would be a stranger's
 		}
 		if sessions[id] == nil {
@@ -37,11 +38,11 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 		}
 	}
 	for _, o := range orphans {
-		note(o.XID, o.ConnID, o.Since)
+		note(o.XID, o.Server, o.ConnID, o.Since)
 	}
 	for _, seen := range w.seen {
 		if h := seen.holder; h != nil {
-			note(h.xids[0], h.id, h.since)
+			note(h.xids[0], h.server, h.id, h.since)
 			seen.holder = nil
 		}
 	}
@@ -50,8 +51,8 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 			continue // its lost connections are orphans; the others work for other transactions by now
 		}
 		for _, b := range d.Branches {
-			if b.Backend == w.name && b.Server == s.identity {
-				note(xa.XID{GTRID: d.GTRID, BQUAL: w.name}, b.ConnID, d.Time)
+			if b.Backend == w.name && b.Server != "" {
+				note(xa.XID{GTRID: d.GTRID, BQUAL: w.name}, b.Server, b.ConnID, d.Time)
 			}
 		}
 	}
@@ -92,7 +93,7 @@ func (w *worker) holder(b *branch, err error) *session {
 	d := b.evidence.Ruling.Decision
 	for _, ref := range d.Branches {
 		if ref.Backend == w.name && ref.Server == w.identity {
-			return &session{id: ref.ConnID, since: d.Time, xids: []xa.XID{{GTRID: b.gtrid, BQUAL: w.name}}}
+			return &session{id: ref.ConnID, server: ref.Server, since: d.Time, xids: []xa.XID{{GTRID: b.gtrid, BQUAL: w.name}}}
 		}
 	}
 	return nil

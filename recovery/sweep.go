@@ -21,11 +21,10 @@ type worker struct {
 
 	// turn is a mutex that can be waited for with a context: it holds a token while a sweep runs. It protects the
 	// following fields.
-	turn          chan struct{}
-	seen          map[Listed]*sighting
-	failing       bool
-	identity      string    // that the last sweep found
-	identitySince time.Time // when it became another one than it had been; zero if it never did
+	turn     chan struct{}
+	seen     map[Listed]*sighting
+	failing  bool
+	identity string // that the last sweep found
 }
 
 // sighting is what a worker remembers of a listed branch.
@@ -76,6 +75,9 @@ const (
 func (s *sweep) lists(x xa.XID) bool {
 	return s.prepared[Listed{FormatID: xa.FormatID, GTRID: x.GTRID.String(), BQUAL: x.BQUAL}]
 }
+
+// is reports whether the sweep looked at the server with this identity, if it is known.
+func (s *sweep) is(server string) bool { return server == "" || server == s.identity }
 
 // sweep looks at the backend once, and finishes what is to be finished unless dryRun is set. The package comment says
 // in which order and why.
@@ -155,7 +157,7 @@ func (w *worker) list(ctx context.Context) ([]Listed, error) {
 	return w.server.Prepared(ctx)
 }
 
-// identify learns which server this is, and notes when it is another one than before.
+// identify learns which server this is, and tells when it is another one than before.
 func (w *worker) identify(ctx context.Context, s *sweep) error {
 	ctx, cancel := w.ask(ctx)
 	defer cancel()
@@ -164,7 +166,8 @@ func (w *worker) identify(ctx context.Context, s *sweep) error {
 		return err
 	}
 	if w.identity != "" && identity != w.identity {
-		w.identitySince = time.Now()
+		w.j.o.Logger.Error().Str("backend", w.name).Str("was", w.identity).Str("is", identity).
+			Msg("another server answers for the backend: what was prepared on the old one and is not listed by the new one is not finished before the old one is back")
 	}
 	w.identity, s.identity = identity, identity
 	return nil
@@ -300,13 +303,13 @@ func (w *worker) heuristic(ctx context.Context, b *branch, cause error) {
 	log.Msg("a committed transaction may lack this branch")
 }
 
-// adopt tells the coordinator which orphans are finished: their session is gone and they are not prepared.
+// adopt tells the coordinator which orphans are finished: on their own server their session is gone and they are not prepared.
 func (w *worker) adopt(s *sweep, orphans []xa.Orphan, dryRun bool) {
 	if dryRun {
 		return
 	}
 	for _, o := range orphans {
-		if s.held[o.XID] == nil && !s.lists(o.XID) {
+		if s.is(o.Server) && s.held[o.XID] == nil && !s.lists(o.XID) {
 			w.j.o.InFlight.Adopt(o.XID)
 		}
 	}

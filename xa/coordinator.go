@@ -76,6 +76,7 @@ type Coordinator struct {
 // Orphan is a branch that the coordinator left to recovery, with the session that may still be working on it.
 type Orphan struct {
 	XID    XID
+	Server string    // the identity of its server; "" when unknown
 	ConnID uint64    // the server's id of the session, to be killed before anything is concluded from an unknown XID
 	Since  time.Time // a server that was started later has forgotten the session and may have reused its id
 }
@@ -354,7 +355,7 @@ func (tx *Tx) forget(o Outcome) {
 		if b.State == BranchLost {
 			ref := tx.conns[i].Ref()
 			x := XID{GTRID: tx.gtrid, BQUAL: ref.Backend}
-			c.orphans[x] = Orphan{XID: x, ConnID: ref.ConnID, Since: time.Now()}
+			c.orphans[x] = Orphan{XID: x, Server: ref.Server, ConnID: ref.ConnID, Since: time.Now()}
 			orphaned = append(orphaned, ref.Backend)
 		}
 	}

@@ -214,7 +214,7 @@ func TestLostCommit(t *testing.T) {
 			t.Errorf("given up after %v, want %v", d, commitWait+prepareTimeout)
 		}
 		x := xa.XID{GTRID: tx.GTRID(), BQUAL: "b"}
-		want := xa.Orphan{XID: x, ConnID: 1, Since: time.Now()}
+		want := xa.Orphan{XID: x, Server: "server of b", ConnID: 1, Since: time.Now()}
 		if o := c.Orphans("b"); len(o) != 1 || o[0] != want {
 			t.Errorf("orphans %v, want %v", o, want)
 		}

@@ -142,6 +142,10 @@ func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
 			return err
 		}
 		b.Warn = func(err error) { s.log.Warn().Err(err).Msg("backend needs attention") }
+		b.Replaced = func(err error) {
+			s.log.Error().Str("backend", b.Name()).Err(err).Msg("the backend's server has changed; statements are refused until the new one is checked")
+			running.Go(func() { s.recheck(ctx, i) })
+		}
 		if rows := s.store.rows; rows != nil {
 			b.Records = rows
 		}
@@ -268,11 +272,6 @@ func (s *service) recheck(ctx context.Context, i int) {
 	defer ticker.Stop()
 	last := ""
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
 		unsafe, err := s.check(ctx, i)
 		if unsafe == nil && err == nil {
 			return
@@ -280,6 +279,11 @@ func (s *service) recheck(ctx context.Context, i int) {
 		if unsafe != nil && unsafe.Error() != last {
 			last = unsafe.Error()
 			s.log.Error().Err(unsafe).Msg("backend is not safe to use; its statements are refused")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
 	}
 }

@@ -44,9 +44,13 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	Pass Verdict = iota // go on
-	Cut                 // lose them, and close the connection on both sides
+	Pass  Verdict = iota // go on
+	Cut                  // lose them, and close the connection on both sides
+	Spoil                // at Answered: put an error in place of the end of the answer
 )
+
+// spoilt is the error that Spoil puts there: one that a server gives when something failed around a commit, and it does not say what.
+const spoilt = "\xff\x02\x04#HY000Error writing file '/binlog' (errno: 28 \"No space left on device\")" // 1026, ER_ERROR_ON_WRITE
 
 // stepOf classifies a statement.
 func stepOf(text string) Step {

@@ -16,7 +16,7 @@ import (
 // direction, and may block: then nothing more passes there, as on a slow network.
 type Tap struct {
 	name     string
-	target   string
+	target   atomic.Pointer[string]
 	listener net.Listener
 	hook     atomic.Pointer[func(Event) Verdict]
 	running  sync.WaitGroup
@@ -32,7 +32,8 @@ func NewTap(name, target string) (*Tap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tap %s: %w", name, err)
 	}
-	t := &Tap{name: name, target: target, listener: l, links: make(map[*link]struct{})}
+	t := &Tap{name: name, listener: l, links: make(map[*link]struct{})}
+	t.target.Store(&target)
 	t.running.Go(t.accept)
 	return t, nil
 }
@@ -47,6 +48,12 @@ func (t *Tap) SetHook(hook func(Event) Verdict) {
 		return
 	}
 	t.hook.Store(&hook)
+}
+
+// Redirect cuts every connection, and has another server answer from now on.
+func (t *Tap) Redirect(target string) {
+	t.target.Store(&target)
+	t.CutAll()
 }
 
 // CutAll closes every connection, with what is under way on it, and returns how many there were.
@@ -93,7 +100,7 @@ func (t *Tap) accept() {
 
 // serve relays one connection to its end.
 func (t *Tap) serve(client net.Conn) {
-	server, err := net.Dial("tcp", t.target)
+	server, err := net.Dial("tcp", *t.target.Load())
 	if err != nil {
 		_ = client.Close() // the server is down, and so it looks
 		return
@@ -214,8 +221,11 @@ func (l *link) answers() {
 		ended := l.answer(packet[headerSize:])
 		if ended != nil {
 			ended.Point = Answered
-			if l.tap.tell(*ended) == Cut {
+			switch l.tap.tell(*ended) {
+			case Cut:
 				return
+			case Spoil:
+				packet = append([]byte{byte(len(spoilt)), 0, 0, packet[3]}, spoilt...)
 			}
 		}
 		if _, err := l.client.Write(packet); err != nil {

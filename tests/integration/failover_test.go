@@ -1,0 +1,333 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xaproxy/xaproxy/backend"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/participant"
+	"github.com/xaproxy/xaproxy/recovery"
+	"github.com/xaproxy/xaproxy/tests/chaos"
+	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/xa"
+)
+
+// address is one at which one server or another answers.
+type address struct {
+	*chaos.Tap
+	t *testing.T
+}
+
+// newAddress makes an address at which the server of b answers, and has the proxy's side of b use it.
+func newAddress(t *testing.T, b *bench) *address {
+	t.Helper()
+	tap, err := chaos.NewTap(b.config.Name, fmt.Sprintf("%s:%d", b.server.Host, b.server.Port))
+	check(t, err)
+	a := &address{tap, t}
+	t.Cleanup(func() { check(t, tap.Close()) })
+	b.config.Port = a.port()
+	check(t, b.admin.Close())
+	b.admin, err = backend.NewAdmin(b.config)
+	check(t, err)
+	return a
+}
+
+func (a *address) port() (port int) {
+	a.t.Helper()
+	_, err := fmt.Sscanf(strings.TrimPrefix(a.Addr(), "127.0.0.1:"), "%d", &port)
+	check(a.t, err)
+	return port
+}
+
+// becomes has another server answer.
+func (a *address) becomes(s *servers.Server) { a.Redirect(fmt.Sprintf("%s:%d", s.Host, s.Port)) }
+
+// janitorOf is newJanitor with a log of what it says.
+func janitorOf(d recovery.Decisions, in recovery.InFlight, said *bytes.Buffer, all ...recovery.Server) *recovery.Janitor {
+	return recovery.New(recovery.Options{
+		Servers: all, Decisions: d, InFlight: in, Interval: 100 * time.Millisecond, Timeout: 2 * time.Second, Logger: zerolog.New(zerolog.SyncWriter(said)),
+	})
+}
+
+// TestFailoverFile: what was prepared on a server is not finished because another one at its address does not know it. It is told of, and
+// finished when the server is back: also a branch whose session lives on.
+func TestFailoverFile(t *testing.T) {
+	t.Parallel()
+	for _, k := range recoveryKinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			b, other := newBench(t, "b1", k), newBench(t, "b1", k)
+			a := newAddress(t, b)
+			log, first, second := openLog(t, t.TempDir()+"/log"), b.identity(), other.identity()
+			if first == second {
+				t.Fatalf("two servers are one: %s", first)
+			}
+			name := func(seq uint64) xa.XID {
+				return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+			}
+			decide := func(x xa.XID, server string, id uint64) {
+				check(t, log.Append(xa.Decision{GTRID: x.GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b1", Server: server, ConnID: id}}}))
+			}
+			gone, undecided, held, after := name(1), name(2), name(3), name(4)
+			decide(gone, first, b.prepare(gone.SQL(), 1, false))
+			b.prepare(undecided.SQL(), 2, false)
+			lives := b.prepare(held.SQL(), 3, true)
+			decide(held, first, lives)
+			l := &lost{}
+			l.orphans = append(l.orphans, xa.Orphan{XID: held, Server: first, ConnID: lives, Since: time.Now()})
+			said := &bytes.Buffer{}
+			j := janitorOf(recovery.OfLog(log), l, said, b.admin)
+			j.Pass(t.Context(), true, nil) // it knows the first server
+
+			a.becomes(other.server)
+			_, stranger := other.session()
+			decide(after, second, other.prepare(after.SQL(), 1, false))
+			for range 2 {
+				r := j.Pass(t.Context(), false, nil)
+				var text strings.Builder
+				check(t, r.WriteText(&text))
+				if n := strings.Count(text.String(), "this is another server ("+second+") than the one that prepared it ("+first+")"); n != 2 {
+					t.Errorf("%d decisions are reported to be open on another server, want 2:\n%s", n, text.String())
+				}
+			}
+			if got := other.values(); got != "1,0,0,0" {
+				t.Errorf("the new server has %s: what was prepared there is not finished", got)
+			}
+			if left := log.Unfinished(); len(left) != 2 {
+				t.Errorf("unfinished: %v, want the two of the old server", left)
+			}
+			if len(l.Orphans("b1")) != 1 {
+				t.Error("a lost session of the old server counts as ended")
+			}
+			if !other.alive(stranger) {
+				t.Error("a session of the new server was ended")
+			}
+			for text, want := range map[string]int{"another server answers for the backend": 1, "a committed transaction may lack this branch": 2} {
+				if n := strings.Count(said.String(), text); n != want {
+					t.Errorf("told %d times that %s, want %d:\n%s", n, text, want, said)
+				}
+			}
+
+			a.becomes(b.server)
+			for range 2 { // MySQL lets a session finish what another one holds; MariaDB's is ended first
+				j.Pass(t.Context(), false, nil)
+			}
+			wantVerdict(t, j.Pass(t.Context(), false, nil), "clean: nothing of ours is left")
+			if got := b.values(); got != "1,0,1,0" {
+				t.Errorf("the old server has %s, want 1,0,1,0", got)
+			}
+			if left := log.Unfinished(); len(left) != 0 || len(l.Orphans("b1")) != 0 {
+				t.Errorf("unfinished: %v, orphans: %v", left, l.Orphans("b1"))
+			}
+		})
+	}
+}
+
+// TestFailoverAtStart: a proxy that is started after the server was replaced tells of what is missing, too.
+func TestFailoverAtStart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "b1", servers.MariaDB)
+	log, said := openLog(t, t.TempDir()+"/log"), &bytes.Buffer{}
+	g := xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}
+	check(t, log.Append(xa.Decision{GTRID: g, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b1", Server: "1@gone:3306/var/lib/mysql/", ConnID: 7}}}))
+	j := janitorOf(recovery.OfLog(log), &lost{}, said, b.admin)
+	wantVerdict(t, j.Pass(t.Context(), false, nil), "1 transaction of ours is not finished")
+	if len(log.Unfinished()) != 1 || !strings.Contains(said.String(), "a committed transaction may lack this branch") {
+		t.Errorf("unfinished: %v, told:\n%s", log.Unfinished(), said)
+	}
+}
+
+// TestFailoverParticipant: the row of a decision outlives that another server answers for the branch, and finishes it when the old one is
+// back; the fence of what is not decided, too.
+func TestFailoverParticipant(t *testing.T) {
+	t.Parallel()
+	for _, kinds := range [][2]servers.Kind{{servers.MySQL, servers.MariaDB}, {servers.MariaDB, servers.MySQL}} {
+		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			p, other := newParticipantBench(t, kinds[0], kinds[1]), newBench(t, "b", kinds[1])
+			check(t, participant.Create(t.Context(), other.admin))
+			a := newAddress(t, p.b)
+			p.server[1] = p.b.admin
+			decided, undecided := p.xid(1, "a", "b"), p.xid(2, "a", "b")
+			id := p.b.prepare(decided.SQL(), 1, true)
+			p.b.prepare(undecided.SQL(), 2, false)
+			s := p.store(time.Nanosecond)
+			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})[0])
+			check(t, err)
+			said := &bytes.Buffer{}
+			j := janitorOf(participant.Decisions{Store: s}, recovery.Idle{}, said, p.a.admin, p.b.admin)
+			j.Pass(t.Context(), true, nil)
+
+			a.becomes(other.server)
+			_, stranger := other.session()
+			j.Pass(t.Context(), false, nil)
+			if !strings.Contains(said.String(), "another server answers for the backend") {
+				t.Errorf("nobody is told:\n%s", said)
+			}
+			if got := verdicts(t, p.a); got != "commit" {
+				t.Errorf("rows %q", got)
+			}
+			if !other.alive(stranger) {
+				t.Error("a session of the new server was ended")
+			}
+
+			a.becomes(p.b.server)
+			for range 3 {
+				j.Pass(t.Context(), false, nil)
+			}
+			if got := p.b.values(); got != "1,0,0,0" || len(p.b.prepared()) != 0 {
+				t.Errorf("values %s, want 1,0,0,0; prepared %q", got, p.b.prepared())
+			}
+			if got := verdicts(t, p.a); got != "abort,commit" {
+				t.Errorf("rows %q", got)
+			}
+		})
+	}
+}
+
+// TestFailoverRefs: a branch is of the server that its connection leads to, not of the one that was there when the proxy was started; and no
+// client meets a server that was not checked.
+func TestFailoverRefs(t *testing.T) {
+	t.Parallel()
+	for _, k := range recoveryKinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			b, other := newBench(t, "b1", k), newBench(t, "b1", k)
+			a := newAddress(t, b)
+			cfg := config.Default()
+			cfg.Backends = []config.Backend{b.config}
+			pool, err := backend.Open(&cfg, 0)
+			check(t, err)
+			t.Cleanup(pool.Close)
+			replaced := make(chan error, 10)
+			pool.Replaced = func(err error) { replaced <- err }
+			ready := func() {
+				facts, _, err := b.admin.Check(t.Context())
+				check(t, err)
+				pool.Ready(facts)
+			}
+			server := func() string {
+				t.Helper()
+				conn, err := pool.Get(t.Context(), &backend.Session{}, nil)
+				check(t, err)
+				defer conn.Put()
+				ref := backend.NewBranch(conn, xa.GTRID{Coord: "deadbeef"})
+				defer ref.Release()
+				return ref.Ref().Server
+			}
+			ready()
+			if got, want := server(), b.identity(); got != want {
+				t.Errorf("a branch is of %s, want %s", got, want)
+			}
+			a.becomes(other.server)
+			eventually(t, "the old connections are gone", func() bool {
+				conn, err := pool.Get(t.Context(), &backend.Session{}, nil)
+				if err == nil {
+					if conn.Exec("DO 0") == nil {
+						t.Fatal("a connection to a server that was not checked was lent")
+					}
+					conn.Put()
+					return false
+				}
+				if !strings.Contains(err.Error(), "another server answers at its address") {
+					t.Error(err)
+				}
+				return true
+			})
+			_, err = pool.Get(t.Context(), &backend.Session{}, nil)
+			if err == nil {
+				t.Error("a connection to a server that was not checked was lent")
+			}
+			if len(replaced) != 1 {
+				t.Errorf("%d times told of another server, want once", len(replaced))
+			}
+			ready()
+			if got, want := server(), other.identity(); got != want {
+				t.Errorf("a branch is of %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestReadOnly: a server that has become read-only while a branch is prepared refuses its commit, if it is MariaDB. The branch stays in doubt,
+// that is told, and it is finished as soon as the server may be written again. MySQL lets it commit.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, k := range recoveryKinds {
+		for _, store := range []string{config.FileStore, config.ParticipantStore} {
+			t.Run(string(k)+"/"+store, func(t *testing.T) {
+				t.Parallel() // its servers are its own
+				p := newParticipantBench(t, servers.MariaDB, k)
+				p.b.limit()
+				p.server[1] = p.b.admin
+				var d recovery.Decisions
+				var committed, undecided xa.XID
+				said := &bytes.Buffer{}
+				if store == config.FileStore {
+					log := openLog(t, t.TempDir()+"/log")
+					name := func(seq uint64) xa.XID {
+						return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b"}
+					}
+					committed, undecided, d = name(1), name(2), recovery.OfLog(log)
+					check(t, log.Append(xa.Decision{GTRID: committed.GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity()}}}))
+				} else {
+					s := p.store(time.Nanosecond)
+					committed, undecided, d = p.xid(1, "a", "b"), p.xid(2, "a", "b"), participant.Decisions{Store: s}
+					_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: committed.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity()}}})[0])
+					check(t, err)
+				}
+				p.b.prepare(committed.SQL(), 1, false)
+				p.b.prepare(undecided.SQL(), 2, false)
+				j := janitorOf(d, recovery.Idle{}, said, p.a.admin, p.b.admin)
+				p.b.exec("SET GLOBAL read_only = 1")
+				if k == servers.MySQL {
+					p.b.exec("SET GLOBAL super_read_only = 1")
+				}
+				r := j.Pass(t.Context(), false, nil)
+				if k == servers.MySQL {
+					if r.Committed != 1 {
+						t.Errorf("a read-only MySQL has refused a commit: the tables of docs/protocol.md say otherwise:\n%s", said)
+					}
+				} else {
+					j.Pass(t.Context(), false, nil)
+					if n := strings.Count(said.String(), "branch cannot be finished yet"); r.Committed != 0 || n == 0 || !strings.Contains(said.String(), "1290 (HY000)") {
+						t.Errorf("%d committed, and told %d times:\n%s", r.Committed, n, said)
+					}
+					if !slices.Contains(p.b.prepared(), committed.GTRID.String()+"|b") {
+						t.Error("the branch is not prepared any more")
+					}
+					if got := p.b.values(); got != "0,0,0,0" {
+						t.Errorf("values %s", got)
+					}
+				}
+				p.b.exec("SET GLOBAL read_only = 0")
+				j.Pass(t.Context(), false, nil)
+				wantVerdict(t, j.Pass(t.Context(), false, nil), "clean: nothing of ours is left")
+				if got := p.b.values(); got != "1,0,0,0" {
+					t.Errorf("values %s, want 1,0,0,0", got)
+				}
+			})
+		}
+	}
+}
+
+// limit has the proxy log in as a user whom read_only concerns.
+func (b *bench) limit() {
+	b.t.Helper()
+	b.exec("CREATE USER plain@'%' IDENTIFIED BY 'pw'", "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, PROCESS ON *.* TO plain@'%'")
+	if b.server.Kind == servers.MySQL {
+		b.exec("GRANT XA_RECOVER_ADMIN ON *.* TO plain@'%'")
+	}
+	b.config.User, b.config.Password = "plain", "pw"
+	check(b.t, b.admin.Close())
+	var err error
+	b.admin, err = backend.NewAdmin(b.config)
+	check(b.t, err)
+}
