@@ -8,7 +8,7 @@ import (
 )
 
 // overMark stands for OVER in an expression of several aggregates. No text has it.
-const overMark = "\x00"
+const overMark = "\x00o"
 
 // aggregate translates the functions of groups, and of windows.
 func aggregate(t *translator, c *call) (value, error) {

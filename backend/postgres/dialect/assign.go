@@ -61,7 +61,7 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 	if v.t.Kind.text() {
 		if !v.isConst() {
 			if v.isParam() {
-				return t.parameter(t.src.paramIndex(v.lit.tok), c.Type.cast(), StringClass), nil
+				return t.read(v, c.Type), nil
 			}
 			return "", refuse(t.at(v), "a string assigned to a number is not translated", "CAST it")
 		}
@@ -90,10 +90,12 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 		return n.s, nil
 	case k.integer() && n.t.Kind == Decimal:
 		return "round(" + n.s + ")", nil
-	case k.integer():
-		return "", refuse(t.at(v), "a DOUBLE assigned to a whole number is not translated", "ROUND and CAST it")
+	case k.integer() && c.Type.cast() == "numeric":
+		return "", refuse(t.at(v), "a DOUBLE assigned to a BIGINT UNSIGNED is not translated", "ROUND and CAST it")
+	case k.integer(): // both round to the even one of two neighbours
+		return n.s + "::double precision", nil
 	case k == Decimal && n.t.Kind.approx():
-		return "", refuse(t.at(v), "a DOUBLE assigned to a DECIMAL is not translated", "CAST it")
+		return n.s + "::text::numeric", nil // by its shortest digits, as MySQL does
 	}
 	return n.s, nil
 }
@@ -133,7 +135,7 @@ func (t *translator) tooLong(v value, c *Column) error {
 func (t *translator) assignTemporal(c *Column, v value) (string, error) {
 	k := c.Type.Kind
 	if v.isParam() && v.t.Kind == Varchar {
-		return t.parameter(t.src.paramIndex(v.lit.tok), c.Type.cast(), StringClass), nil
+		return t.read(v, c.Type), nil
 	}
 	if v.isConst() && v.t.Kind == Varchar {
 		kind := k

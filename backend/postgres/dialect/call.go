@@ -352,6 +352,9 @@ func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
 			return n, err
 		}
 		r.t = Type{Kind: Decimal, Length: length, Scale: scale}
+		if n.t.Kind.approx() {
+			n.s += "::text" // by its shortest digits, as MySQL does
+		}
 		r.s = fmt.Sprintf("round(%s::numeric, %d)", n.s, scale)
 		r.s = fmt.Sprintf("xaproxy.clamp(%s, %d, %d)", r.s, length, scale)
 		if n.t.Kind == Decimal && n.t.Scale <= scale && n.t.Length-n.t.Scale <= length-scale || n.t.Kind.integer() && n.t.digits() <= length-scale {

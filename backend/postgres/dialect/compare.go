@@ -47,6 +47,12 @@ func (t *translator) pair(l, r value) (string, string, error) {
 	if err != nil {
 		return "", "", err
 	}
+	if r.isParam() && rk == Varchar { // what is no number fails
+		if a.t.Kind.integer() && a.t.cast() != "numeric" {
+			return a.s, t.read(r, a.t) + "::bigint", nil // for the sake of an index
+		}
+		return a.s, t.read(r, a.t), nil
+	}
 	b, err := t.number(r)
 	return a.s, b.s, err
 }

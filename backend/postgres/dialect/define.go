@@ -163,7 +163,7 @@ func (n *newTable) column(c *sqlparser.ColumnDefinition) error {
 			s += " DEFAULT " + d
 		}
 	}
-	column.PG = strings.ReplaceAll(typ.stored(), "timestamptz", "timestamp with time zone")
+	column.PG = typ.stored()
 	n.parts = append(n.parts, s)
 	n.check(column)
 	comment := ""

@@ -346,7 +346,7 @@ func (t *translator) onDuplicate(n *sqlparser.Insert, in *newRows, s *Step) (con
 	if err != nil {
 		return "", "", err
 	}
-	set, differs := t.sets(in.r, all)
+	set, differs := t.sets(in.r, all, seeks)
 	xmax := quoteName(in.r.alias) + ".xmax = 0"
 	if seeks {
 		return t.seeking(in, k, set, all)

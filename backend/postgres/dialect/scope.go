@@ -157,7 +157,7 @@ func columnValue(r *relation, c *Column) value {
 var native = map[string]bool{
 	"smallint": true, "integer": true, "bigint": true, "numeric": true, "real": true, "double precision": true, "text": true, "character varying": true,
 	"bytea": true, "date": true, "time": true, "time without time zone": true, "timestamp": true, "timestamp without time zone": true,
-	"timestamp with time zone": true, "jsonb": true, "citext": true,
+	"timestamp with time zone": true, "timestamptz": true, "jsonb": true, "citext": true,
 }
 
 // tableName is a table's name in PostgreSQL.

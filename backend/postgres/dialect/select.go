@@ -12,6 +12,9 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	if n.QueryOpts.SQLCalcFoundRows {
 		return query{}, t.refuse("SQL_CALC_FOUND_ROWS", "ask for COUNT(*)", "SQL_CALC_FOUND_ROWS is not translated")
 	}
+	if n.Lock != nil && n.Lock.Type != "" {
+		return query{}, t.refuse("FOR", "lock in the outermost query", "a locking clause in a subquery is not translated")
+	}
 	distinct := n.QueryOpts.Distinct
 	inSet := t.inSet > 0
 	t.inSet = 0

@@ -7,7 +7,7 @@ CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_as_cs (provider = icu, local
 
 -- Numbers.
 
-CREATE OR REPLACE FUNCTION xaproxy.fail(code text, message text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION xaproxy.fail(code text, message text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ -- so that the planner does not call it
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
 END $$;
@@ -16,6 +16,42 @@ END $$;
 CREATE OR REPLACE FUNCTION xaproxy.in_range(n numeric) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN n BETWEEN 0 AND 18446744073709551615 THEN n WHEN xaproxy.fail('22003', 'BIGINT UNSIGNED value is out of range') THEN n END
 $$;
+
+-- bound strings as numbers and times: only what both servers read alike
+CREATE OR REPLACE FUNCTION xaproxy.read_numeric(s text) RETURNS numeric LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF s COLLATE "C" !~ '^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$' THEN
+		RAISE EXCEPTION USING ERRCODE = '22P02', MESSAGE = format('"%s" is no number', s);
+	END IF;
+	RETURN s::numeric;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.read_double(s text) RETURNS double precision LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF s COLLATE "C" !~ '^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$' THEN
+		RAISE EXCEPTION USING ERRCODE = '22P02', MESSAGE = format('"%s" is no number', s);
+	END IF;
+	RETURN s::double precision;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.read_timestamp(s text) RETURNS timestamp LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF s COLLATE "C" !~ '^\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?$' OR s COLLATE "C" ~ '[: T]24:|:60' THEN
+		RAISE EXCEPTION USING ERRCODE = '22007', MESSAGE = format('"%s" is not written as YYYY-MM-DD hh:mm:ss', s);
+	END IF;
+	RETURN s::timestamp;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.read_timestamptz(s text) RETURNS timestamptz LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+	SELECT xaproxy.read_timestamp(s)::timestamptz
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.read_date(s text) RETURNS date LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT xaproxy.read_timestamp(s)::date
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.read_time(s text) RETURNS time LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF s COLLATE "C" !~ '^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$' THEN
+		RAISE EXCEPTION USING ERRCODE = '22007', MESSAGE = format('"%s" is not written as hh:mm:ss', s);
+	END IF;
+	RETURN s::time;
+END $$;
 
 -- 64 bits as a BIGINT UNSIGNED, and back
 CREATE OR REPLACE FUNCTION xaproxy.unsigned(n bigint) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -369,3 +405,75 @@ BEGIN
 	PERFORM pg_advisory_unlock(7813, sequence::oid::int);
 	RETURN n;
 END $$;
+
+-- information_schema as MySQL has it.
+
+CREATE OR REPLACE VIEW xaproxy.schemata AS
+SELECT 'def'::text AS "CATALOG_NAME", nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SCHEMA_NAME", 'utf8mb4'::text AS "DEFAULT_CHARACTER_SET_NAME", 'utf8mb4_0900_ai_ci'::text AS "DEFAULT_COLLATION_NAME"
+FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.tables AS
+SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME",
+	CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' ELSE 'BASE TABLE' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_TYPE",
+	CASE WHEN c.relkind IN ('r', 'p') THEN 'InnoDB' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENGINE", 10::bigint AS "VERSION", greatest(c.reltuples, 0)::bigint AS "TABLE_ROWS", NULL::bigint AS "AUTO_INCREMENT",
+	'utf8mb4_0900_ai_ci'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COLLATION", COALESCE(obj_description(c.oid, 'pg_class'), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COMMENT"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.columns AS
+SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) AS "ORDINAL_POSITION",
+	CASE WHEN a.attidentity = '' THEN CASE
+		WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'CURRENT_TIMESTAMP'
+		ELSE regexp_replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::[a-z ]+(\(\d+\))?$', ''), '^''(.*)''$', '\1') END END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_DEFAULT",
+	CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "IS_NULLABLE",
+	substring(ty.mysql from '^[a-z]+') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DATA_TYPE",
+	CASE WHEN ty.mysql ~ '^(var)?(char|binary)\(' THEN substring(ty.mysql from '\((\d+)\)')::bigint
+		WHEN ty.mysql ~ '^tiny(text|blob)' THEN 255 WHEN ty.mysql ~ '^(text|blob)' THEN 65535 WHEN ty.mysql ~ '^medium(text|blob)' THEN 16777215 WHEN ty.mysql ~ '^long(text|blob)' THEN 4294967295 END::bigint AS "CHARACTER_MAXIMUM_LENGTH",
+	CASE WHEN ty.mysql ~ '^decimal' THEN substring(ty.mysql from '\((\d+),')::bigint WHEN ty.mysql ~ '^tinyint' THEN 3 WHEN ty.mysql ~ '^smallint' THEN 5 WHEN ty.mysql ~ '^mediumint' THEN 7 WHEN ty.mysql ~ '^int' THEN 10
+		WHEN ty.mysql ~ '^bigint unsigned' THEN 20 WHEN ty.mysql ~ '^bigint' THEN 19 WHEN ty.mysql ~ '^double' THEN 22 WHEN ty.mysql ~ '^float' THEN 12 WHEN ty.mysql ~ '^bit' THEN substring(ty.mysql from '\((\d+)\)')::bigint END::bigint AS "NUMERIC_PRECISION",
+	CASE WHEN ty.mysql ~ '^decimal' THEN substring(ty.mysql from ',(\d+)\)')::bigint WHEN ty.mysql ~ 'int' THEN 0 END::bigint AS "NUMERIC_SCALE",
+	CASE WHEN ty.mysql ~ '^(datetime|timestamp|time)' THEN COALESCE(substring(ty.mysql from '\((\d)\)')::bigint, 0) END AS "DATETIME_PRECISION",
+	CASE WHEN ty.mysql ~ '^(var)?char|text|^enum|^set' THEN 'utf8mb4' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHARACTER_SET_NAME",
+	CASE WHEN ty.mysql ~ '^(var)?char|text|^enum|^set' THEN COALESCE(substring(col_description(c.oid, a.attnum) from ' collate ([0-9a-z_]+)[^{]*\}$'), l.collname, 'utf8mb4_0900_bin') END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_NAME",
+	ty.mysql COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_TYPE",
+	COALESCE((SELECT CASE WHEN bool_or(x.indisprimary) THEN 'PRI' WHEN bool_or(x.indisunique AND x.indnkeyatts = 1) THEN 'UNI' WHEN bool_or(x.indkey[0] = a.attnum) THEN 'MUL' END
+		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",
+	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'DEFAULT_GENERATED' ELSE '' END
+		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
+	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT"
+FROM xaproxy.tables t
+JOIN pg_namespace n ON n.nspname = t."TABLE_SCHEMA" COLLATE "C"
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t."TABLE_NAME" COLLATE "C"
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.collname LIKE 'utf8mb4%',
+LATERAL (SELECT COALESCE(
+	regexp_replace(substring(col_description(c.oid, a.attnum) from '\{mysql ([^{]*)\}$'), '( collate [0-9a-z_]+)?( on update)?$', ''),
+	CASE format_type(a.atttypid, NULL)
+		WHEN 'boolean' THEN 'tinyint(1)' WHEN 'integer' THEN 'int' WHEN 'double precision' THEN 'double' WHEN 'real' THEN 'float' WHEN 'bytea' THEN 'longblob' WHEN 'jsonb' THEN 'json' WHEN 'uuid' THEN 'char(36)'
+		WHEN 'timestamp without time zone' THEN 'datetime(' || CASE WHEN a.atttypmod < 0 THEN 6 ELSE a.atttypmod END || ')'
+		WHEN 'timestamp with time zone' THEN 'timestamp(' || CASE WHEN a.atttypmod < 0 THEN 6 ELSE a.atttypmod END || ')'
+		WHEN 'character varying' THEN CASE WHEN a.atttypmod < 0 THEN 'longtext' ELSE 'varchar(' || a.atttypmod - 4 || ')' END
+		WHEN 'numeric' THEN CASE WHEN a.atttypmod < 0 THEN 'decimal(65,30)' ELSE replace(format_type(a.atttypid, a.atttypmod), 'numeric', 'decimal') END
+		WHEN 'smallint' THEN 'smallint' WHEN 'bigint' THEN 'bigint' WHEN 'date' THEN 'date' WHEN 'json' THEN 'json' ELSE 'longtext' END) AS mysql) AS ty;
+
+CREATE OR REPLACE VIEW xaproxy.statistics AS
+SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME",
+	(NOT x.indisunique)::int::bigint AS "NON_UNIQUE", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_SCHEMA",
+	CASE WHEN x.indisprimary THEN 'PRIMARY' WHEN starts_with(i.relname, c.relname || '.') THEN substr(i.relname, length(c.relname) + 2) ELSE i.relname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_NAME",
+	k.n::bigint AS "SEQ_IN_INDEX", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", CASE WHEN a.attnotnull THEN '' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "NULLABLE",
+	'BTREE'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_TYPE"
+FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
+	LATERAL unnest(x.indkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attnum = k.num
+WHERE a.attrelid = c.oid AND k.n <= x.indnkeyatts AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.key_column_usage AS
+SELECT n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_SCHEMA",
+	CASE WHEN o.contype = 'p' THEN 'PRIMARY' WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
+	n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", k.n::bigint AS "ORDINAL_POSITION",
+	rn.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_TABLE_SCHEMA", rc.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_TABLE_NAME", ra.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_COLUMN_NAME"
+FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
+LEFT JOIN pg_class rc ON rc.oid = o.confrelid LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
+LEFT JOIN pg_attribute ra ON ra.attrelid = rc.oid AND ra.attnum = o.confkey[k.n]
+WHERE o.contype IN ('p', 'u', 'f') AND n.nspname NOT IN ('xaproxy');

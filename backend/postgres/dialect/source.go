@@ -163,12 +163,11 @@ func (s *source) mask() (string, error) {
 				continue
 			}
 		}
-		if t.Spaced || i > 0 {
-			if !s.op(i, "(") || t.Spaced {
-				b.WriteByte(' ')
-			}
-			s.starts[i] = b.Len()
+		// Operators of several characters are several tokens; "--" would be a comment.
+		if joined := t.Class == router.Op && i > 0 && (s.op(i, "(") || s.toks[i-1].Class == router.Op && !(s.op(i, "-") && s.op(i-1, "-"))); t.Spaced || !joined {
+			b.WriteByte(' ')
 		}
+		s.starts[i] = b.Len()
 		switch t.Class {
 		case router.Bad:
 			return "", &Error{Errno: 1064, State: "42000", At: t.Start, What: "the statement cannot be read", Do: "look for a quote that is not closed, or a control character"}

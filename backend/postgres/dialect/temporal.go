@@ -93,7 +93,7 @@ func (t *translator) temporal(v value, kind Kind) (value, error) {
 	case v.isParam() && k == Varchar:
 		n := v
 		n.t = Type{Kind: kind, Scale: 6}
-		n.s = t.parameter(t.src.paramIndex(v.lit.tok), n.t.cast(), StringClass)
+		n.s = t.read(v, n.t)
 		return n, nil
 	case k == kind:
 		return v, nil

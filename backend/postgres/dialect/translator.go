@@ -2,6 +2,8 @@ package dialect
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -18,13 +20,14 @@ type translator struct {
 	params int
 	writes bool // the statement changes rows: what MySQL only warns of in a SELECT is an error
 
-	used   []Param       // of the step being written
+	used   []Param       // parameters that were asked for
 	places map[Param]int // of used
 	scope  *scope
 	clause string // what MySQL calls the part of the statement being read
 	// aliases may be named in HAVING and ORDER BY.
 	aliases  map[string]value
 	excluded *relation // the row that ON DUPLICATE KEY UPDATE is about
+	altered  *Table    // what ALTER TABLE leaves
 	inSet    int       // the query is a part of a UNION
 }
 
@@ -111,6 +114,10 @@ func (t *translator) statement() error {
 		return t.alter(n)
 	case *sqlparser.DBDDL:
 		return t.schema(n)
+	case *sqlparser.Show:
+		return t.show(n)
+	case *sqlparser.Explain:
+		return refuse(0, "EXPLAIN would show PostgreSQL's plan", "EXPLAIN in PostgreSQL's words behind /* xaproxy: dialect=postgres */")
 	case *sqlparser.Use:
 		t.step(Step{Kind: Session, Use: n.DBName.String()})
 		return nil
@@ -177,12 +184,26 @@ func (t *translator) transaction(n sqlparser.Statement) error {
 	return nil
 }
 
-// step adds a step, with the parameters used since the last one.
+// A parameter stands in a text as its place in used between two of these, until the step has its whole text: not all that were asked for
+// are in it. No text of a client's has them.
+const paramMark = "\x00p"
+
+var paramPlace = regexp.MustCompile(paramMark + `(\d+);`)
+
+// step adds a step, whose parameters it numbers.
 func (t *translator) step(s Step) {
 	if s.Kind != Count {
 		s.InsertID, s.Affected = -1, -1
 	}
-	s.Params, t.used, t.places = t.used, nil, nil
+	numbers := map[string]int{}
+	s.Text = paramPlace.ReplaceAllStringFunc(s.Text, func(place string) string {
+		if numbers[place] == 0 {
+			i, _ := strconv.Atoi(strings.Trim(place, paramMark+";"))
+			s.Params = append(s.Params, t.used[i])
+			numbers[place] = len(s.Params)
+		}
+		return "$" + strconv.Itoa(numbers[place])
+	})
 	t.steps = append(t.steps, s)
 }
 
@@ -192,13 +213,14 @@ func (t *translator) parameter(from int, cast string, class Class) string {
 	if t.o.Params != nil {
 		p.Class = t.o.Params[from]
 	}
-	if i, ok := t.places[p]; ok {
-		return fmt.Sprintf("$%d::%s", i, cast)
+	i, ok := t.places[p]
+	if !ok {
+		i = len(t.used)
+		t.used = append(t.used, p)
+		if t.places == nil {
+			t.places = map[Param]int{}
+		}
+		t.places[p] = i
 	}
-	t.used = append(t.used, p)
-	if t.places == nil {
-		t.places = map[Param]int{}
-	}
-	t.places[p] = len(t.used)
-	return fmt.Sprintf("$%d::%s", len(t.used), cast)
+	return fmt.Sprintf("%s%d;::%s", paramMark, i, cast)
 }

@@ -202,6 +202,18 @@ func (t *translator) bind(v value, want Type) value {
 	return v
 }
 
+// read reads a bound string as another type. PostgreSQL's own casts know more words than MySQL, such as 'today' and 'NaN'.
+func (t *translator) read(v value, as Type) string {
+	name := "numeric"
+	switch {
+	case as.Kind.approx():
+		name = "double"
+	case as.Kind.temporal():
+		name = as.cast()
+	}
+	return "xaproxy.read_" + name + "(" + t.parameter(t.src.paramIndex(v.lit.tok), "text", StringClass) + ")"
+}
+
 // number is the value as a number: for arithmetic, and where MySQL compares as numbers.
 func (t *translator) number(v value) (value, error) {
 	v = t.bind(v, bigint)
@@ -218,6 +230,8 @@ func (t *translator) number(v value) (value, error) {
 		return value{s: n.String(), t: Type{Kind: BigInt, Unsigned: true, Length: 20}, notNull: true}, nil
 	case v.isConst() && v.t.Kind == Varchar:
 		return t.numeral(v)
+	case v.isParam() && v.t.Kind == Varchar: // what is no number fails
+		return value{s: t.read(v, double), t: double}, nil
 	case v.t.Kind.text() && !t.writes:
 		return value{s: "xaproxy.number(" + v.s + ")", t: double, agg: v.agg, free: v.free}, nil
 	case v.t.Kind.text():

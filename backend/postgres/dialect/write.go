@@ -96,8 +96,9 @@ func (r *relation) index(name string) int {
 	return -1
 }
 
-// sets writes assignments, and the times that MySQL keeps by itself.
-func (t *translator) sets(r *relation, all []assignment) (set string, differs string) {
+// sets writes assignments, and the times that MySQL keeps by itself, which only change with the row: sometimes says that the statement writes
+// rows that do not change.
+func (t *translator) sets(r *relation, all []assignment, sometimes bool) (set string, differs string) {
 	var parts, conditions []string
 	named := map[string]bool{}
 	last := map[string]int{}
@@ -116,7 +117,11 @@ func (t *translator) sets(r *relation, all []assignment) (set string, differs st
 		if c.OnUpdate && !named[c.Name] {
 			now, err := now(t, &call{name: "NOW", args: []value{{lit: &literal{kind: BigInt, text: fmt.Sprint(c.Type.Scale)}}}})
 			if err == nil {
-				parts = append(parts, quoteName(c.Name)+" = "+now.s)
+				s := now.s
+				if sometimes { // the row may be written without being changed
+					s = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", strings.Join(append(conditions, "FALSE"), " OR "), s, quoteName(r.alias)+"."+quoteName(c.Name))
+				}
+				parts = append(parts, quoteName(c.Name)+" = "+s)
 			}
 		}
 	}
@@ -158,7 +163,7 @@ func (t *translator) update(n *sqlparser.Update) error {
 	if err != nil {
 		return err
 	}
-	set, differs := t.sets(target, all)
+	set, differs := t.sets(target, all, t.o.FoundRows)
 	if len(n.OrderBy) > 0 && len(m.relations) > 1 || n.Limit != nil && len(m.relations) > 1 {
 		return &Error{Errno: 1221, State: "HY000", At: t.src.find("LIMIT"), What: "Incorrect usage of UPDATE and LIMIT"}
 	}
