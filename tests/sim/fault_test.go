@@ -205,24 +205,28 @@ func (w *world) kill(m *machine) {
 	}
 	m.p, m.stuck = nil, false
 	p.dead.Store(true)
-	for _, pk := range w.packets {
-		if pk.p == p {
-			pk.lost, pk.conn.cut = true, true
-			pk.finish(errDead)
-		}
-	}
-	for _, c := range w.calls {
-		if c.p == p {
-			c.finish(errDead)
-		}
-	}
-	w.calls = slices.DeleteFunc(w.calls, func(c *call) bool { return c.p == p })
-	p.die() // what is finished is not given up as well
 	for _, c := range w.conns {
 		if c.p == p {
 			c.cut, c.silent = true, false
 		}
 	}
+	var waiting []*call
+	for _, pk := range w.packets {
+		if pk.p == p {
+			pk.lost, pk.conn.cut = true, true
+			waiting = append(waiting, &pk.call)
+		}
+	}
+	w.calls = slices.DeleteFunc(w.calls, func(c *call) bool {
+		if c.p == p {
+			waiting = append(waiting, c)
+		}
+		return c.p == p
+	})
+	for _, c := range waiting { // the others are woken when everything is as it will be
+		c.finish(errDead)
+	}
+	p.die() // what is finished is not given up as well
 }
 
 // buryHalted ends the processes that have ended themselves.
