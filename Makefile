@@ -88,7 +88,8 @@ test-oracle: ## SQL over three shards beside one server with all the data, and r
 SIM ?= -for 60s
 sim: ## lives of proxies on simulated servers, a minute of fresh seeds; then every planted bug must be found (SIM="-for 10m" for longer, SIM="-seed 42" for one)
 	$(GO) test -count=1 -v -timeout 0 -run 'TestSimulation' ./tests/sim $(SIM)
-	$(GO) test -count=1 -v -timeout 60m -run 'TestPlanted|TestReplay|TestVotes|TestRows' ./tests/sim -for 60s
+	$(GO) test -count=1 -v -timeout 60m -run 'TestPlanted|TestVotes|TestRows' ./tests/sim -for 60s
+	$(GO) test -race -count=1 -v -run TestReplay ./tests/sim -for 60s # seeds run again, here and in another process
 
 model: ## the commit protocol as a model, checked by spin: every way of it, and that planted bugs are found (2 min)
 	tests/setup.sh model

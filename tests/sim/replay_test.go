@@ -19,7 +19,7 @@ const (
 )
 
 // TestReplay: a seed is everything. The same steps happen at the same times, byte for byte, when it is run again in this process, and in
-// another one. With -for it goes on for a sixth of that.
+// another one. With -for it goes on for a twelfth of that.
 func TestReplay(t *testing.T) {
 	if from := os.Getenv(replayFrom); from != "" {
 		first, err := strconv.ParseUint(from, 10, 64)
@@ -31,7 +31,7 @@ func TestReplay(t *testing.T) {
 	}
 	first, began, lines := rand.Uint64()>>16, time.Now(), 0
 	t.Logf("seeds from %d", first)
-	for n := 0; n == 0 || time.Since(began) < *forFlag/6 && !t.Failed(); n++ {
+	for n := 0; n == 0 || time.Since(began) < *forFlag/12 && !t.Failed(); n++ {
 		lines += replayed(t, first+uint64(n*replaySeeds))
 	}
 	if lines < 1000 {
