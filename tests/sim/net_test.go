@@ -286,6 +286,8 @@ func scanAll(v any, row func(scan func(...any) error) error) error {
 					*p = r[i].(string)
 				case *int64:
 					*p = r[i].(int64)
+				case *int:
+					*p = int(r[i].(int64))
 				default:
 					panic(fmt.Sprintf("scan into %T", p))
 				}

@@ -118,9 +118,10 @@ func (p *process) open() (err error) {
 		servers, sides = append(servers, wrap[admin, recovery.Server](w.plant.server, p, admin{p, s, "recovery"}, admin{p, s, "recovery"})), append(sides, admin{p, s, "store"})
 	}
 	var decisions recovery.Decisions
-	if w.rows {
+	if run := p.m.runs; w.rows { // there is one at a time on a machine
 		p.rows, err = participant.New(participant.Options{
 			Servers: sides, Deciders: w.keyDeciders(p), Grace: grace, Retain: retain, ComeBack: cmp.Or(w.plant.comeBack, comeBack), Timeout: adminTimeout, Logger: zerolog.Nop(),
+			Host: p.m.name, PID: run, Gone: func(host string, pid int) bool { return host == p.m.name && pid < run },
 		})
 		p.log, p.keys, decisions = p.rows, p.rows, participant.Decisions{Store: p.rows}
 	} else {

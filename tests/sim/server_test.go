@@ -98,7 +98,7 @@ func (st stmt) String() string {
 	return strings.TrimRight(st.verb+" "+st.xid+st.row+plainSQL.Replace(st.sql), " ")
 }
 
-var plainSQL = strings.NewReplacer("`xaproxy`.", "", "`", "", ", CONVERT(X'' USING utf8mb4), 0", "", ", UTC_TIMESTAMP(6)", "", "(coord, host, pid, beat_at) ", "",
+var plainSQL = strings.NewReplacer("`xaproxy`.", "", "`", "", "CONVERT(", "", " USING utf8mb4)", "", ", UTC_TIMESTAMP(6)", "", "(coord, host, pid, beat_at) ", "",
 	" ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)", "", ", UTC_TIMESTAMP()", "", "(gtrid, verdict, branches, created_at) ", "", "(gtrid, verdict, branches, commit_key, created_at) ", "",
 	", TIMESTAMPDIFF(SECOND, '1970-01-01', created_at)", "")
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,8 +18,14 @@ import (
 // tables are those of package participant on one server.
 type tables struct {
 	decisions map[string]row       // committed rows, by gtrid
-	beats     map[string]time.Time // by coord
+	beats     map[string]heartbeat // by coord
 	incidents int
+}
+
+// heartbeat is a row of xaproxy_proxy.
+type heartbeat struct {
+	host, pid string
+	at        time.Time // by the clock of the server
 }
 
 // row is one of xaproxy_decision.
@@ -38,8 +45,8 @@ var (
 	selectRows = regexp.MustCompile(`^SELECT gtrid, verdict, branches, .* FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\)$`)
 	selectOld  = regexp.MustCompile(`^SELECT gtrid, branches FROM .xaproxy.\..xaproxy_decision. WHERE created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND AND gtrid > '([^']*)' ORDER BY gtrid LIMIT (\d+)$`)
 	deleteRows = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\) AND created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
-	beat       = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_proxy. .* VALUES \('([0-9a-f]{8}|-durable)', .* ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP\(6\)$`)
-	selectBeat = regexp.MustCompile(`^SELECT coord FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at > UTC_TIMESTAMP\(6\) - INTERVAL (\d+) MICROSECOND AND coord IN \((.*)\)$`)
+	beat       = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_proxy. .* VALUES \('([0-9a-f]{8}|-durable)', CONVERT\(X'([0-9a-f]*)' USING utf8mb4\), (\d+), .* ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP\(6\)$`)
+	selectBeat = regexp.MustCompile(`^SELECT coord, host, pid FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at > UTC_TIMESTAMP\(6\) - INTERVAL (\d+) MICROSECOND AND coord IN \((.*)\)$`)
 	deleteBeat = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE coord = '([0-9a-f]{8})'$`)
 	deleteDead = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
 	incident   = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_incident. `)
@@ -114,15 +121,20 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 		return n, nil, false
 
 	case match(beat) != nil:
-		s.tables.beats[match(beat)[1]] = now
+		m := match(beat)
+		s.tables.beats[m[1]] = heartbeat{m[2], m[3], now}
 		return int64(1), nil, false
 
 	case match(selectBeat) != nil:
 		m := match(selectBeat)
 		var rows [][]any
 		for _, coord := range names(m[2]) {
-			if at, ok := s.tables.beats[coord]; ok && now.Sub(at) < number(m[1])*time.Microsecond {
-				rows = append(rows, []any{coord})
+			if b, ok := s.tables.beats[coord]; ok && now.Sub(b.at) < number(m[1])*time.Microsecond {
+				host, err := hex.DecodeString(b.host)
+				if err != nil {
+					panic(err)
+				}
+				rows = append(rows, []any{coord, string(host), int64(number(b.pid))})
 			}
 		}
 		return rows, nil, false
@@ -133,7 +145,7 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 
 	case match(deleteDead) != nil:
 		age := number(match(deleteDead)[1]) * time.Second
-		maps.DeleteFunc(s.tables.beats, func(_ string, at time.Time) bool { return now.Sub(at) > age })
+		maps.DeleteFunc(s.tables.beats, func(_ string, b heartbeat) bool { return now.Sub(b.at) > age })
 		return int64(0), nil, false
 
 	case match(incident) != nil:

@@ -108,7 +108,7 @@ func newWorld(o options) *world {
 			name: fmt.Sprintf("b%d", i), flavour: all, rng: rng, up: true, started: w.began.Add(-time.Hour),
 			skew: time.Duration(rng.IntN(7200)-3600) * time.Second, lockWait: time.Duration(1+rng.IntN(20)) * time.Second,
 			sessions: make(map[uint64]*session), branches: make(map[string]*trx), locks: make(map[string]*trx),
-			tables: tables{decisions: make(map[string]row), beats: make(map[string]time.Time)}, onCommit: w.onCommit,
+			tables: tables{decisions: make(map[string]row), beats: make(map[string]heartbeat)}, onCommit: w.onCommit,
 		}
 		if s.identity = s.name + ".0"; !same {
 			s.flavour = flavours[rng.IntN(len(flavours))]
