@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/xaproxy/xaproxy/backend/postgres"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/xa"
 )
@@ -32,8 +33,9 @@ const (
 // carries a client's statement. It is the recovery.Server of the backend. It is safe for concurrent use; every call
 // ends soon after its context, also when the server is frozen. Errors never contain the password.
 type Admin struct {
-	config config.Backend
-	db     *sql.DB
+	config   config.Backend
+	db       *sql.DB
+	postgres *postgres.Dialer // nil for the other kinds
 }
 
 // listed is recovery.Listed, an alias there too, so that neither package imports the other.
@@ -55,8 +57,9 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 		c.Net, c.Addr = "unix", b.Socket
 	}
 	c.TLS = encryption
+	var d *postgres.Dialer
 	if b.Kind == config.Postgres {
-		d := postgresDialer(b, encryption, 0)
+		d = postgresDialer(b, encryption, 0)
 		c.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Dial(ctx) }
 		c.TLS, c.Passwd = nil, "" // it logs in itself
 	}
@@ -74,7 +77,7 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 	db.SetMaxIdleConns(adminConns)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(b.MaxLifetime.Std())
-	return &Admin{config: b, db: db}, nil
+	return &Admin{config: b, db: db, postgres: d}, nil
 }
 
 // Name is the backend's name in the configuration and the bqual of its branches.

@@ -69,11 +69,35 @@ func (a *Admin) checkPostgres(ctx context.Context) (Facts, []Problem, error) {
 		return facts, nil, a.explain("ask for the time zone", err)
 	}
 	problems := postgresProblems(settings, a.config)
+	there, err := a.IsSetUp(ctx)
+	if err != nil {
+		return facts, problems, err
+	}
+	if !there {
+		problems = append(problems, Problem{
+			Text: "the database lacks functions that translated statements use, or has those of another version: such statements fail",
+			Fix:  "run xaproxy doctor --fix, as an account that may create a schema there",
+		})
+	}
 	foreign, err := a.foreignPrepared(ctx)
 	if err != nil {
 		return facts, problems, err
 	}
 	return facts, append(problems, foreign...), nil
+}
+
+// Translates reports whether statements for the backend are translated, with functions that SetUp makes.
+func (a *Admin) Translates() bool { return a.postgres != nil }
+
+// IsSetUp reports whether the database of a PostgreSQL backend has the functions that translated statements use.
+func (a *Admin) IsSetUp(ctx context.Context) (bool, error) {
+	there, err := a.postgres.IsSetUp(ctx)
+	return there, a.explain("look for the functions of the schema xaproxy", err)
+}
+
+// SetUp makes these functions.
+func (a *Admin) SetUp(ctx context.Context) error {
+	return a.explain("make the functions of the schema xaproxy", a.postgres.SetUp(ctx))
 }
 
 // postgresProblems judges the settings. It is a pure function.

@@ -94,6 +94,9 @@ func (x *examination) server(b *backend.Backend) {
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.Timeout)
 	defer cancel()
+	if err = x.functions(ctx, a); err != nil {
+		x.add(Error, about, "%v", err)
+	}
 	facts, problems, err := a.Check(ctx)
 	if err == nil && x.Config.Decision.Store == config.ParticipantStore {
 		err = x.decisions(ctx, a)
@@ -126,6 +129,22 @@ func (x *examination) server(b *backend.Backend) {
 			x.temporary(b, in)
 		}
 	}
+}
+
+// functions makes what translated statements use in a PostgreSQL database, if that is missing.
+func (x *examination) functions(ctx context.Context, a *backend.Admin) error {
+	if !x.Fix || !a.Translates() {
+		return nil
+	}
+	there, err := a.IsSetUp(ctx)
+	if err != nil || there {
+		return nil // the check says what is wrong
+	}
+	if err := a.SetUp(ctx); err != nil {
+		return err
+	}
+	x.add(Fixed, "backend "+a.Name(), "the functions that translated statements use are made")
+	return nil
 }
 
 // decisions looks for the tables of the participant store on a backend. The error says that it could not be asked.
@@ -189,7 +208,7 @@ func (x *examination) schemas() (all []string) {
 
 // temporary looks whether the account may make temporary tables in the schema, which SELECTs over several backends need.
 func (x *examination) temporary(b *backend.Backend, schema string) {
-	if len(x.Backends) == 1 {
+	if len(x.Backends) == 1 || b.Config.Kind == config.Postgres { // which has no scratch tables
 		return
 	}
 	err := b.Apart(x.ctx, func(c *backend.Conn) error {

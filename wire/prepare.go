@@ -109,14 +109,7 @@ func (s *stream) definitions(n int) (onServer bool, err error) {
 }
 
 // WritePrepared answers a COM_STMT_PREPARE of a statement without parameters and columns, and flushes.
-//
-// Source: MySQL page_protocol_com_stmt_prepare, COM_STMT_PREPARE_OK.
-func (c *Conn) WritePrepared(p Prepared) error {
-	answer := [prepareOKLength]byte{headerOK}
-	binary.LittleEndian.PutUint32(answer[1:], p.ID)
-	binary.LittleEndian.PutUint16(answer[10:], p.Warnings)
-	return c.send(answer[:])
-}
+func (c *Conn) WritePrepared(p Prepared) error { return c.WriteDescription(p, nil, nil, 0) }
 
 // ReadPrepared reads the answer to a COM_STMT_PREPARE that is not for the client, definitions included. An ERR comes back
 // as an *Error, and the connection stays usable.
@@ -159,4 +152,32 @@ func (c *Conn) readPrepared(definitions *[][]byte) (Prepared, error) {
 	}
 	c.open = false
 	return out, nil
+}
+
+// WriteDescription is WritePrepared with definitions of parameters and columns.
+//
+// Source: MySQL page_protocol_com_stmt_prepare, COM_STMT_PREPARE_OK.
+func (c *Conn) WriteDescription(p Prepared, params, columns [][]byte, st Status) error {
+	answer := [prepareOKLength]byte{headerOK}
+	binary.LittleEndian.PutUint32(answer[1:], p.ID)
+	binary.LittleEndian.PutUint16(answer[5:], uint16(len(columns)))
+	binary.LittleEndian.PutUint16(answer[7:], uint16(len(params)))
+	binary.LittleEndian.PutUint16(answer[10:], p.Warnings)
+	if err := c.WritePacket(answer[:]); err != nil {
+		return err
+	}
+	for _, definitions := range [][][]byte{params, columns} {
+		for _, d := range definitions {
+			if err := c.WritePacket(d); err != nil {
+				return err
+			}
+		}
+		if len(definitions) > 0 && !c.caps.Has(DeprecateEOF) {
+			c.scratch = OK{Header: headerEOF, Status: st}.Append(c.scratch[:0], c.caps)
+			if err := c.WritePacket(c.scratch); err != nil {
+				return err
+			}
+		}
+	}
+	return c.Flush()
 }

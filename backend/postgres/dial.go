@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/lib/pq"
@@ -24,43 +23,57 @@ type Dialer struct {
 	TLS                      *tls.Config // nil is no TLS; otherwise a server without TLS is an error
 	MaxPacket                int         // largest statement, in bytes; 0 is wire.DefaultMaxPacket
 	Timeout                  time.Duration
+
+	tables tables
 }
 
 // Dial logs in and returns a connection on which a MySQL server speaks, which takes any user without a password. The context and
 // Timeout bound all of it and nothing after it.
 func (d *Dialer) Dial(ctx context.Context) (net.Conn, error) {
+	s, socket, err := d.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.introduce(); err != nil {
+		s.goodbye()
+		return nil, refused(err)
+	}
+	near, far := newPipe("postgres:"+d.Addr, socket.plain, func() { _ = socket.conn.Close() }) // whatever the session is doing, it finds out
+	go s.serve(far, socket.conn)
+	return near, nil
+}
+
+// open logs in.
+func (d *Dialer) open(ctx context.Context) (*session, *socketDialer, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
 		defer cancel()
 	}
 	socket := &socketDialer{d: d}
+	left := time.Duration(0)
+	if deadline, ok := ctx.Deadline(); ok {
+		left = max(time.Until(deadline), time.Millisecond)
+	}
 	connector, err := pq.NewConnectorConfig(pq.Config{
 		Host: "postgres", Port: 5432, // socket knows better
 		User: d.User, Password: d.Password, Database: d.Database, SSLMode: pq.SSLModeDisable, // socket has done that
-		ApplicationName: "xaproxy", ClientEncoding: "UTF8", Datestyle: "ISO, MDY",
+		ApplicationName: "xaproxy", ClientEncoding: "UTF8", Datestyle: "ISO, MDY", ConnectTimeout: left,
 		Runtime: map[string]string{
 			"standard_conforming_strings": "on", "bytea_output": "hex", "intervalstyle": "postgres", "extra_float_digits": "1",
-			"lock_timeout": strconv.Itoa(defaultLockWait) + "s",
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("connect to postgres server: %w", err)
+		return nil, nil, fmt.Errorf("connect to postgres server: %w", err)
 	}
 	connector.Dialer(socket)
 	conn, err := connector.Connect(ctx)
 	if err != nil {
-		return nil, refused(err)
+		return nil, nil, refused(err)
 	}
 	s := &session{dialer: d, pg: conn.(driver.QueryerContext), conn: conn}
 	pq.SetNoticeHandler(conn, s.notice)
-	if err := s.introduce(); err != nil {
-		_ = conn.Close() // the error at hand says more
-		return nil, refused(err)
-	}
-	near, far := newPipe("postgres:"+d.Addr, func() { _ = socket.conn.Close() }) // whatever the session is doing, it finds out
-	go s.serve(far, socket.conn)
-	return near, nil
+	return s, socket, nil
 }
 
 // refused says what PostgreSQL said to a login, which is not the client's.
@@ -88,8 +101,9 @@ func (anybody) Account(string) (*wire.Account, bool) { return noPassword, true }
 
 // socketDialer opens the socket of a connection and, where that is asked for, encrypts it. It is used for one connection.
 type socketDialer struct {
-	d    *Dialer
-	conn net.Conn
+	d     *Dialer
+	conn  net.Conn
+	plain net.Conn // below TLS
 }
 
 // DialContext is pq.DialerContext.
@@ -99,7 +113,7 @@ func (s *socketDialer) DialContext(ctx context.Context, _, _ string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	if s.conn = c; s.d.TLS == nil {
+	if s.conn, s.plain = c, c; s.d.TLS == nil {
 		return c, nil
 	}
 	encrypted, err := startTLS(ctx, c, s.d.TLS)

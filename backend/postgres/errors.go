@@ -102,10 +102,32 @@ const (
 	errnoNoWait     = 3572 // ER_LOCK_NOWAIT
 )
 
+// checks are the CHECK constraints of translated tables, by the last word of their names: what MySQL's type of the column allows.
+var checks = map[string]translation{
+	"range":  {"23514", 1264, "22003", "Out of range value for column '{column}'"},
+	"length": {"23514", 1406, "22001", "Data too long for column '{column}'"},
+	"value":  {"23514", 1265, "01000", "Data truncated for column '{column}'"},
+}
+
+// cutLast cuts the last word off.
+func cutLast(s string) (before, last string, found bool) {
+	at := strings.LastIndexByte(s, ' ')
+	if at < 0 {
+		return s, "", false
+	}
+	return s[:at], s[at+1:], true
+}
+
 // translate makes MySQL's error of PostgreSQL's. PostgreSQL's own words, detail and SQLSTATE stand behind MySQL's.
 func translate(e *pq.Error) *wire.Error {
 	t := translationOf(string(e.Code))
+	constraint := strings.TrimPrefix(e.Constraint, e.Table+".") // the translation of CREATE TABLE names it so
+	column := e.Column
 	switch {
+	case e.Code == "23514" && constraint != e.Constraint:
+		if of, kind, found := cutLast(constraint); found && checks[kind].errno > 0 {
+			t, column = checks[kind], of
+		}
 	case e.Code == "23503" && (strings.Contains(e.Detail, "still referenced") || strings.HasPrefix(e.Message, "update or delete")):
 		t.errno, t.text = errnoReferenced, "Cannot delete or update a parent row: a foreign key constraint fails (constraint '{constraint}')"
 	case e.Code == "57014" && strings.Contains(e.Message, "statement timeout"):
@@ -113,7 +135,7 @@ func translate(e *pq.Error) *wire.Error {
 	case e.Code == "55P03" && strings.HasPrefix(e.Message, "could not obtain lock"):
 		t = translation{"55P03", errnoNoWait, "HY000", "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set"}
 	}
-	message := strings.NewReplacer("{column}", e.Column, "{constraint}", e.Constraint, "{table}", e.Table, "{value}", keyValue(e.Detail)).Replace(t.text)
+	message := strings.NewReplacer("{column}", column, "{constraint}", constraint, "{table}", e.Table, "{value}", keyValue(e.Detail)).Replace(t.text)
 	var b strings.Builder
 	b.WriteString(message)
 	if message != "" {

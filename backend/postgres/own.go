@@ -47,6 +47,9 @@ func (s *session) verb(st *statement) func([]part, *answer) error {
 		return s.kill
 	case st.is("SHOW", "WARNINGS"):
 		return s.showWarnings
+	case st.is("SHOW", "VARIABLES"), st.is("SHOW", "SESSION", "VARIABLES"), st.is("SHOW", "LOCAL", "VARIABLES"), st.is("SHOW", "GLOBAL", "VARIABLES"),
+		st.is("SHOW", "STATUS"), st.is("SHOW", "SESSION", "STATUS"), st.is("SHOW", "LOCAL", "STATUS"):
+		return s.showVariables
 	case st.is("DO", "("): // backend.ForgetWarnings
 		return func(_ []part, a *answer) error {
 			a.ok(wire.OK{})
@@ -175,17 +178,33 @@ func (s *session) showWarnings(_ []part, a *answer) error {
 
 // value answers a SELECT of the session's own values, such as @@sql_mode and LAST_INSERT_ID().
 func (s *session) value(st *statement, a *answer) (done bool, err error) {
-	if !st.is("SELECT") || len(st.text) > maxQuestion {
-		return false, nil
+	columns, row, err := s.values(st)
+	if columns == nil || err != nil {
+		return false, err
 	}
-	var columns []wire.Column
-	var row [][]byte
-	for _, item := range items(st.words(!s.vars.noEscapes)[1:]) {
+	a.small(columns, row)
+	return true, nil
+}
+
+// values are the columns and the row of a SELECT of the session's own values; nil if it is none.
+func (s *session) values(st *statement) (columns []wire.Column, row [][]byte, err error) {
+	if !st.is("SELECT") || len(st.text) > maxQuestion {
+		return nil, nil, nil
+	}
+	words := st.words(!s.vars.noEscapes)[1:]
+	if n := len(words); n > 2 && words[n-2].is == "LIMIT" && words[n-1].is == "1" {
+		words = words[:n-2]
+	}
+	for _, item := range items(words) {
+		item, alias := aliased(item)
 		v, ok, err := s.evaluate(item)
 		if err != nil || !ok {
-			return false, err
+			return nil, nil, err
 		}
 		name := string(st.text[item[0].from : item[len(item)-1].from+len(item[len(item)-1].raw)])
+		if alias != "" {
+			name = alias
+		}
 		c := s.textColumn(name, uint32(len(v.text)))
 		if v.number {
 			c = numberColumn(name)
@@ -198,8 +217,15 @@ func (s *session) value(st *statement, a *answer) (done bool, err error) {
 		}
 		columns, row = append(columns, c), append(row, value)
 	}
-	a.small(columns, row)
-	return true, nil
+	return columns, row, nil
+}
+
+// aliased cuts the alias off an item of a select list.
+func aliased(item []part) ([]part, string) {
+	if n := len(item); n > 2 && item[n-2].is == "AS" && item[n-2].kind == word && item[n-1].kind != mark {
+		return item[:n-2], unquoted(item[n-1])
+	}
+	return item, ""
 }
 
 // maxQuestion is the length of the longest statement that is looked at as one of our own questions.
@@ -235,12 +261,15 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 	if len(item) == 0 {
 		return variable{}, false, nil
 	}
+	if v, ok := s.userValue(item); ok {
+		return v, true, nil
+	}
 	if item[0].is == "@" {
 		name, ok := systemName(item)
 		if !ok {
 			return variable{}, false, nil
 		}
-		v, err := s.vars.get(s, name)
+		v, err := s.vars.get(name)
 		return v, true, err
 	}
 	switch join(item) {
@@ -256,7 +285,7 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 	case "USER()", "CURRENT_USER()", "CURRENT_USER":
 		return variable{text: s.dialer.User + "@%"}, true, nil
 	case "VERSION()":
-		v, err := s.vars.get(s, "version")
+		v, err := s.vars.get("version")
 		return v, true, err
 	case "ROW_COUNT()", "FOUND_ROWS()":
 		return number(0), true, nil

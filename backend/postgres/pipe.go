@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,10 +17,10 @@ const maxBuffered = 64 << 10
 const keptBuffered = 4 << 10
 
 // newPipe returns the two ends of a connection within this process. Unlike net.Pipe, a Write does not wait for a Read while there is room.
-// gone is called once, when the near end is closed by its user.
-func newPipe(name string, gone func()) (near, far *pipeEnd) {
+// gone is called once, when the near end is closed by its user. beyond is the socket to which the other end leads.
+func newPipe(name string, beyond net.Conn, gone func()) (near, far *pipeEnd) {
 	there, back := newStream(), newStream()
-	near = &pipeEnd{name: pipeAddr(name), in: back, out: there, closed: gone}
+	near = &pipeEnd{name: pipeAddr(name), in: back, out: there, closed: gone, beyond: beyond}
 	far = &pipeEnd{name: pipeAddr(name), in: there, out: back}
 	return near, far
 }
@@ -29,6 +31,16 @@ type pipeEnd struct {
 	in, out *stream
 	once    sync.Once
 	closed  func()
+	beyond  net.Conn
+}
+
+// SyscallConn is that of the socket beyond: who looks whether a connection at rest is still there finds out about that one.
+func (p *pipeEnd) SyscallConn() (syscall.RawConn, error) {
+	c, ok := p.beyond.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.SyscallConn()
 }
 
 func (p *pipeEnd) Read(b []byte) (int, error)  { return p.in.read(b) }

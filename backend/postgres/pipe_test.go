@@ -12,7 +12,7 @@ import (
 
 func TestPipe(t *testing.T) {
 	closed := 0
-	near, far := newPipe("p", func() { closed++ })
+	near, far := newPipe("p", nil, func() { closed++ })
 	go func() {
 		_, _ = near.Write(make([]byte, 3*maxBuffered)) // more than it holds
 		_ = near.Close()
@@ -35,7 +35,7 @@ func TestPipe(t *testing.T) {
 
 func TestPipeDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe("p", nil)
+		near, far := newPipe("p", nil, nil)
 		for _, what := range []func() (int, error){
 			func() (int, error) { return near.Read(make([]byte, 1)) },
 			func() (int, error) { return near.Write(make([]byte, 2*maxBuffered)) },

@@ -7,23 +7,32 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// answer is the answer to one statement.
+// answer is the answer to one statement. Its last packet waits for finish, because what ends the statement may fail yet.
 type answer struct {
 	s      *session
 	more   bool // another statement of the same command follows
 	binary bool // rows as those of COM_STMT_EXECUTE
+	last   wire.OK
+	rows   bool // last ends rows
 	broken error
 }
 
 // ok answers with an OK packet.
-func (a *answer) ok(o wire.OK) {
-	status := a.s.status()
-	if a.more {
-		status |= wire.StatusMoreResults
+func (a *answer) ok(o wire.OK) { a.last = o }
+
+// finish writes the last packet.
+func (a *answer) finish() error {
+	if a.broken != nil {
+		return a.broken
 	}
-	o.Status |= status
-	o.Warnings = uint16(len(a.s.warnings) + len(a.s.said))
-	a.broken = a.s.client.WriteOK(o)
+	a.last.Status, a.last.Warnings = a.s.status(), uint16(len(a.s.warnings))
+	if a.more {
+		a.last.Status |= wire.StatusMoreResults
+	}
+	if a.rows {
+		return a.s.client.WriteEOF(a.last)
+	}
+	return a.s.client.WriteOK(a.last)
 }
 
 // fail answers with an error. Its result says that the client is gone.
@@ -34,49 +43,70 @@ func (a *answer) fail(err error) error {
 	return a.s.fail(err)
 }
 
-// small answers with a few rows of text.
-func (a *answer) small(columns []wire.Column, rows ...[][]byte) {
-	o := a.s.ok()
-	if a.more {
-		o.Status |= wire.StatusMoreResults
+// small answers with a few rows of text, of columns that textColumn and numberColumn describe.
+func (a *answer) small(described []wire.Column, rows ...[][]byte) {
+	columns := make([]column, len(described))
+	for i, c := range described {
+		if columns[i] = (column{Column: c, form: asText}); c.Type == wire.TypeLongLong {
+			columns[i].form = asInteger
+		}
 	}
-	a.broken = a.s.client.WriteTextResult(columns, rows, o)
+	next := 0
+	err := a.write(columns, func(values []driver.Value) error {
+		if next == len(rows) {
+			return io.EOF
+		}
+		for i, v := range rows[next] {
+			if values[i] = nil; v != nil {
+				values[i] = v
+			}
+		}
+		next++
+		return nil
+	})
+	if err != nil { // our own values are in order
+		a.broken = err
+	}
 }
 
 // stream answers with the rows of a result as they come: one of them is held at a time. The error is for the client, who may have got rows
 // before.
-func (a *answer) stream(rows pqRows) error {
-	columns := columnsOf(rows, a.s.vars.collation)
+func (a *answer) stream(rows pqRows, columns []column) error {
+	return a.write(columns, func(values []driver.Value) error {
+		err := rows.Next(values)
+		if err != nil && err != io.EOF {
+			err = a.s.noted(err)
+		}
+		return err
+	})
+}
+
+// write writes the rows that next gives until io.EOF.
+func (a *answer) write(columns []column, next func([]driver.Value) error) error {
 	c, status := a.s.client, a.s.status()
-	if a.more {
-		status |= wire.StatusMoreResults
-	}
 	if a.broken = c.WriteColumns(definitions(columns), status); a.broken != nil {
 		return nil
 	}
 	out := c.WriteRows()
-	err := a.rows(rows, columns, &out)
+	err := a.each(columns, next, &out)
 	if ended := out.End(); a.broken == nil {
 		a.broken = ended
 	}
-	if err != nil || a.broken != nil {
-		return err
-	}
-	a.broken = c.WriteEOF(wire.OK{Status: status, Warnings: uint16(len(a.s.warnings) + len(a.s.said))})
-	return nil
+	a.rows = true
+	return err
 }
 
-func (a *answer) rows(rows pqRows, columns []column, out *wire.RowWriter) error {
+func (a *answer) each(columns []column, next func([]driver.Value) error, out *wire.RowWriter) error {
 	r := rowMaker{binary: a.binary, columns: columns, ends: make([]int, len(columns)), values: make([][]byte, len(columns))}
 	for _, c := range columns {
 		r.described = append(r.described, c.Column)
 	}
 	values := make([]driver.Value, len(columns))
 	for {
-		if err := rows.Next(values); err == io.EOF {
+		if err := next(values); err == io.EOF {
 			return nil
 		} else if err != nil {
-			return a.s.noted(err)
+			return err
 		}
 		row, err := r.row(values)
 		if err != nil {

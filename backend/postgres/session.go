@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/lib/pq"
@@ -22,16 +24,18 @@ type session struct {
 	pg     driver.QueryerContext
 	client *wire.Conn
 
-	id       uint32 // what KILL takes
-	version  string // PostgreSQL's
-	schema   string
-	vars     variables
-	tx       transaction
-	prepared preparedStatements
-	warnings []warning
-	said     []warning // of the statement that runs
-	insertID uint64
-	lost     error // PostgreSQL has ended the session, or the connection to it broke
+	id                 uint32 // what KILL takes
+	version            string // PostgreSQL's
+	lockWait           int64  // seconds that it waits for a lock, unless the client sets it
+	schema             string
+	vars               variables
+	tx                 transaction
+	prepared           preparedStatements
+	warnings           []warning
+	said               []warning // of the statement that runs
+	insertID           uint64
+	commits, rollbacks int64 // as Handler_commit and Handler_rollback count
+	lost               error // PostgreSQL has ended the session, or the connection to it broke
 }
 
 // warning is what SHOW WARNINGS shows.
@@ -60,7 +64,7 @@ func (s *session) notice(e *pq.Error) {
 // mean a later session with the same process id.
 func (s *session) introduce() error {
 	rows, err := s.ask("SELECT pg_backend_pid(), " + startBits("pg_backend_pid()") + ", current_setting('server_version'), " +
-		"current_setting('default_transaction_isolation'), current_setting('transaction_read_only')")
+		"current_setting('default_transaction_isolation'), " + boundWaiting)
 	if err != nil {
 		return err
 	}
@@ -68,6 +72,9 @@ func (s *session) introduce() error {
 	bits, _ := rows[0][1].(int64)
 	s.id = uint32(pid)&(1<<pidBits-1) | uint32(bits)<<pidBits
 	s.version = fmt.Sprint(rows[0][2])
+	if ms, err := strconv.ParseInt(fmt.Sprint(rows[0][4]), 10, 64); err == nil {
+		s.lockWait = (ms + 999) / 1000
+	}
 	s.vars.reset(s, strings.ToUpper(strings.ReplaceAll(fmt.Sprint(rows[0][3]), " ", "-")))
 	return nil
 }
@@ -211,18 +218,18 @@ func (s *session) query(arg []byte) error {
 	}
 	for i := range list {
 		a := answer{s: s, more: i < len(list)-1}
-		if err := s.statement(&list[i], &a); err != nil {
+		if err := s.statement(&list[i], &a, nil); err != nil {
 			return a.fail(err)
 		}
-		if a.broken != nil {
-			return a.broken
+		if err := a.finish(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// statement runs one statement and answers it. The error is for the client; nothing was answered then but rows, perhaps.
-func (s *session) statement(st *statement, a *answer) error {
+// statement runs one statement, with the values of p if there are any, and answers it. The error is for the client; nothing was answered then but rows, perhaps.
+func (s *session) statement(st *statement, a *answer, p *preparedStatement) error {
 	if !st.keepsWarnings() {
 		s.warnings, s.said = nil, nil
 	}
@@ -238,9 +245,33 @@ func (s *session) statement(st *statement, a *answer) error {
 		if done, err := s.question(st, a); done {
 			return err
 		}
-		return s.foreign(st, a)
+		return s.foreign(st, a, p)
+	}
+	if verb, refused := st.first(), notNative[st.first()]; refused != "" {
+		return wire.NewError(wire.CodeNotSupported, "%s in PostgreSQL's words is refused: %s", verb, refused)
 	}
 	return s.direct(string(st.text), a)
+}
+
+// notNative are statements that cannot be sent in PostgreSQL's words, with the reason and what to do.
+var notNative = func() map[string]string {
+	const (
+		tx      = "the transaction must be known to xaproxy; write it in MySQL's words"
+		session = "the next client of the connection would have it, too; write it in MySQL's words, or with the statement it is for"
+	)
+	return map[string]string{
+		"BEGIN": tx, "START": tx, "COMMIT": tx, "END": tx, "ROLLBACK": tx, "ABORT": tx, "SAVEPOINT": tx, "RELEASE": tx,
+		"SET": session, "RESET": session, "DISCARD": session, "PREPARE": session, "EXECUTE": session, "DEALLOCATE": session, "LISTEN": session, "UNLISTEN": session,
+		"COPY": "its data has no place in MySQL's protocol; write INSERT",
+	}
+}()
+
+// first is the first word of a statement, in capitals.
+func (st *statement) first() string {
+	if len(st.head) == 0 || st.head[0].kind != word {
+		return ""
+	}
+	return strings.ToUpper(string(st.text[st.head[0].from:st.head[0].to]))
 }
 
 // ask runs a statement of our own, outside of what the transaction keeps track of, and returns its rows.
@@ -257,6 +288,11 @@ func (s *session) ask(sql string) ([][]driver.Value, error) {
 			return all, s.noted(rows.Close())
 		} else if err != nil {
 			return nil, s.noted(err)
+		}
+		for i, v := range row {
+			if b, ok := v.([]byte); ok {
+				row[i] = bytes.Clone(b) // it is lib/pq's until the next message
+			}
 		}
 		all = append(all, row)
 	}

@@ -124,16 +124,44 @@ func (s *session) ran(err error) error {
 	return err
 }
 
-// direct runs one statement of the client and answers it.
-func (s *session) direct(sql string, a *answer) error {
+// guarded runs a statement of the client, behind what it is given to go in front of it.
+func (s *session) guarded(run func(lead string) error) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	rows, err := s.send(s.lead() + sql)
-	if err == nil {
-		err = s.relay(rows, a)
+	if s.tx.phase == idle && s.vars.next != (next{}) { // SET TRANSACTION is for this statement
+		s.begin("", "")
+		err := s.ran(run(s.lead()))
+		if ended := s.end(err == nil); err == nil {
+			err = ended
+		}
+		return err
 	}
-	return s.ran(err)
+	err := s.ran(run(s.lead()))
+	if s.tx.phase == idle {
+		s.count(err == nil)
+	}
+	return err
+}
+
+// count counts an end of a transaction.
+func (s *session) count(commit bool) {
+	if commit {
+		s.commits++
+	} else {
+		s.rollbacks++
+	}
+}
+
+// direct runs one statement in PostgreSQL's words and answers it.
+func (s *session) direct(sql string, a *answer) error {
+	return s.guarded(func(lead string) error {
+		rows, err := s.send(lead + sql)
+		if err != nil {
+			return err
+		}
+		return s.relay(rows, a)
+	})
 }
 
 // relay answers with what a statement has returned.
@@ -144,13 +172,10 @@ func (s *session) relay(rows pqRows, a *answer) (err error) {
 		}
 	}()
 	if len(rows.Columns()) > 0 {
-		return a.stream(rows)
+		return a.stream(rows, columnsOf(rows, s.vars.collation))
 	}
 	if err := s.drain(rows); err != nil {
 		return err
-	}
-	if tag := rows.Tag(); endsTransaction(tag) {
-		return wire.NewError(wire.CodeNotSupported, "%s in PostgreSQL's words would end the transaction unseen; write it in MySQL's", tag)
 	}
 	n, _ := rows.Result().RowsAffected() // it has none
 	if rows.Tag() == "SELECT" {
@@ -170,15 +195,6 @@ func (s *session) drain(rows pqRows) error {
 	}
 }
 
-// endsTransaction tells whether a command tag says that a transaction has ended, or begun.
-func endsTransaction(tag string) bool {
-	switch tag {
-	case "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "PREPARE TRANSACTION", "COMMIT PREPARED", "ROLLBACK PREPARED":
-		return true
-	}
-	return false
-}
-
 // end ends the transaction. COMMIT of a transaction that has failed is no error in PostgreSQL, but a ROLLBACK; a savepoint in front of it is
 // one then.
 func (s *session) end(commit bool) error {
@@ -190,6 +206,7 @@ func (s *session) end(commit bool) error {
 	case t.phase != active && t.phase != ended:
 		return nil
 	}
+	s.count(commit)
 	if !commit {
 		return s.run("ROLLBACK")
 	}
@@ -449,9 +466,6 @@ func parseXID(words []part) (gid string, rest []part, err error) {
 
 // quote returns a string as a literal of PostgreSQL's.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
-// quoteName returns a name in PostgreSQL's quotes.
-func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 func syntaxError(words []part) error {
 	near := ""

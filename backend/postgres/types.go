@@ -23,6 +23,9 @@ const (
 	asZoneTime             // a time of day with its distance from UTC
 	asBytes                // any bytes
 	asArray                // JSON, made of PostgreSQL's text
+	asUnsigned             // an integer of 64 bits without sign
+	asBit                  // a number, as so many bytes
+	asNull                 // nothing
 )
 
 // dataType is a row of the table of types.
@@ -101,6 +104,7 @@ type column struct {
 	wire.Column
 	form   form
 	number bool // the elements of an array are written without quotes
+	fixed  bool // a fraction of a second has as many digits as Decimals says; otherwise six, or none if it is zero
 }
 
 // described is what lib/pq tells of columns.

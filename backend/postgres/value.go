@@ -16,20 +16,22 @@ import (
 func (c *column) appendValue(dst []byte, v any, inBinary bool) ([]byte, error) {
 	switch v := v.(type) {
 	case bool:
-		if n := int64(0); c.form == asBool {
-			if v {
-				n = 1
-			}
-			return c.appendInteger(dst, n, inBinary), nil
+		n := int64(0)
+		if v {
+			n = 1
 		}
+		return c.appendWhole(dst, n, inBinary)
 	case int64:
-		if c.form == asInteger {
-			return c.appendInteger(dst, v, inBinary), nil
-		}
+		return c.appendWhole(dst, v, inBinary)
 	case float64:
-		return c.appendFloat(dst, v, inBinary)
+		if c.form == asFloat || c.form == asDouble {
+			return c.appendFloat(dst, v, inBinary)
+		}
+		return c.appendText(dst, strconv.FormatFloat(v, 'f', -1, 64), inBinary)
 	case time.Time:
-		return c.appendTime(dst, v, inBinary)
+		if c.form == asDate || c.form == asMoment || c.form == asTime || c.form == asZoneTime {
+			return c.appendTime(dst, v, inBinary)
+		}
 	case string:
 		return c.appendText(dst, v, inBinary)
 	case []byte:
@@ -43,6 +45,35 @@ func (c *column) refuse(errno uint16, state, format string, args ...any) error {
 	return &wire.Error{Errno: errno, State: state, Message: fmt.Sprintf(format, args...) + " for column '" + c.Name + "'"}
 }
 
+// appendWhole appends an integer of a column that may be of another type in MySQL.
+func (c *column) appendWhole(dst []byte, n int64, inBinary bool) ([]byte, error) {
+	switch c.form {
+	case asBool, asInteger:
+		return c.appendInteger(dst, n, inBinary), nil
+	case asUnsigned, asBit:
+		if n < 0 && c.form == asUnsigned {
+			return nil, c.refuse(1264, "22003", "Out of range value '%d'", n)
+		}
+		return c.appendUnsigned(dst, uint64(n), inBinary), nil
+	case asFloat, asDouble:
+		return c.appendFloat(dst, float64(n), inBinary)
+	}
+	return c.appendText(dst, strconv.FormatInt(n, 10), inBinary)
+}
+
+// appendUnsigned appends a number of a column without sign, or of bits.
+//
+// Source: MySQL manual, "Bit-Value Type - BIT".
+func (c *column) appendUnsigned(dst []byte, n uint64, inBinary bool) []byte {
+	switch {
+	case c.form == asBit:
+		return append(dst, binary.BigEndian.AppendUint64(nil, n)[8-(min(c.Length, 64)+7)/8:]...)
+	case inBinary:
+		return binary.LittleEndian.AppendUint64(dst, n)
+	}
+	return strconv.AppendUint(dst, n, 10)
+}
+
 func (c *column) appendInteger(dst []byte, n int64, inBinary bool) []byte {
 	if !inBinary {
 		return strconv.AppendInt(dst, n, 10)
@@ -50,9 +81,9 @@ func (c *column) appendInteger(dst []byte, n int64, inBinary bool) []byte {
 	switch c.Type {
 	case wire.TypeTiny:
 		return append(dst, byte(n))
-	case wire.TypeShort:
+	case wire.TypeShort, wire.TypeYear:
 		return binary.LittleEndian.AppendUint16(dst, uint16(n))
-	case wire.TypeLong:
+	case wire.TypeLong, wire.TypeInt24:
 		return binary.LittleEndian.AppendUint32(dst, uint32(n))
 	}
 	return binary.LittleEndian.AppendUint64(dst, uint64(n))
@@ -109,6 +140,18 @@ func (c *column) appendText(dst []byte, v any, inBinary bool) ([]byte, error) {
 			return nil, c.refuse(1264, "22003", "Out of range value '%s'", s)
 		}
 		return c.appendInteger(dst, n, inBinary), nil
+	case asUnsigned, asBit:
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return nil, c.refuse(1264, "22003", "Out of range value '%s'", s)
+		}
+		return c.appendUnsigned(dst, n, inBinary), nil
+	case asFloat, asDouble:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return nil, c.refuse(1367, "22007", "Illegal double '%s' value found", s)
+		}
+		return c.appendFloat(dst, f, inBinary)
 	case asDecimal:
 		if strings.Trim(s, "+-.0123456789") != "" {
 			return nil, c.refuse(1367, "22007", "Illegal decimal '%s' value found: MySQL has no such number,", s)
@@ -151,13 +194,19 @@ func (c *column) appendTime(dst []byte, t time.Time, inBinary bool) ([]byte, err
 	dst = t.AppendFormat(dst, "2006-01-02")
 	if c.form == asMoment {
 		dst = t.AppendFormat(dst, " 15:04:05")
-		dst = appendFraction(dst, t)
+		dst = c.appendFraction(dst, t)
 	}
 	return dst, nil
 }
 
-// appendFraction appends the fraction of a second, with six digits, unless there is none.
-func appendFraction(dst []byte, t time.Time) []byte {
+// appendFraction appends the fraction of a second.
+func (c *column) appendFraction(dst []byte, t time.Time) []byte {
+	if c.fixed {
+		if c.Decimals > 0 {
+			dst = fmt.Appendf(dst, ".%06d", t.Nanosecond()/1000)[:len(dst)+1+int(c.Decimals)]
+		}
+		return dst
+	}
 	if t.Nanosecond() == 0 {
 		return dst
 	}
@@ -187,7 +236,7 @@ func (c *column) appendTimeOfDay(dst []byte, t time.Time, inBinary bool) []byte 
 	hour := t.Hour() + 24*(t.YearDay()-1)
 	micros := t.Nanosecond() / 1000
 	if !inBinary {
-		return appendFraction(fmt.Appendf(dst, "%02d:%02d:%02d", hour, t.Minute(), t.Second()), t)
+		return c.appendFraction(fmt.Appendf(dst, "%02d:%02d:%02d", hour, t.Minute(), t.Second()), t)
 	}
 	if hour+t.Minute()+t.Second()+micros == 0 {
 		return dst

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type variables struct {
 	next       next // of the next transaction only
 	standard   string
 	values     map[string]variable
+	user       map[string]variable // by name in lower case
 }
 
 // next is what SET TRANSACTION says of the next transaction.
@@ -37,6 +39,9 @@ type next struct {
 // defaultLockWait is innodb_lock_wait_timeout in seconds, as MySQL has it by default: without a bound, a deadlock across backends would never
 // end.
 const defaultLockWait = 50
+
+// boundWaiting is an expression that sets PostgreSQL's bound to that, unless the server has one of its own, and is the bound in milliseconds.
+var boundWaiting = fmt.Sprintf("(SELECT set_config('lock_timeout', CASE setting WHEN '0' THEN '%d' ELSE setting END, false) FROM pg_settings WHERE name = 'lock_timeout')", defaultLockWait*1000)
 
 // settings are the variables that there are, with their defaults. A session may set each of them; what does something is in apply.
 var settings = map[string]variable{
@@ -69,8 +74,9 @@ const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_Z
 
 // reset goes back to the defaults.
 func (v *variables) reset(s *session, isolation string) {
-	*v = variables{autocommit: true, collation: utf8mb4Collation, isolation: isolation, standard: isolation, values: make(map[string]variable)}
+	*v = variables{autocommit: true, collation: utf8mb4Collation, isolation: isolation, standard: isolation, values: make(map[string]variable), user: make(map[string]variable)}
 	v.values["transaction_isolation"], v.values["tx_isolation"] = variable{text: isolation}, variable{text: isolation}
+	v.values["innodb_lock_wait_timeout"] = number(s.lockWait)
 	v.values["version"] = variable{text: Version(s.version)}
 }
 
@@ -91,10 +97,16 @@ func (s *session) reset() error {
 	s.vars.collation = collation
 	s.prepared.forget()
 	s.warnings, s.insertID = nil, 0
-	return s.run("DISCARD ALL; SET search_path TO " + quoteName(s.schema))
+	if err := s.run("DISCARD ALL"); err != nil {
+		return err
+	}
+	if err := s.run("SELECT " + boundWaiting); err != nil {
+		return err
+	}
+	return s.enter(s.schema)
 }
 
-func (v *variables) get(_ *session, name string) (variable, error) {
+func (v *variables) get(name string) (variable, error) {
 	if value, ok := v.values[name]; ok {
 		return value, nil
 	}
@@ -151,10 +163,12 @@ func (s *session) setTransaction(words []part) error {
 		return nil
 	}
 	if isolation != "" {
-		s.vars.isolate(isolation)
+		if err := s.isolate(isolation); err != nil {
+			return err
+		}
 	}
 	if access != nil {
-		s.vars.only(*access)
+		return s.only(*access)
 	}
 	return nil
 }
@@ -166,18 +180,22 @@ func isWords(words []part) (all []string) {
 	return all
 }
 
-func (v *variables) isolate(level string) {
+// isolate sets the isolation of the transactions to come, those of single statements too.
+func (s *session) isolate(level string) error {
+	v := &s.vars
 	v.isolation = level
 	v.values["transaction_isolation"], v.values["tx_isolation"] = variable{text: level}, variable{text: level}
+	return s.run("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " + strings.ReplaceAll(level, "-", " "))
 }
 
-func (v *variables) only(read bool) {
-	v.readOnly = read
-	value := number(0)
-	if read {
-		value = number(1)
+// only says whether the transactions to come may only read.
+func (s *session) only(read bool) error {
+	v, value, mode := &s.vars, number(0), "READ WRITE"
+	if v.readOnly = read; read {
+		value, mode = number(1), "READ ONLY"
 	}
 	v.values["transaction_read_only"], v.values["tx_read_only"] = value, value
+	return s.run("SET SESSION CHARACTERISTICS AS TRANSACTION " + mode)
 }
 
 // assign carries out one assignment.
@@ -195,7 +213,11 @@ func (s *session) assign(item []part) error {
 	}
 	switch {
 	case left[0].is == "@" && (len(left) < 2 || left[1].is != "@"):
-		return wire.NewError(wire.CodeNotSupported, "user variables are not known to a PostgreSQL backend; keep the value in the client")
+		value, err := s.literal("a user variable", right)
+		if err == nil && len(left) == 2 {
+			s.vars.user[strings.ToLower(unquoted(left[1]))] = value
+		}
+		return err
 	case left[0].is == "@":
 		name, ok := systemName(left)
 		if !ok {
@@ -225,7 +247,7 @@ func (s *session) assign(item []part) error {
 func (s *session) literal(name string, words []part) (variable, error) {
 	if words[0].is == "@" {
 		if of, ok := systemName(words); ok {
-			return s.vars.get(s, of)
+			return s.vars.get(of)
 		}
 	}
 	sign := ""
@@ -236,7 +258,7 @@ func (s *session) literal(name string, words []part) (variable, error) {
 		words = words[1:]
 	}
 	if len(words) != 1 {
-		return variable{}, wire.NewError(wire.CodeNotSupported, "%s can be set to a literal only on a PostgreSQL backend", name)
+		return s.computed(name, words)
 	}
 	w := words[0]
 	switch {
@@ -257,6 +279,35 @@ func (s *session) literal(name string, words []part) (variable, error) {
 		return variable{text: sign + w.raw, number: true}, nil
 	}
 	return variable{text: w.raw}, nil
+}
+
+// computed is the value of an expression.
+func (s *session) computed(name string, words []part) (variable, error) {
+	var b strings.Builder
+	for _, w := range words {
+		b.WriteString(" " + w.raw)
+	}
+	t, err := s.translate(&statement{text: []byte("SELECT" + strings.ReplaceAll(b.String(), "@ @ ", "@@"))}, nil)
+	if err != nil {
+		return variable{}, err
+	}
+	if len(t.Steps) != 1 || len(t.Steps[0].Params) > 0 {
+		return variable{}, wire.NewError(wire.CodeNotSupported, "%s can be set to one value only", name)
+	}
+	rows, err := s.ask(t.Steps[0].Text)
+	if err != nil {
+		return variable{}, err
+	}
+	switch v := rows[0][0].(type) {
+	case nil:
+		return variable{null: true}, nil
+	case int64:
+		return number(v), nil
+	case []byte:
+		return variable{text: string(v)}, nil
+	default:
+		return variable{text: fmt.Sprint(v)}, nil
+	}
 }
 
 // quotedName is the token kind of quoted names, where a parameter hides it.
@@ -289,11 +340,9 @@ func (s *session) apply(name string, value variable) error {
 		if !slices.Contains([]string{"READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"}, level) {
 			return wrong
 		}
-		s.vars.isolate(level)
-		return nil
+		return s.isolate(level)
 	case "transaction_read_only", "tx_read_only":
-		s.vars.only(on)
-		return nil
+		return s.only(on)
 	case "time_zone":
 		if err := s.run(timeZone(value.text)); err != nil {
 			return &wire.Error{Errno: 1298, State: "HY000", Message: "Unknown or incorrect time zone: '" + value.text + "'"}

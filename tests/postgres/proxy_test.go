@@ -31,6 +31,9 @@ func newPair(t *testing.T) *pair {
 	p.schema = schema
 	const table = "CREATE TABLE account (id int PRIMARY KEY, n int NOT NULL)"
 	p.face.psql("ALTER SCHEMA shop RENAME TO "+schema, "SET search_path TO "+schema, table, "INSERT INTO account VALUES (1, 100), (3, 100)")
+	if err := p.face.dialer.SetUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	db, err := p.maria.DB()
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +109,7 @@ func TestTransfer(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer tx.Close()
-		for _, s := range []string{"BEGIN", fmt.Sprintf("UPDATE account SET n = n - %d WHERE id = 0", n), fmt.Sprintf(pg+"UPDATE account SET n = n + %d WHERE id = 1", n), end} {
+		for _, s := range []string{"BEGIN", fmt.Sprintf("UPDATE account SET n = n - %d WHERE id = 0", n), fmt.Sprintf("UPDATE account SET n = n + %d WHERE id = 1", n), end} {
 			if _, err := tx.ExecContext(t.Context(), s); err != nil {
 				t.Fatalf("%s: %v", s, err)
 			}
@@ -117,7 +120,7 @@ func TestTransfer(t *testing.T) {
 	transfer(7, "ROLLBACK")
 	p.wantAccounts("0:95 2:100 1:105 3:100")
 	var n int
-	if err := db.QueryRow(pg + "SELECT n FROM account WHERE id = 1").Scan(&n); err != nil || n != 105 {
+	if err := db.QueryRow("SELECT n FROM account WHERE id = 1").Scan(&n); err != nil || n != 105 {
 		t.Errorf("account 1 has %d (%v), want 105", n, err)
 	}
 	if left := p.prepared(); left != "" {
@@ -149,7 +152,7 @@ func TestKilledProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range []string{"UPDATE account SET n = n - 10 WHERE id = 0", pg + "UPDATE account SET n = n + 10 WHERE id = 1"} {
+			for _, s := range []string{"UPDATE account SET n = n - 10 WHERE id = 0", "UPDATE account SET n = n + 10 WHERE id = 1"} {
 				if _, err := tx.Exec(s); err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,176 @@
+package postgres
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// translate translates a statement of the client's for values of these classes.
+func (s *session) translate(st *statement, classes []dialect.Class) (dialect.Statement, error) {
+	mode := "," + s.vars.values["sql_mode"].text + ","
+	if _, set := s.vars.values["sql_mode"]; !set {
+		mode = "," + defaultMode + ","
+	}
+	has := func(m string) bool { return strings.Contains(mode, ","+m+",") }
+	c := &catalog{s: s}
+	t, err := dialect.Translate(string(st.text), dialect.Options{
+		Catalog: c, Schema: s.schema,
+		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
+		LenientGroupBy: !has("ONLY_FULL_GROUP_BY"), Lenient: !has("STRICT_TRANS_TABLES") && !has("STRICT_ALL_TABLES") && !has("TRADITIONAL"),
+		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), FoundRows: s.client.Caps().Has(wire.FoundRows), Params: classes,
+		Version: Version(s.version), User: s.dialer.User + "@%", ConnectionID: uint64(s.id), LastInsertID: s.insertID,
+		Variable: func(name string) (string, bool) {
+			v, err := s.vars.get(strings.ToLower(name))
+			return v.text, err == nil
+		},
+	})
+	if c.err != nil {
+		return t, c.err
+	}
+	var refused *dialect.Error
+	if errors.As(err, &refused) {
+		return t, &wire.Error{Errno: refused.Errno, State: refused.State, Message: refused.Error()}
+	}
+	return t, err
+}
+
+// foreign runs a statement in MySQL's words.
+func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error {
+	var classes []dialect.Class
+	if p != nil {
+		classes = p.bound()
+	}
+	t, err := s.translate(st, classes)
+	if err != nil {
+		return err
+	}
+	r := run{s: s, answer: a, prepared: p}
+	alone := len(t.Steps) > 1 && s.tx.phase == idle && s.vars.autocommit
+	if alone {
+		s.begin("", "")
+	}
+	err = s.guarded(func(lead string) error { return r.steps(t.Steps, lead) })
+	if alone {
+		if ended := s.end(err == nil); err == nil {
+			err = ended
+		}
+	}
+	if err != nil || a.broken != nil || r.answered {
+		return err
+	}
+	if r.insertID > 0 {
+		s.insertID = r.insertID
+	}
+	a.ok(wire.OK{Affected: r.affected, InsertID: r.insertID})
+	return nil
+}
+
+// run is the execution of the steps of a statement.
+type run struct {
+	s        *session
+	answer   *answer
+	prepared *preparedStatement
+	answered bool // with rows
+	affected uint64
+	insertID uint64
+}
+
+func (r *run) steps(steps []dialect.Step, lead string) error {
+	for _, step := range steps {
+		if step.Use != "" {
+			if err := r.s.enter(step.Use); err != nil {
+				return err
+			}
+		}
+		sql := step.Text
+		if r.prepared != nil {
+			var err error
+			if sql, err = r.prepared.bind(step); err != nil {
+				return err
+			}
+		} else if len(step.Params) > 0 {
+			return wire.NewError(wire.CodeParse, "You have an error in your SQL syntax: ? is for prepared statements")
+		}
+		if sql == "" {
+			continue
+		}
+		rows, err := r.s.send(lead + sql)
+		if err == nil {
+			err = r.step(step, rows)
+		}
+		if step.Kind == dialect.DDL {
+			r.s.dialer.tables.clear()
+		}
+		if err != nil {
+			return err
+		}
+		lead = ""
+	}
+	return nil
+}
+
+func (r *run) step(step dialect.Step, rows pqRows) (err error) {
+	defer func() {
+		if closed := rows.Close(); err == nil {
+			err = r.s.noted(closed)
+		}
+	}()
+	switch {
+	case step.Kind == dialect.Rows || step.Kind == dialect.Show:
+		r.answered = true
+		columns := r.s.resultColumns(step.Columns)
+		if len(columns) != len(rows.Columns()) {
+			columns = columnsOf(rows, r.s.vars.collation)
+		}
+		return r.answer.stream(rows, columns)
+	case len(rows.Columns()) > 0:
+		return r.returned(step, rows)
+	}
+	if err := r.s.drain(rows); err != nil {
+		return err
+	}
+	if step.Kind == dialect.Count {
+		n, _ := rows.Result().RowsAffected() // there is none
+		r.affected += uint64(n)
+	}
+	return nil
+}
+
+// returned reads what RETURNING says of the rows that were written.
+func (r *run) returned(step dialect.Step, rows pqRows) error {
+	values := make([]driver.Value, len(rows.Columns()))
+	first, n := true, uint64(0)
+	for {
+		if err := rows.Next(values); err == io.EOF {
+			break
+		} else if err != nil {
+			return r.s.noted(err)
+		}
+		if first && step.InsertID >= 0 && r.insertID == 0 {
+			r.insertID = unsigned(values[step.InsertID])
+		}
+		first = false
+		if step.Affected >= 0 {
+			n += unsigned(values[step.Affected])
+		} else {
+			n++
+		}
+	}
+	r.affected += n
+	return nil
+}
+
+// unsigned reads a number that is not negative, 0 for all else.
+func unsigned(v driver.Value) (n uint64) {
+	if b, ok := v.([]byte); ok {
+		v = string(b)
+	}
+	_, _ = fmt.Sscan(fmt.Sprint(v), &n) // NULL is 0
+	return n
+}

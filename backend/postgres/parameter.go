@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
+	"github.com/xaproxy/xaproxy/wire"
+)
+
+// class is the class of the value of parameter i.
+func (p *preparedStatement) class(i int) dialect.Class {
+	if p.long[i] == nil && p.execute.Null(i) {
+		return dialect.NullClass
+	}
+	switch wire.Type(p.execute.Types[2*i]) {
+	case wire.TypeTiny, wire.TypeShort, wire.TypeYear, wire.TypeLong, wire.TypeInt24, wire.TypeLongLong:
+		if bits, _ := p.execute.Integer(i); p.execute.Unsigned(i) && bits > math.MaxInt64 {
+			return dialect.DecimalClass // a BIGINT UNSIGNED is more than PostgreSQL's integers hold
+		}
+		return dialect.IntClass
+	case wire.TypeFloat, wire.TypeDouble:
+		return dialect.DoubleClass
+	case wire.TypeDecimal, wire.TypeNewDecimal:
+		return dialect.DecimalClass
+	case wire.TypeDate:
+		return dialect.DateClass
+	case wire.TypeDatetime, wire.TypeTimestamp:
+		return dialect.DatetimeClass
+	case wire.TypeTime:
+		return dialect.TimeClass
+	}
+	if p.classes[i] == dialect.BytesClass { // most drivers send bytes as strings
+		return dialect.BytesClass
+	}
+	return dialect.StringClass
+}
+
+// bound are the classes of all values; nil if they are those of their places.
+func (p *preparedStatement) bound() []dialect.Class {
+	bound := make([]dialect.Class, p.params)
+	same := true
+	for i := range bound {
+		bound[i] = p.class(i)
+		same = same && (bound[i] == p.classes[i] || bound[i] == dialect.NullClass)
+	}
+	if same {
+		return nil
+	}
+	return bound
+}
+
+// refuse says what is wrong with a parameter.
+func refuseParameter(i int, errno uint16, state, what, value string) error {
+	if len(value) > maxShown {
+		value = value[:maxShown] + "…"
+	}
+	return &wire.Error{Errno: errno, State: state, Message: what + ": " + strconv.QuoteToASCII(value) + " for parameter " + strconv.Itoa(i+1)}
+}
+
+// maxShown is how much of a value an error shows, in bytes.
+const maxShown = 64
+
+// literal is the value of parameter i as a literal of PostgreSQL's. The translation says its type behind it.
+func (p *preparedStatement) literal(i int) (string, error) {
+	class := p.class(i)
+	if class == dialect.NullClass {
+		return "NULL", nil
+	}
+	if bits, ok := p.execute.Integer(i); ok {
+		if p.execute.Unsigned(i) {
+			return "'" + strconv.FormatUint(bits, 10) + "'", nil
+		}
+		return "'" + strconv.FormatInt(int64(bits), 10) + "'", nil
+	}
+	switch class {
+	case dialect.DoubleClass:
+		f, width := 0.0, 64
+		if v, ok := p.execute.Double(i); ok {
+			f = v
+		} else if v, ok := p.execute.Float(i); ok {
+			f, width = float64(v), 32
+		}
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return "", refuseParameter(i, 1367, "22007", "Illegal double value", strconv.FormatFloat(f, 'g', -1, width))
+		}
+		return "'" + strconv.FormatFloat(f, 'g', -1, width) + "'", nil
+	case dialect.DecimalClass:
+		value, _ := p.execute.Written(i) // PostgreSQL says if it is no number
+		return p.text(i, value)
+	case dialect.DateClass, dialect.DatetimeClass:
+		moment, _ := p.execute.AppendMoment(nil, i) // that is its class
+		if m := string(moment); strings.HasPrefix(m, "0000") || strings.Contains(m[:min(len(m), 10)], "-00") {
+			return "", refuseParameter(i, 1292, "22007", "Incorrect datetime value, which PostgreSQL does not have", m)
+		}
+		return quote(string(moment)), nil
+	case dialect.TimeClass:
+		value, _ := p.execute.Written(i) // that is its class
+		return quote(string(value)), nil
+	}
+	value := p.long[i]
+	if value == nil {
+		value = p.execute.Value(i)
+	}
+	if class == dialect.BytesClass {
+		return `'\x` + hex.EncodeToString(value) + `'`, nil
+	}
+	return p.text(i, value)
+}
+
+// text is a string as a literal. PostgreSQL's have no NUL, and no bytes that are not UTF-8.
+func (p *preparedStatement) text(i int, value []byte) (string, error) {
+	if bytes.IndexByte(value, 0) >= 0 {
+		return "", refuseParameter(i, 1366, "HY000", "Incorrect string value, with a NUL byte, which PostgreSQL's texts do not have", string(value))
+	}
+	if !utf8.Valid(value) {
+		return "", refuseParameter(i, 1366, "HY000", "Incorrect string value, which is not UTF-8", string(value))
+	}
+	return quote(string(value)), nil
+}
+
+// bind writes the values into the text of a step, in the place of $1 ….
+func (p *preparedStatement) bind(step dialect.Step) (string, error) {
+	if len(step.Params) == 0 {
+		return step.Text, nil
+	}
+	var b strings.Builder
+	l, from := lexer{text: []byte(step.Text), native: true}, 0
+	for t := l.next(); t.kind != endOfText; t = l.next() {
+		if t.kind != word || step.Text[t.from] != '$' {
+			continue
+		}
+		n, err := strconv.Atoi(step.Text[t.from+1 : t.to])
+		if err != nil || n < 1 || n > len(step.Params) {
+			return "", wire.NewError(wire.CodeUnknown, "the translation has no parameter %s", step.Text[t.from:t.to])
+		}
+		value, err := p.literal(step.Params[n-1].From)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(step.Text[from:t.from])
+		b.WriteString(value)
+		from = t.to
+	}
+	b.WriteString(step.Text[from:])
+	return b.String(), nil
+}

@@ -1,0 +1,72 @@
+package postgres_test
+
+import (
+	"testing"
+)
+
+// Statements in MySQL's words have MySQL's answers, as text and prepared, with the insert id and the counts.
+func TestTranslated(t *testing.T) {
+	f := newFace(t)
+	if err := f.dialer.SetUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := f.dialer.IsSetUp(t.Context()); err != nil || !there {
+		t.Fatalf("set up: %v, %v", there, err)
+	}
+	c := f.conn()
+	c.exec("CREATE TABLE `orders` (`id` INT NOT NULL AUTO_INCREMENT PRIMARY KEY, `name` VARCHAR(20), `n` BIGINT UNSIGNED, `at` DATETIME(3), `raw` VARBINARY(10))")
+	r := c.exec("INSERT INTO `orders` (`name`, `n`) VALUES ('one', 18446744073709551615), ('two', 2)")
+	if id, _ := r.LastInsertId(); id != 1 {
+		t.Errorf("insert id %d, want 1", id)
+	}
+	if n, _ := r.RowsAffected(); n != 2 {
+		t.Errorf("%d rows affected, want 2", n)
+	}
+	c.wantRows("1", "SELECT LAST_INSERT_ID()")
+	c.wantRows("1|one|18446744073709551615|NULL", "SELECT id, name, n, at FROM orders WHERE name = 'ONE'")
+	c.fails(1062, "INSERT INTO orders (id) VALUES (1)")
+	c.exec("BEGIN")
+	c.exec("UPDATE orders SET n = n - 1 WHERE id = 2")
+	c.fails(1406, "UPDATE orders SET name = '123456789012345678901' WHERE id = 2")
+	c.exec("COMMIT")
+	c.wantRows("2|1", "SELECT id, n FROM orders WHERE id = 2")
+
+	insert, err := c.PrepareContext(t.Context(), "INSERT INTO orders (name, n, at, raw) VALUES (?, ?, ?, ?)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer insert.Close()
+	if r, err := insert.Exec("it's", uint64(1<<63), "2026-01-31 12:00:00.125", []byte{0, 255}); err != nil {
+		t.Fatal(err)
+	} else if id, _ := r.LastInsertId(); id < 3 {
+		t.Errorf("insert id %d", id)
+	}
+	for _, bad := range []struct {
+		errno uint16
+		args  []any
+	}{
+		{1366, []any{"a\x00", 1, nil, nil}},
+		{1366, []any{"\xff", 1, nil, nil}},
+		{1264, []any{"x", -1, nil, nil}},
+		{1292, []any{"x", 1, "0000-00-00 00:00:00", nil}},
+		{1406, []any{"x", 1, nil, []byte("12345678901")}},
+	} {
+		_, err := insert.Exec(bad.args...)
+		wants(t, err, bad.errno, "EXECUTE")
+	}
+	query, err := c.PrepareContext(t.Context(), "SELECT id, name, n, at, raw FROM orders WHERE n > ? ORDER BY id DESC LIMIT ?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer query.Close()
+	var id int
+	var name, at string
+	var n uint64
+	var raw []byte
+	if err := query.QueryRow(2, 1).Scan(&id, &name, &n, &at, &raw); err != nil {
+		t.Fatal(err)
+	}
+	if name != "it's" || n != 1<<63 || at != "2026-01-31 12:00:00.125" || string(raw) != "\x00\xff" {
+		t.Errorf("%d %q %d %q %q", id, name, n, at, raw)
+	}
+}
