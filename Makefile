@@ -66,6 +66,7 @@ chaos: ## random kills for a minute on each mix of servers with each store (CHAO
 	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do for store in file participant; do \
 		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 $(CHAOS) || exit 1; \
 	done; done
+	$(GO) run ./tests/chaos/cmd/chaos --mix mariadb,postgres --proxies 2 $(CHAOS)
 
 chaos-matrix: ## the crash tests with either server as the victim in every mix
 	tests/setup.sh

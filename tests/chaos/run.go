@@ -139,6 +139,9 @@ func Boot(ctx context.Context, kinds [2]servers.Kind, started *[2]*servers.Serve
 		both.Go(func() {
 			// A row that is in doubt holds up whoever wants it, for as long as the client likes to wait.
 			args := []string{"--innodb-lock-wait-timeout=2"}
+			if kind == servers.Postgres {
+				args = []string{"-c", "lock_timeout=2s"}
+			}
 			started[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args})
 		})
 	}
@@ -153,7 +156,7 @@ func (w *world) open(ctx context.Context) error {
 	}
 	for i, s := range w.servers {
 		var err error
-		if w.direct[i], err = s.DB(); err != nil {
+		if w.direct[i], err = proxytest.Direct(ctx, s); err != nil {
 			return err
 		}
 		if err := w.fill(ctx, i); err != nil {
@@ -185,7 +188,11 @@ func (w *world) start(ctx context.Context) error {
 	w.taps = append(w.taps, [2]*Tap{})
 	for i, s := range w.servers {
 		name := backendNames[i] + strconv.Itoa(number)
-		tap, err := NewTap(name, s.Addr())
+		newTap := NewTap
+		if s.Kind == servers.Postgres {
+			newTap = NewPostgresTap
+		}
+		tap, err := newTap(name, s.Addr())
 		if err != nil {
 			return err
 		}

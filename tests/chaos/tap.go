@@ -19,6 +19,7 @@ type Tap struct {
 	target   atomic.Pointer[string]
 	listener net.Listener
 	hook     atomic.Pointer[func(Event) Verdict]
+	postgres bool
 	running  sync.WaitGroup
 
 	mu     sync.Mutex // protects the following
@@ -28,6 +29,14 @@ type Tap struct {
 
 // NewTap listens on a loopback port in front of target, a host:port. Its name is that of its events.
 func NewTap(name, target string) (*Tap, error) {
+	t, err := listenTap(name, target)
+	if err == nil {
+		t.running.Go(t.accept)
+	}
+	return t, err
+}
+
+func listenTap(name, target string) (*Tap, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("tap %s: %w", name, err)
@@ -114,8 +123,12 @@ func (t *Tap) serve(client net.Conn) {
 		l.cut()
 	}
 	var both sync.WaitGroup
-	both.Go(func() { l.requests(); l.cut() })
-	both.Go(func() { l.answers(); l.cut() })
+	requests, answers := l.requests, l.answers
+	if t.postgres {
+		requests, answers = l.pgRequests, l.pgAnswers
+	}
+	both.Go(func() { requests(); l.cut() })
+	both.Go(func() { answers(); l.cut() })
 	both.Wait()
 	t.mu.Lock()
 	delete(t.links, l)

@@ -35,7 +35,11 @@ func On(name string, s *servers.Server) Backend {
 	case servers.Postgres:
 		kind = config.Postgres
 	}
-	return Backend{Name: name, Kind: kind, Addr: s.Addr(), User: s.User, Password: s.Password}
+	b := Backend{Name: name, Kind: kind, Addr: s.Addr(), User: s.User, Password: s.Password}
+	if kind == config.Postgres {
+		b.Lines = []string{`database = "postgres"`}
+	}
+	return b
 }
 
 // Via is the same backend behind another address.
