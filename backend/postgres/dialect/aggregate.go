@@ -97,6 +97,7 @@ func (t *translator) average(c *call, v value, distinct string) (value, error) {
 	if err != nil {
 		return n, err
 	}
+	n = even(n)
 	r := value{t: double}
 	switch {
 	case n.t.Kind == Null:
@@ -111,20 +112,17 @@ func (t *translator) average(c *call, v value, distinct string) (value, error) {
 		if n.t.Kind == Decimal {
 			r.s = "sum(" + distinct + n.s + ")"
 		}
-		r.raw = n.raw
 	default:
-		words := (n.t.Scale+8)/9 + 1
-		r.s = fmt.Sprintf("trunc((sum(%s%s)%s)::numeric(65,30) / (count(%[1]s%[2]s)%[3]s), %d)", distinct, n.s, overMark, words*9)
 		r.t = Type{Kind: Decimal, Length: min(65, n.t.digits()+4), Scale: min(30, n.t.Scale+4)}
-		r.raw = true
+		r.s = fmt.Sprintf("round((sum(%s%s)%s)::numeric(65,30) / (count(%[1]s%[2]s)%[3]s), %d)", distinct, n.s, overMark, r.t.Scale)
 	}
 	return r, nil
 }
 
 // extremum is MIN, and MAX.
 func (t *translator) extremum(c *call, v value) (value, error) {
-	o := t.output(v)
-	r := value{t: o.t, rank: o.rank, plain: o.plain, raw: o.raw}
+	o := even(t.output(v))
+	r := value{t: o.t, rank: o.rank, plain: o.plain}
 	name := strings.ToLower(c.name)
 	switch {
 	case o.t.Kind.bytes(), o.t.Kind == JSON:
@@ -276,6 +274,9 @@ func window(t *translator, c *call) (value, error) {
 			return u, err
 		}
 		v = u
+		if u.ragged {
+			return u, t.refuse(c.name, "CAST the default to the same DECIMAL", "%s of a DECIMAL with a default of another is not translated", c.name)
+		}
 		v.s = texts[0]
 		if len(c.args) > 1 {
 			n, err := t.number(c.args[1])

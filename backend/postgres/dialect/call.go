@@ -197,7 +197,7 @@ func (t *translator) template(f *function, c *call) (value, error) {
 			v.t, v.rank = varchar, coercible
 		}
 	case "=1":
-		v.t, v.raw = args[0].t, args[0].raw
+		v.t = args[0].t
 		if args[0].cond {
 			v.t = bigint
 		}

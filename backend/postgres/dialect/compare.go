@@ -48,7 +48,7 @@ func (t *translator) pair(l, r value) (string, string, error) {
 		return "", "", err
 	}
 	if r.isParam() && rk == Varchar { // what is no number fails
-		if a.t.Kind.integer() && a.t.cast() != "numeric" {
+		if a.t.Kind.integer() && l.compared().cast() != "numeric" {
 			return a.s, t.read(r, a.t) + "::bigint", nil // for the sake of an index
 		}
 		return a.s, t.read(r, a.t), nil
@@ -60,7 +60,7 @@ func (t *translator) pair(l, r value) (string, string, error) {
 // compared is the type that a parameter gets which is compared with the value.
 func (v value) compared() Type {
 	switch {
-	case v.cond:
+	case v.cond, v.t.Kind == BigInt && v.col != nil && v.col.PG == "bigint": // for the sake of an index, also of an unsigned AUTO_INCREMENT
 		return bigint
 	case v.t.Kind == Date, v.t.Kind == Timestamp:
 		// A DATETIME bound for a DATE is compared with its time of day.

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -164,6 +165,9 @@ func (n *newTable) column(c *sqlparser.ColumnDefinition) error {
 		}
 	}
 	column.PG = typ.stored()
+	if column.Identity && typ.Kind == BigInt {
+		column.PG = "bigint"
+	}
 	n.parts = append(n.parts, s)
 	n.check(column)
 	comment := ""
@@ -432,6 +436,7 @@ func (n *newTable) constraint(c *sqlparser.ConstraintDefinition) error {
 		if q := d.ReferencedTable.DbQualifier.String(); q != "" {
 			schema = q
 		}
+		n.match(d, schema)
 		names := func(cs sqlparser.Columns) string {
 			var all []string
 			for _, c := range cs {
@@ -480,4 +485,27 @@ func (n *newTable) constraint(c *sqlparser.ConstraintDefinition) error {
 		return n.t.refuse("CONSTRAINT", raw, "this constraint is not translated")
 	}
 	return nil
+}
+
+// match gives a column of a foreign key the type of the one that it refers to: a BIGINT UNSIGNED is numeric(20,0), but bigint with AUTO_INCREMENT.
+func (n *newTable) match(d *sqlparser.ForeignKeyDefinition, schema string) {
+	other, ok := n.t.lookUp(schema, d.ReferencedTable.Name.String())
+	if !ok || len(d.Source) != len(d.ReferencedColumns) {
+		return
+	}
+	for i, name := range d.Source {
+		c := n.find(name.String())
+		r := (&newTable{Table: other}).find(d.ReferencedColumns[i].String())
+		if c == nil || r == nil || r.PG != "bigint" || c.PG != "numeric(20,0)" {
+			continue
+		}
+		c.PG = "bigint"
+		numeric := quoteName(c.Name) + " numeric(20,0)"
+		at := slices.IndexFunc(n.parts, func(s string) bool { return strings.HasPrefix(s, numeric) })
+		if at >= 0 {
+			n.parts[at] = quoteName(c.Name) + " bigint" + n.parts[at][len(numeric):]
+			continue
+		}
+		n.t.ddl("ALTER TABLE " + tableName(n.Table) + " ALTER COLUMN " + quoteName(c.Name) + " TYPE bigint")
+	}
 }

@@ -124,7 +124,7 @@ type Step struct {
 	Params []Param
 	// Columns are those of the result set, as MySQL names and types them. Of a Count they are empty.
 	Columns []ResultColumn
-	// InsertID is the column of RETURNING that has the number of AUTO_INCREMENT, -1 for none. LAST_INSERT_ID() is that of the first row.
+	// InsertID is the column of RETURNING that has the number of AUTO_INCREMENT, -1 for none. LAST_INSERT_ID() is the first that is not NULL.
 	InsertID int
 	// Affected is the column of RETURNING whose sum is the number of affected rows, -1 if it is the number in the command tag.
 	Affected int

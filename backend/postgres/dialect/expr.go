@@ -401,7 +401,7 @@ func (t *translator) negative(v value) (value, error) {
 	if err != nil {
 		return v, err
 	}
-	r := with(value{s: "(- " + v.s + ")", t: v.t, raw: v.raw}, v)
+	r := with(value{s: "(- " + v.s + ")", t: v.t}, v)
 	if v.t.Kind.integer() {
 		r = with(value{s: "(- " + wide(v) + ")", t: bigint}, v)
 		if v.t.Unsigned {
@@ -529,7 +529,6 @@ func (t *translator) arithmetic(op string, l, r value) (value, error) {
 			v.t = Type{Kind: BigInt, Unsigned: l.t.Unsigned, Length: 20}
 			v.s = "(" + wide(l) + " % " + t.divisor(r) + ")"
 		}
-		v.raw = l.raw
 	default:
 		v = t.sum(op, l, r, approx)
 	}
@@ -542,10 +541,10 @@ func (t *translator) arithmetic(op string, l, r value) (value, error) {
 
 // sum is l + r, l - r or l * r.
 func (t *translator) sum(op string, l, r value, approx bool) value {
-	v := value{raw: l.raw || r.raw}
+	v := value{}
 	switch {
 	case approx:
-		v.t, v.raw = double, false
+		v.t = double
 		v.s = "(" + l.s + "::double precision " + op + " " + r.s + "::double precision)"
 	case l.t.Kind.integer() && r.t.Kind.integer():
 		v.t = Type{Kind: BigInt, Unsigned: l.t.Unsigned || r.t.Unsigned, Length: 20}
@@ -600,17 +599,13 @@ func (t *translator) divisor(v value) string {
 	return "NULLIF(" + v.s + ", 0)"
 }
 
-// quotient is l / r. That of exact numbers has four digits more behind the point than l. Until it is read it has as many as fit into
-// the words of nine digits that the server computes in.
+// quotient is l / r. That of exact numbers has four digits more behind the point than l.
 func (t *translator) quotient(l, r value, approx bool) value {
 	if approx {
 		return value{s: "(" + l.s + "::double precision / " + t.divisor(value{s: r.s + "::double precision", lit: r.lit}) + ")", t: double}
 	}
-	words := func(n int) int { return (n + 8) / 9 * 9 }
-	more := max(0, 4-(words(l.t.Scale)-l.t.Scale)-(words(r.t.Scale)-r.t.Scale))
-	scale := words(words(l.t.Scale) + words(r.t.Scale) + more)
-	v := value{t: Type{Kind: Decimal, Scale: min(30, l.t.Scale+4), Length: min(65, l.t.digits()+r.t.Scale+4)}, raw: true}
-	v.s = fmt.Sprintf("trunc(%s::numeric(65,30) / %s, %d)", l.s, t.divisor(r), scale)
+	v := value{t: Type{Kind: Decimal, Scale: min(30, l.t.Scale+4), Length: min(65, l.t.digits()+r.t.Scale+4)}}
+	v.s = fmt.Sprintf("round(%s::numeric(65,30) / %s, %d)", l.s, t.divisor(r), v.t.Scale)
 	return v
 }
 
@@ -688,7 +683,6 @@ func (t *translator) unified(vs ...value) ([]string, value, error) {
 	for i, v := range vs {
 		vs[i] = t.bind(v, like)
 		r.notNull = r.notNull && vs[i].notNull
-		r.raw = r.raw || vs[i].raw
 	}
 	var strings []value
 	bytes := false
@@ -698,6 +692,9 @@ func (t *translator) unified(vs ...value) ([]string, value, error) {
 			return nil, r, refuse(t.at(v), describe(v.t)+" and "+describe(r.t)+" as one value are not translated", "CAST them to one type")
 		}
 		bytes = bytes || v.t.Kind.bytes()
+	}
+	for _, v := range vs {
+		r.ragged = r.ragged || r.t.Kind == Decimal && v.t.Kind != Null && (v.t.Scale != r.t.Scale || v.ragged)
 	}
 	texts := make([]string, len(vs))
 	for i, v := range vs {

@@ -51,7 +51,7 @@ var functions = []function{
 	{name: "LOCATE", args: "ss", text: "xaproxy.locate_{C}({*}, 1)", result: "bigint"},
 	{name: "LOCATE", args: "ssi", text: "xaproxy.locate_{C}({*})", result: "bigint"},
 	{name: "INSTR", args: "ss", text: "xaproxy.locate_{C}({2}, {1}, 1)", result: "bigint"},
-	{name: "FIND_IN_SET", args: "ss", text: "xaproxy.find_in_set_{C}({*})", result: "int"},
+	{name: "FIND_IN_SET", args: "ss", text: "xaproxy.find_in_set_{C}({*})", result: "int", special: findInSet},
 	{name: "FIELD", special: fieldOf},
 	{name: "ELT", args: "is*", text: "({array})[({1})::int]", result: "text"},
 	{name: "STRCMP", special: strcmp},

@@ -17,6 +17,10 @@ func init() {
 		t := &Table{Schema: "xaproxy", Name: strings.ToLower(name), View: true}
 		for _, c := range strings.Fields(columns) {
 			column := &Column{Type: Type{Kind: Varchar, Length: 64, Collation: defaultCollation}, PG: "text", PGCollation: "xaproxy." + defaultCollation}
+			switch c {
+			case "SCHEMA_NAME", "TABLE_SCHEMA", "TABLE_NAME", "CONSTRAINT_SCHEMA", "INDEX_SCHEMA", "REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME": // whose case counts
+				column.Type.Collation, column.PGCollation = "utf8mb4_0900_bin", `"C"`
+			}
 			if column.Name, _ = strings.CutSuffix(c, "#"); column.Name != c {
 				column.Type, column.PG, column.PGCollation = bigint, "bigint", ""
 			}

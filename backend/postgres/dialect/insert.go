@@ -67,6 +67,9 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 		if in.given {
 			ref = fmt.Sprintf("xaproxy.advance(%s, %s)", sequence(r.table, id), ref)
 		}
+		if len(n.OnDup) > 0 && in.rows != 1 && !in.given && conflict != "" { // of new rows alone
+			ref = fmt.Sprintf("CASE WHEN %s.xmax = 0 THEN %s END", quoteName(r.alias), ref)
+		}
 		if in.given || in.makes {
 			s.InsertID = 0
 			returning = append(returning, ref)
@@ -171,6 +174,7 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 		return nil
 	}
 	var texts []string
+	t.target = in.r.table
 	for i, row := range rows {
 		if len(row) != len(in.columns) {
 			return &Error{Errno: 1136, State: "21S01", At: t.src.find("VALUES"), What: fmt.Sprintf("Column count doesn't match value count at row %d", i+1)}

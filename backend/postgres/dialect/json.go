@@ -43,7 +43,7 @@ func (t *translator) element(v value) (value, error) {
 	case v.t.Kind.integer(), v.t.Kind == Double:
 		r.s = "xaproxy.json_value(to_jsonb(" + v.s + "))"
 	case v.t.Kind == Decimal:
-		r.s = "xaproxy.json_value(to_jsonb(" + t.rounded(v) + "))"
+		r.s = "xaproxy.json_value(to_jsonb(" + v.s + "))"
 	case v.t.Kind.text():
 		r.s = "xaproxy.json_value(to_jsonb(" + v.s + "::text))"
 	default:

@@ -150,6 +150,7 @@ func retyped(q query) string {
 	for i, f := range q.fields {
 		names[i] = fmt.Sprintf("c%d", i)
 		casts[i] = names[i]
+		as := " AS " + quoteName(f.name)
 		switch k := f.v.t.Kind; {
 		case k.integer():
 			casts[i] += "::bigint"
@@ -159,6 +160,7 @@ func retyped(q query) string {
 		if c := collations[f.v.t.Collation]; f.v.t.Kind.text() && c != "" {
 			casts[i] += " COLLATE " + c
 		}
+		casts[i] += as
 	}
 	return "SELECT " + strings.Join(casts, ", ") + " FROM (" + q.s + ") AS q(" + strings.Join(names, ", ") + ")"
 }
@@ -197,11 +199,15 @@ func (t *translator) setOp(n *sqlparser.SetOp) (query, error) {
 		return l, t.differ()
 	}
 	fields := make([]field, len(l.fields))
+	mixed := false
 	for i := range fields {
 		a, b := l.fields[i].v, r.fields[i].v
 		wide, ok := wider(a.t, b.t)
 		if !ok || a.t.Kind != Null && b.t.Kind != Null && (family(a.t) != family(b.t)) {
 			return l, refuse(-1, fmt.Sprintf("column %d is %s in one part and %s in another", i+1, describe(a.t), describe(b.t)), "CAST both to one type")
+		}
+		if wide.Kind == Decimal && a.t.Scale != b.t.Scale && a.t.Kind != Null && b.t.Kind != Null {
+			return l, refuse(-1, fmt.Sprintf("column %d has %d digits behind the point in one part and %d in another", i+1, a.t.Scale, b.t.Scale), "CAST both to one DECIMAL")
 		}
 		fields[i] = field{l.fields[i].name, value{s: strconv.Itoa(i + 1), t: wide, rank: a.rank, plain: true, notNull: a.notNull && b.notNull}}
 		if wide.Kind.text() {
@@ -210,6 +216,7 @@ func (t *translator) setOp(n *sqlparser.SetOp) (query, error) {
 				return l, err
 			}
 			fields[i].v.t.Collation, fields[i].v.rank = j.t.Collation, j.rank
+			mixed = mixed || !strings.EqualFold(a.t.Collation, b.t.Collation)
 		}
 	}
 	op, ok := map[string]string{
@@ -218,6 +225,14 @@ func (t *translator) setOp(n *sqlparser.SetOp) (query, error) {
 	}[strings.ToLower(n.Type)]
 	if !ok {
 		return l, refuse(-1, n.Type+" is not translated", raw)
+	}
+	if mixed {
+		if l.s, err = t.recollated(l.s, fields); err != nil {
+			return l, err
+		}
+		if r.s, err = t.recollated(r.s, fields); err != nil {
+			return r, err
+		}
 	}
 	q := query{s: w + l.s + " " + op + " " + r.s, fields: fields}
 	t.clause = "order clause"
@@ -244,6 +259,24 @@ func (t *translator) setOp(n *sqlparser.SetOp) (query, error) {
 		q.fields[i].v.s = quoteName(q.fields[i].name)
 	}
 	return q, err
+}
+
+// recollated gives the strings of a part of a UNION the collations of the whole.
+func (t *translator) recollated(s string, fields []field) (string, error) {
+	names, columns := make([]string, len(fields)), make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = fmt.Sprintf("c%d", i)
+		columns[i] = names[i]
+		if f.v.t.Kind.text() {
+			c, err := t.collation(f.v.t.Collation)
+			if err != nil {
+				return "", err
+			}
+			columns[i] += " COLLATE " + c
+		}
+		columns[i] += " AS " + quoteName(f.name)
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM (" + s + ") AS q(" + strings.Join(names, ", ") + ")", nil
 }
 
 // part translates a part of a UNION, whose strings carry their collations.

@@ -221,6 +221,9 @@ func (t *translator) aliased(e *sqlparser.AliasedTableExpr) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if t.target != nil && t.target.Schema == r.table.Schema && t.target.Name == r.table.Name {
+			return "", &Error{Errno: 1093, State: "HY000", At: t.src.find(r.table.Name), What: "You can't specify target table '" + r.alias + "' for update in FROM clause"}
+		}
 		if err := t.add(r); err != nil {
 			return "", err
 		}
@@ -234,8 +237,10 @@ func (t *translator) aliased(e *sqlparser.AliasedTableExpr) (string, error) {
 		if !e.Lateral {
 			t.scope = &scope{queries: outer.all()}
 		}
+		target := t.target
+		t.target = nil // a derived table is read before
 		q, err := t.subquery(n.Select)
-		t.scope = outer
+		t.scope, t.target = outer, target
 		if err != nil {
 			return "", err
 		}

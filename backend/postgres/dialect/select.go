@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,6 +81,9 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	out := make([]field, len(fields))
 	for i, f := range fields {
 		v := t.output(f.v)
+		if t.scope.outer != nil && (grouped || distinct || n.Limit != nil) || distinct || inSet { // MySQL keeps its rows in a temporary table
+			v = even(v)
+		}
 		if v.t.Kind.text() && (distinct || inSet || groups[f.v.s] != "" && !v.plain) {
 			if v.s, err = t.collated(v); err != nil {
 				return query{}, err
@@ -208,12 +212,19 @@ func (t *translator) itemName(e *sqlparser.AliasedExpr, v value) string {
 	}
 	switch n := e.Expr.(type) {
 	case *sqlparser.ColName:
+		if slices.Contains(t.scope.relations, v.of) && v.of.table != nil && v.of.table.Schema == "xaproxy" {
+			return v.col.Name // as MySQL's views have it
+		}
 		if !strings.HasPrefix(n.Name.String(), "@") {
 			return n.Name.String()
 		}
 	case *sqlparser.SQLVal:
 		if v.isConst() && v.lit.kind == Varchar && v.lit.prefix == "" {
-			return strings.TrimLeft(v.lit.text, " \t\n")
+			return strings.TrimLeft(t.src.first(v.lit.tok), " \t\n")
+		}
+	case *sqlparser.UnaryExpr:
+		if n.Operator == sqlparser.Utf8mb4Str && v.isConst() {
+			return t.src.first(v.lit.tok)
 		}
 	}
 	first, last := -1, -1
@@ -304,7 +315,7 @@ func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bo
 		} else if v, err = t.expr(o.Expr); err != nil {
 			return "", err
 		}
-		if v.isConst() || v.isParam() {
+		if v.isConst() || v.isParam() || v.isNull() {
 			continue // it orders nothing
 		}
 		for j, f := range fields {

@@ -64,7 +64,7 @@ CREATE OR REPLACE FUNCTION xaproxy.shift(op text, n bigint, by bigint) RETURNS n
 	SELECT CASE
 		WHEN by < 0 OR by > 63 THEN 0::numeric
 		WHEN op = '<<' THEN xaproxy.unsigned(n << by::int)
-		ELSE trunc(xaproxy.unsigned(n) / 2::numeric ^ by) END
+		ELSE div(xaproxy.unsigned(n), 2::numeric ^ by) END
 $$;
 
 -- CAST AS DECIMAL: the nearest number that fits
@@ -393,27 +393,27 @@ CREATE OR REPLACE FUNCTION xaproxy.json_remove(j jsonb, path text[]) RETURNS jso
 $$;
 
 -- Numbers of AUTO_INCREMENT. A number that the client gives moves the counter behind it. The lock keeps two sessions from moving it back.
-CREATE OR REPLACE FUNCTION xaproxy.advance(sequence regclass, n numeric) RETURNS numeric LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION xaproxy.advance(sequence regclass, n bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	last bigint;
 	called boolean;
 BEGIN
 	IF n IS NULL OR n < 1 OR n >= 9223372036854775807 THEN RETURN n; END IF;
-	PERFORM pg_advisory_lock(7813, sequence::oid::int);
+	PERFORM pg_advisory_lock(7813, (sequence::oid::bigint & 2147483647)::int);
 	EXECUTE 'SELECT last_value, is_called FROM ' || sequence INTO last, called;
-	IF n > last OR n = last AND NOT called THEN PERFORM setval(sequence, n::bigint); END IF;
-	PERFORM pg_advisory_unlock(7813, sequence::oid::int);
+	IF n > last OR n = last AND NOT called THEN PERFORM setval(sequence, n); END IF;
+	PERFORM pg_advisory_unlock(7813, (sequence::oid::bigint & 2147483647)::int);
 	RETURN n;
 END $$;
 
 -- information_schema as MySQL has it.
 
 CREATE OR REPLACE VIEW xaproxy.schemata AS
-SELECT 'def'::text AS "CATALOG_NAME", nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SCHEMA_NAME", 'utf8mb4'::text AS "DEFAULT_CHARACTER_SET_NAME", 'utf8mb4_0900_ai_ci'::text AS "DEFAULT_COLLATION_NAME"
+SELECT 'def'::text AS "CATALOG_NAME", nspname::text COLLATE "C" AS "SCHEMA_NAME", 'utf8mb4'::text AS "DEFAULT_CHARACTER_SET_NAME", 'utf8mb4_0900_ai_ci'::text AS "DEFAULT_COLLATION_NAME"
 FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('xaproxy');
 
 CREATE OR REPLACE VIEW xaproxy.tables AS
-SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME",
+SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME",
 	CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' ELSE 'BASE TABLE' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_TYPE",
 	CASE WHEN c.relkind IN ('r', 'p') THEN 'InnoDB' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENGINE", 10::bigint AS "VERSION", greatest(c.reltuples, 0)::bigint AS "TABLE_ROWS", NULL::bigint AS "AUTO_INCREMENT",
 	'utf8mb4_0900_ai_ci'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COLLATION", COALESCE(obj_description(c.oid, 'pg_class'), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COMMENT"
@@ -439,7 +439,7 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 	COALESCE((SELECT CASE WHEN bool_or(x.indisprimary) THEN 'PRI' WHEN bool_or(x.indisunique AND x.indnkeyatts = 1) THEN 'UNI' WHEN bool_or(x.indkey[0] = a.attnum) THEN 'MUL' END
 		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",
 	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'DEFAULT_GENERATED' ELSE '' END
-		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
+		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '') ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
 	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT"
 FROM xaproxy.tables t
 JOIN pg_namespace n ON n.nspname = t."TABLE_SCHEMA" COLLATE "C"
@@ -458,8 +458,8 @@ LATERAL (SELECT COALESCE(
 		WHEN 'smallint' THEN 'smallint' WHEN 'bigint' THEN 'bigint' WHEN 'date' THEN 'date' WHEN 'json' THEN 'json' ELSE 'longtext' END) AS mysql) AS ty;
 
 CREATE OR REPLACE VIEW xaproxy.statistics AS
-SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME",
-	(NOT x.indisunique)::int::bigint AS "NON_UNIQUE", n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_SCHEMA",
+SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME",
+	(NOT x.indisunique)::int::bigint AS "NON_UNIQUE", n.nspname::text COLLATE "C" AS "INDEX_SCHEMA",
 	CASE WHEN x.indisprimary THEN 'PRIMARY' WHEN starts_with(i.relname, c.relname || '.') THEN substr(i.relname, length(c.relname) + 2) ELSE i.relname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_NAME",
 	k.n::bigint AS "SEQ_IN_INDEX", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", CASE WHEN a.attnotnull THEN '' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "NULLABLE",
 	'BTREE'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_TYPE"
@@ -468,10 +468,10 @@ FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid =
 WHERE a.attrelid = c.oid AND k.n <= x.indnkeyatts AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
 
 CREATE OR REPLACE VIEW xaproxy.key_column_usage AS
-SELECT n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_SCHEMA",
+SELECT n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA",
 	CASE WHEN o.contype = 'p' THEN 'PRIMARY' WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
-	n.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_SCHEMA", c.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", k.n::bigint AS "ORDINAL_POSITION",
-	rn.nspname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_TABLE_SCHEMA", rc.relname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_TABLE_NAME", ra.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_COLUMN_NAME"
+	n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", k.n::bigint AS "ORDINAL_POSITION",
+	rn.nspname::text COLLATE "C" AS "REFERENCED_TABLE_SCHEMA", rc.relname::text COLLATE "C" AS "REFERENCED_TABLE_NAME", ra.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_COLUMN_NAME"
 FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
 LEFT JOIN pg_class rc ON rc.oid = o.confrelid LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace

@@ -31,12 +31,12 @@ func (t *translator) show(n *sqlparser.Show) error {
 			}
 			name += " (" + pattern + ")"
 		}
-		rows = showRows{columns: []string{name}, from: `SELECT "SCHEMA_NAME" AS c0 FROM xaproxy.schemata`, order: true}
+		rows = showRows{columns: []string{name}, from: `SELECT "SCHEMA_NAME" AS c0 FROM xaproxy.schemata`, names: true}
 	case "TABLES":
 		if schema == "" {
 			return &Error{Errno: 1046, State: "3D000", At: -1, What: "No database selected"}
 		}
-		rows = showRows{columns: []string{"Tables_in_" + schema, "Table_type"}, order: true}
+		rows = showRows{columns: []string{"Tables_in_" + schema, "Table_type"}, names: true}
 		rows.from = `SELECT "TABLE_NAME" AS c0, "TABLE_TYPE" AS c1 FROM xaproxy.tables WHERE "TABLE_SCHEMA" = ` + quoteText(schema)
 		if filter != nil && filter.Like != "" {
 			pattern, err := t.src.markedText(filter.Like)
@@ -67,9 +67,9 @@ func (t *translator) show(n *sqlparser.Show) error {
 type showRows struct {
 	columns []string
 	kinds   map[string]Kind // of those that are no strings
+	names   bool            // the first column has names of schemas or tables, whose case counts
 	rows    [][]string      // of terms of PostgreSQL's
 	from    string
-	order   bool
 }
 
 // showStep writes the rows, and filters them by LIKE, of the first column, or WHERE.
@@ -81,6 +81,9 @@ func (t *translator) showStep(r showRows, filter *sqlparser.ShowFilter) error {
 		typ := varchar
 		if k, ok := r.kinds[c]; ok {
 			typ = Type{Kind: k}
+		}
+		if r.names && i == 0 {
+			typ.Collation = "utf8mb4_0900_bin"
 		}
 		shown, _, _ := strings.Cut(c, " (")
 		rel.fields = append(rel.fields, field{shown, value{s: names[i], t: typ, rank: implicit, plain: false}})
@@ -120,7 +123,7 @@ func (t *translator) showStep(r showRows, filter *sqlparser.ShowFilter) error {
 		}
 		s += " WHERE " + condition
 	}
-	if r.order {
+	if r.names {
 		s += ` ORDER BY rows.c0 COLLATE "C"`
 	}
 	columns := make([]ResultColumn, len(r.columns))
@@ -232,8 +235,12 @@ func mysqlDefault(c *Column) (*string, bool) {
 		s := map[string]string{"true": "1", "false": "0"}[d]
 		return &s, false
 	}
-	if d = strings.Trim(strings.TrimSuffix(d, "::numeric"), "()"); c.Type.Kind == Decimal {
-		d = string(c.Type.number(d))
+	d = strings.Trim(strings.TrimSuffix(d, "::numeric"), "()")
+	if frac := len(d) - strings.IndexByte(d+".", '.') - 1; c.Type.Kind == Decimal && frac < c.Type.Scale {
+		if frac < 0 {
+			d, frac = d+".", 0
+		}
+		d += strings.Repeat("0", c.Type.Scale-frac)
 	}
 	return &d, false
 }

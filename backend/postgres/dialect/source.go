@@ -29,7 +29,7 @@ type source struct {
 	sql           string
 	toks          []router.Token
 	slots         []int       // the token of each marker
-	params        map[int]int // which parameter a token is
+	params        map[int]int // which parameter is at a place of sql
 	starts        []int       // where each token begins in the text for the parser
 	lock          string      // the locking clause, in the words of PostgreSQL
 	escapes       bool        // a backslash in a string escapes
@@ -81,6 +81,7 @@ func (s *source) parse() (sqlparser.Statement, error) {
 	if len(s.sql) > maxText {
 		return nil, refuse(-1, "the statement is too long to be translated", "send it in parts")
 	}
+	s.bare()
 	masked, err := s.mask()
 	if err != nil {
 		return nil, err
@@ -205,6 +206,11 @@ func (s *source) mask() (string, error) {
 				b.WriteString("`" + text + "`")
 			case text == "||" && !s.pipesAsConcat:
 				b.WriteString("OR")
+			case s.quantified(i) != "":
+				b.WriteString(s.quantified(i))
+				i = s.skip(i+1, s.quantifier(i)-i, &b)
+			case s.word(i) == "DISTINCTROW":
+				b.WriteString("DISTINCT")
 			default:
 				b.WriteString(text)
 			}
@@ -220,7 +226,7 @@ func (s *source) slot(i int) int {
 }
 
 // paramIndex is which ? the token is, from 0.
-func (s *source) paramIndex(tok int) int { return s.params[tok] }
+func (s *source) paramIndex(tok int) int { return s.params[s.toks[tok].Start] }
 
 // skip leaves n tokens out and returns the last of them.
 func (s *source) skip(i, n int, b *strings.Builder) int {
@@ -228,6 +234,54 @@ func (s *source) skip(i, n int, b *strings.Builder) int {
 		s.starts[j] = b.Len()
 	}
 	return i + n - 1
+}
+
+// quantifier is the place of ANY, SOME or ALL behind a comparison at i, 0 if there is none.
+func (s *source) quantifier(i int) int {
+	j := i + 1
+	if s.op(j, ">") {
+		j++
+	}
+	if w := s.word(j); (w == "ANY" || w == "SOME" || w == "ALL") && s.op(j+1, "(") {
+		return j
+	}
+	return 0
+}
+
+// quantified is what = ANY and <> ALL are: IN, and NOT IN.
+func (s *source) quantified(i int) string {
+	j := s.quantifier(i)
+	switch {
+	case j == 0 || i > 0 && s.toks[i-1].Class == router.Op && !s.op(i-1, ")"): // <=, >=, != and <=>
+	case s.op(i, "=") && j == i+1 && s.word(j) != "ALL" && !s.op(i-1, "<"):
+		return "IN"
+	case s.op(i, "<") && j == i+2 && s.word(j) == "ALL":
+		return "NOT IN"
+	}
+	return ""
+}
+
+// bare takes the brackets around the whole statement away.
+func (s *source) bare() {
+	for len(s.toks) > 2 && s.op(0, "(") {
+		depth, end := 0, 0
+		for i := range s.toks {
+			switch {
+			case s.op(i, "("):
+				depth++
+			case s.op(i, ")"):
+				depth--
+			}
+			if depth == 0 {
+				end = i
+				break
+			}
+		}
+		if end != len(s.toks)-1 {
+			return
+		}
+		s.toks = s.toks[1:end]
+	}
 }
 
 // advice is the number of tokens from i on that only advise MySQL's optimizer.
@@ -441,6 +495,9 @@ func (s *source) unquote(text string) string {
 	}
 	return b.String()
 }
+
+// first is the first of the strings that the token begins: it alone gives a column its name.
+func (s *source) first(tok int) string { return s.unquote(strings.TrimLeft(s.text(tok), "nN")) }
 
 // quoteName writes an identifier.
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -34,6 +34,26 @@ func fieldOf(t *translator, c *call) (value, error) {
 	return v, nil
 }
 
+// findInSet is FIND_IN_SET. In a column of type SET it is the number of the element in the type, not in the value.
+func findInSet(t *translator, c *call) (value, error) {
+	if len(c.args) != 2 {
+		return value{}, t.wrongCount(c)
+	}
+	s, set := c.args[0], c.args[1]
+	if set.t.Kind != Set {
+		return t.template(byName[c.name][0], c)
+	}
+	if !s.isConst() || s.t.Kind != Varchar {
+		return s, refuse(t.at(s), "FIND_IN_SET of an element that is computed, in a SET, is not translated", "write it down")
+	}
+	for i, e := range set.t.Elements {
+		if strings.EqualFold(e, s.lit.text) {
+			return with(value{s: fmt.Sprintf(`(CASE WHEN %[1]s IS NULL THEN NULL WHEN %[2]s = ANY (string_to_array(%[1]s COLLATE "C", ',')) THEN %[3]d ELSE 0 END)`, set.s, quoteText(e), i+1), t: integer}, set), nil
+		}
+	}
+	return with(value{s: "(CASE WHEN " + set.s + " IS NULL THEN NULL ELSE 0 END)", t: integer}, set), nil
+}
+
 func strcmp(t *translator, c *call) (value, error) {
 	if len(c.args) != 2 {
 		return value{}, t.wrongCount(c)
@@ -197,7 +217,9 @@ func extreme(t *translator, c *call) (value, error) {
 		}
 		nulls[i] = s + " IS NULL"
 	}
-	v.s = fmt.Sprintf("(CASE WHEN %s THEN NULL ELSE %s(%s) END)", strings.Join(nulls, " OR "), strings.ToLower(c.name), strings.Join(texts, ", "))
+	v.s = strings.ToLower(c.name) + "(" + strings.Join(texts, ", ") + ")"
+	v = even(v)
+	v.s = fmt.Sprintf("(CASE WHEN %s THEN NULL ELSE %s END)", strings.Join(nulls, " OR "), v.s)
 	return with(v, c.args...), nil
 }
 
@@ -237,7 +259,7 @@ func coalesce(t *translator, c *call) (value, error) {
 		v.notNull = v.notNull || a.notNull
 	}
 	v.s = "COALESCE(" + strings.Join(texts, ", ") + ")"
-	return v, nil
+	return even(v), nil
 }
 
 func nullIf(t *translator, c *call) (value, error) {

@@ -24,11 +24,10 @@ func (t Type) Text(v any) (text []byte, null bool) {
 		if t.Kind == Decimal {
 			return t.number(strconv.FormatFloat(v, 'f', -1, 64)), false
 		}
-		bits := 64
-		if t.Kind == Float {
-			bits = 32
+		if t.Kind == Float { // MySQL shows six digits
+			v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
 		}
-		return []byte(formatFloat(v, bits)), false
+		return []byte(formatFloat(v)), false
 	case time.Time:
 		return []byte(t.moment(v)), false
 	case string:
@@ -39,18 +38,9 @@ func (t Type) Text(v any) (text []byte, null bool) {
 	return fmt.Append(nil, v), false
 }
 
-// number is a number with the digits that the type has; of other types it is the text itself.
+// number is a number as the type has it; of other types it is the text itself.
 func (t Type) number(s string) []byte {
 	switch t.Kind {
-	case Decimal:
-		whole, frac, _ := strings.Cut(s, ".")
-		if t.Scale == 0 {
-			return []byte(whole)
-		}
-		if len(frac) < t.Scale {
-			frac += strings.Repeat("0", t.Scale-len(frac))
-		}
-		return []byte(whole + "." + frac)
 	case Year:
 		return []byte(fmt.Sprintf("%04s", s))
 	case Bit:
@@ -84,9 +74,9 @@ func (t Type) moment(v time.Time) string {
 }
 
 // formatFloat writes a DOUBLE with the shortest digits that are it, as MySQL's my_gcvt does.
-func formatFloat(f float64, bits int) string {
+func formatFloat(f float64) string {
 	if a := math.Abs(f); a != 0 && (a >= 1e15 || a < 1e-14) {
-		s := strconv.FormatFloat(f, 'e', -1, bits)
+		s := strconv.FormatFloat(f, 'e', -1, 64)
 		mantissa, exponent, _ := strings.Cut(s, "e")
 		sign := ""
 		if exponent[0] == '-' {
@@ -94,5 +84,5 @@ func formatFloat(f float64, bits int) string {
 		}
 		return mantissa + "e" + sign + strings.TrimLeft(exponent[1:], "0")
 	}
-	return strconv.FormatFloat(f, 'f', -1, bits)
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -27,6 +27,7 @@ type translator struct {
 	// aliases may be named in HAVING and ORDER BY.
 	aliases  map[string]value
 	excluded *relation // the row that ON DUPLICATE KEY UPDATE is about
+	target   *Table    // that a change is about, which no subquery of it may read
 	altered  *Table    // what ALTER TABLE leaves
 	inSet    int       // the query is a part of a UNION
 }
@@ -51,9 +52,9 @@ func newTranslator(sql string, o Options) (*translator, error) {
 	}
 	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), escapes: !o.NoBackslashEscapes, pipesAsConcat: o.PipesAsConcat}}
 	t.src.params = map[int]int{}
-	for i, k := range t.src.toks {
+	for _, k := range t.src.toks {
 		if k.Class == router.Param {
-			t.src.params[i] = t.params
+			t.src.params[k.Start] = t.params
 			t.params++
 		}
 	}

@@ -20,8 +20,9 @@ type value struct {
 	rank  int
 	plain bool // PostgreSQL derives the collation of t for s by itself
 	loose bool // but its order is another
-	// raw says that a DECIMAL has more digits behind the point than its type says, as an inner division has.
-	raw     bool
+	// ragged says that a DECIMAL has as many digits behind the point as the one of several that it is, as IF and CASE show it. In a temporary
+	// table it would have those of its type.
+	ragged  bool
 	notNull bool
 	col     *Column
 	of      *relation // where col is from
@@ -299,7 +300,7 @@ func (t *translator) text(v value) (value, error) {
 		r.rank = ignorable
 		return r, nil
 	case k == Decimal:
-		r.s = t.rounded(v) + "::text"
+		r.s += "::text"
 	case k.integer():
 		if k == Bit {
 			return v, refuse(t.at(v), "a BIT as a string is not translated", "add 0 to it")
@@ -347,12 +348,12 @@ func (t *translator) temporalText(v value) string {
 	return fmt.Sprintf("to_char(%s, '%s')", s, format)
 }
 
-// rounded is a DECIMAL with the digits that its type has.
-func (t *translator) rounded(v value) string {
-	if !v.raw {
-		return v.s
+// even is a DECIMAL with the digits of its type.
+func even(v value) value {
+	if v.ragged {
+		v.s, v.ragged = fmt.Sprintf("round(%s, %d)", v.s, v.t.Scale), false
 	}
-	return fmt.Sprintf("round(%s, %d)", v.s, v.t.Scale)
+	return v
 }
 
 // output is the value as a column of a result set.
@@ -361,8 +362,6 @@ func (t *translator) output(v value) value {
 	switch {
 	case v.cond:
 		v.s, v.cond = v.s+"::int", false
-	case v.raw:
-		v.s, v.raw = t.rounded(v), false
 	case v.isConst() && v.t.Kind == Varchar:
 		v.s += "::text"
 	case v.isNull():

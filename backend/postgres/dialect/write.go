@@ -146,10 +146,11 @@ func (t *translator) update(n *sqlparser.Update) error {
 	if err != nil {
 		return err
 	}
-	target, err := t.target(n.Exprs)
+	target, err := t.targetOf(n.Exprs)
 	if err != nil {
 		return err
 	}
+	t.target = target.table
 	where := m.on
 	t.clause = "where clause"
 	if n.Where != nil {
@@ -197,8 +198,8 @@ func named(r *relation) string {
 	return s
 }
 
-// target is the one table that assignments are about.
-func (t *translator) target(list sqlparser.AssignmentExprs) (*relation, error) {
+// targetOf is the one table that assignments are about.
+func (t *translator) targetOf(list sqlparser.AssignmentExprs) (*relation, error) {
 	var target *relation
 	for _, e := range list {
 		t.clause = "field list"
@@ -368,6 +369,7 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	if target.table == nil {
 		return &Error{Errno: 1288, State: "HY000", At: -1, What: "The target table of the DELETE is not updatable"}
 	}
+	t.target = target.table
 	where := m.on
 	if n.Where != nil {
 		t.clause = "where clause"
