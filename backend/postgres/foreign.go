@@ -64,7 +64,7 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if err != nil || a.broken != nil || r.answered {
 		return err
 	}
-	if r.insertID > 0 {
+	if r.insertID > 0 && !r.given {
 		s.insertID = r.insertID
 	}
 	a.ok(wire.OK{Affected: r.affected, InsertID: r.insertID})
@@ -79,6 +79,7 @@ type run struct {
 	answered bool // with rows
 	affected uint64
 	insertID uint64
+	given    bool // the client gave insertID itself
 }
 
 func (r *run) steps(steps []dialect.Step, lead string) error {
@@ -145,17 +146,17 @@ func (r *run) step(step dialect.Step, rows pqRows) (err error) {
 // returned reads what RETURNING says of the rows that were written.
 func (r *run) returned(step dialect.Step, rows pqRows) error {
 	values := make([]driver.Value, len(rows.Columns()))
-	first, n := true, uint64(0)
+	n := uint64(step.AffectedPlus)
 	for {
 		if err := rows.Next(values); err == io.EOF {
 			break
 		} else if err != nil {
 			return r.s.noted(err)
 		}
-		if first && step.InsertID >= 0 && r.insertID == 0 {
+		if step.InsertID >= 0 && r.insertID == 0 { // of the first row that has one
 			r.insertID = unsigned(values[step.InsertID])
+			r.given = step.InsertIDGiven >= 0 && values[step.InsertIDGiven] == true
 		}
-		first = false
 		if step.Affected >= 0 {
 			n += unsigned(values[step.Affected])
 		} else {

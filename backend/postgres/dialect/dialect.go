@@ -130,8 +130,9 @@ type Step struct {
 	Affected int
 	// AffectedPlus is added to the number of affected rows.
 	AffectedPlus int
-	// InsertIDGiven says that the client gave the number itself: the OK packet has it, and LAST_INSERT_ID() stays what it was.
-	InsertIDGiven bool
+	// InsertIDGiven is the column of RETURNING that is true if the client gave the number itself: the OK packet has it, and LAST_INSERT_ID()
+	// stays what it was. It is -1 if the number is always PostgreSQL's.
+	InsertIDGiven int
 	// Use is the new current database of a USE.
 	Use string
 }

@@ -115,8 +115,8 @@ func show(sql string, o Options) string {
 		}
 		if step.InsertID >= 0 {
 			fmt.Fprintf(&b, "  insert id: column %d", step.InsertID)
-			if step.InsertIDGiven {
-				b.WriteString(", given")
+			if step.InsertIDGiven >= 0 {
+				fmt.Fprintf(&b, ", given if column %d", step.InsertIDGiven)
 			}
 			b.WriteByte('\n')
 		}

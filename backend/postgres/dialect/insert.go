@@ -13,8 +13,9 @@ type newRows struct {
 	columns []*Column
 	rows    int // of VALUES, 0 if they come from a query
 	text    string
-	given   bool // the client gives the numbers of the AUTO_INCREMENT column itself
-	makes   bool // PostgreSQL makes them
+	maybe   string // the condition that the one row's number is given
+	given   bool   // the client gives the numbers of the AUTO_INCREMENT column itself
+	makes   bool   // PostgreSQL makes them
 }
 
 // insert translates INSERT and REPLACE.
@@ -44,7 +45,7 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 	if err := t.insertRows(n, in); err != nil {
 		return err
 	}
-	s := Step{Kind: Count, InsertID: -1, Affected: -1, InsertIDGiven: in.given}
+	s := Step{Kind: Count, InsertID: -1, Affected: -1, InsertIDGiven: -1}
 	text := w + "INSERT INTO " + tableName(r.table) + in.text
 	conflict := ""
 	weight := ""
@@ -73,6 +74,13 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 		if in.given || in.makes {
 			s.InsertID = 0
 			returning = append(returning, ref)
+		}
+		if in.given {
+			s.InsertIDGiven = len(returning)
+			if in.rows != 1 || in.maybe == "" {
+				in.maybe = "TRUE"
+			}
+			returning = append(returning, in.maybe)
 		}
 	}
 	if weight != "" {
@@ -218,6 +226,7 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 	s, err := t.assign(&Column{Name: c.Name, Type: c.Type, PG: c.PG}, v)
 	in.given = true
 	if err == nil && !v.isConst() && !t.o.NoAutoValueOnZero {
+		in.maybe = "NULLIF(" + s + ", 0) IS NOT NULL"
 		s = fmt.Sprintf("COALESCE(NULLIF(%s, 0), nextval(%s))", s, sequence(in.r.table, c))
 	}
 	return s, err

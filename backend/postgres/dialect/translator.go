@@ -154,7 +154,7 @@ func (t *translator) passed() error {
 			}
 		}
 	}
-	t.step(Step{Kind: kind, Text: t.src.sql, InsertID: -1, Affected: -1})
+	t.step(Step{Kind: kind, Text: t.src.sql, InsertID: -1, Affected: -1, InsertIDGiven: -1})
 	return nil
 }
 
@@ -194,7 +194,7 @@ var paramPlace = regexp.MustCompile(paramMark + `(\d+);`)
 // step adds a step, whose parameters it numbers.
 func (t *translator) step(s Step) {
 	if s.Kind != Count {
-		s.InsertID, s.Affected = -1, -1
+		s.InsertID, s.Affected, s.InsertIDGiven = -1, -1, -1
 	}
 	numbers := map[string]int{}
 	s.Text = paramPlace.ReplaceAllStringFunc(s.Text, func(place string) string {

@@ -185,7 +185,7 @@ func (t *translator) update(n *sqlparser.Update) error {
 	if len(where) > 0 {
 		s += " WHERE " + strings.Join(where, " AND ")
 	}
-	t.step(Step{Kind: Count, Text: s, InsertID: -1, Affected: -1})
+	t.step(Step{Kind: Count, Text: s, InsertID: -1, Affected: -1, InsertIDGiven: -1})
 	return nil
 }
 
@@ -396,6 +396,6 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	if len(where) > 0 {
 		s += " WHERE " + strings.Join(where, " AND ")
 	}
-	t.step(Step{Kind: Count, Text: s, InsertID: -1, Affected: -1})
+	t.step(Step{Kind: Count, Text: s, InsertID: -1, Affected: -1, InsertIDGiven: -1})
 	return nil
 }
