@@ -23,6 +23,7 @@ const files = "../../backend/postgres/dialect/testdata/*.txt"
 // pair is a database of the same name on both servers, with a connection to each.
 type pair struct {
 	schema string
+	server *servers.Server // MySQL
 	mysql  *wire.Conn
 	pg     *sql.Conn
 
@@ -69,7 +70,7 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	a := &pair{schema: "shop", mysql: c}
+	a := &pair{schema: "shop", server: m, mysql: c}
 	for _, text := range []string{"SET NAMES utf8mb4, time_zone = '+00:00'", "DROP DATABASE IF EXISTS shop", "CREATE DATABASE shop", "USE shop"} {
 		if r := a.onMySQL(text); r.err != nil {
 			t.Fatal(r.err)

@@ -489,11 +489,11 @@ func (t *translator) bitwise(op string, l, r value) (value, error) {
 
 // arithmetic is l op r. https://dev.mysql.com/doc/refman/9.7/en/arithmetic-functions.html
 func (t *translator) arithmetic(op string, l, r value) (value, error) {
-	l, err := t.number(l)
+	l, err := t.operand(l, r)
 	if err != nil {
 		return l, err
 	}
-	if r, err = t.number(r); err != nil {
+	if r, err = t.operand(r, l); err != nil {
 		return r, err
 	}
 	if l.t.Kind == Null || r.t.Kind == Null {
@@ -539,6 +539,17 @@ func (t *translator) arithmetic(op string, l, r value) (value, error) {
 	return v, nil
 }
 
+// operand is a number of arithmetic. A parameter beside a DECIMAL is one with all digits to MySQL, which shows them.
+func (t *translator) operand(v, other value) (value, error) {
+	if c := v.t.class(); v.isParam() && other.t.Kind == Decimal && (v.t.Kind == Unknown || c == IntClass || c == DecimalClass) {
+		if v.t.Kind == Unknown {
+			c = DecimalClass
+		}
+		return value{s: t.parameter(t.src.paramIndex(v.lit.tok), "numeric(65,30)", c), t: Type{Kind: Decimal, Length: 65, Scale: 30}}, nil
+	}
+	return t.number(v)
+}
+
 // sum is l + r, l - r or l * r.
 func (t *translator) sum(op string, l, r value, approx bool) value {
 	v := value{}
@@ -560,6 +571,9 @@ func (t *translator) sum(op string, l, r value, approx bool) value {
 			v.t.Length = min(65, l.t.digits()+r.t.digits())
 		}
 		v.s = "(" + l.s + " " + op + " " + r.s + ")"
+		if op == sqlparser.MultStr && l.t.Scale+r.t.Scale > 30 {
+			v.s = "round" + v.s[:len(v.s)-1] + ", 30)"
+		}
 	}
 	return v
 }
