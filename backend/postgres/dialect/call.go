@@ -216,7 +216,7 @@ func (t *translator) template(f *function, c *call) (value, error) {
 var simple = map[string]bool{"CONCAT": true, "LENGTH": true, "CHAR_LENGTH": true, "LOWER": true, "UPPER": true, "ABS": true}
 
 var resultTypes = map[string]Type{
-	"int": integer, "bigint": bigint, "double": double, "bytes": {Kind: Varbinary}, "date": {Kind: Date}, "datetime": {Kind: Datetime},
+	"int": integer, "bigint": bigint, "double": double, "bytes": {Kind: Varbinary}, "date": {Kind: Date}, "time": {Kind: Time}, "datetime": {Kind: Datetime},
 	"json": {Kind: JSON}, "cond": {Kind: BigInt, Length: 1}, "year": {Kind: Int},
 }
 

@@ -70,6 +70,10 @@ var functions = []function{
 	{name: "INET_NTOA", args: "i", text: "host('0.0.0.0'::inet + {1})", result: "text"},
 	{name: "INET_ATON", args: "s", text: "(({1})::inet - '0.0.0.0'::inet)", result: "bigint", note: "an address that is none is an error, not NULL"},
 
+	{name: "CRC32", args: "y", text: "xaproxy.crc32({1})", result: "bigint"},
+	{name: "REGEXP_LIKE", special: regexpLike},
+	{name: "REGEXP_REPLACE", special: regexpReplace},
+
 	// Numbers.
 	{name: "ABS", args: "n", text: "abs({1})", result: "=1"},
 	{name: "SIGN", args: "n", text: "sign({1})::int", result: "int"},
@@ -91,6 +95,9 @@ var functions = []function{
 	{name: "TAN", args: "x", text: "tan({1})", result: "double"},
 	{name: "ATAN", args: "x", text: "atan({1})", result: "double"},
 	{name: "ATAN2", args: "xx", text: "atan2({*})", result: "double"},
+	{name: "ASIN", args: "x", text: "asin(xaproxy.unit({1}))", result: "double"},
+	{name: "ACOS", args: "x", text: "acos(xaproxy.unit({1}))", result: "double"},
+	{name: "BIT_COUNT", args: "i", text: "bit_count(({1})::bit(64))", result: "bigint"},
 	{name: "DEGREES", args: "x", text: "degrees({1})", result: "double"},
 	{name: "RADIANS", args: "x", text: "radians({1})", result: "double"},
 	{name: "PI", args: "", text: "3.141593::double precision", result: "double", special: pi},
@@ -153,7 +160,13 @@ var functions = []function{
 	{name: "DATE_SUB", special: dateAdd},
 	{name: "SUBDATE", special: dateAdd},
 	{name: "UNIX_TIMESTAMP", special: unixTimestamp},
-	{name: "FROM_UNIXTIME", args: "i", text: "to_timestamp({1})::timestamp", result: "datetime"},
+	{name: "FROM_UNIXTIME", special: fromUnixtime},
+	{name: "TO_SECONDS", args: "m", text: "xaproxy.to_seconds({1})", result: "bigint"},
+	{name: "SEC_TO_TIME", args: "i", text: "xaproxy.time_of(make_interval(secs => {1}))", result: "time", note: "beyond a day an error"},
+	{name: "TIMEDIFF", special: timeDiff, note: "negative, or beyond a day, an error"},
+	{name: "MAKETIME", args: "iii", text: "xaproxy.time_of(make_interval(hours => ({1})::int, mins => ({2})::int, secs => {3}))", result: "time", note: "beyond a day an error"},
+	{name: "TIME_FORMAT", special: dateFormat},
+	{name: "STR_TO_DATE", special: strToDate},
 	{name: "CONVERT_TZ", special: convertTZ},
 
 	// JSON.
@@ -171,6 +184,12 @@ var functions = []function{
 	{name: "JSON_INSERT", special: jsonSet},
 	{name: "JSON_REPLACE", special: jsonSet},
 	{name: "JSON_REMOVE", special: jsonRemove},
+
+	{name: "JSON_CONTAINS", args: "jj", text: "xaproxy.json_contains({*})", result: "cond"},
+	{name: "JSON_CONTAINS_PATH", special: jsonContainsPath},
+	{name: "JSON_QUOTE", args: "s", text: "to_jsonb({1}::text)::text", result: "text"},
+	{name: "JSON_MERGE_PATCH", args: "jj", text: "xaproxy.json_merge_patch({*})", result: "json"},
+	{name: "JSON_ARRAY_APPEND", special: jsonSet},
 
 	// The session.
 	{name: "DATABASE", special: session},

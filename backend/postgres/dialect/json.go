@@ -238,6 +238,30 @@ func jsonRemove(t *translator, c *call) (value, error) {
 	return with(value{s: s, t: Type{Kind: JSON}}, doc), nil
 }
 
+// jsonContainsPath is JSON_CONTAINS_PATH.
+func jsonContainsPath(t *translator, c *call) (value, error) {
+	if len(c.args) < 3 || !c.args[1].isConst() {
+		return value{}, t.wrongCount(c)
+	}
+	op, ok := map[string]string{"one": " OR ", "all": " AND "}[strings.ToLower(c.args[1].lit.text)]
+	if !ok {
+		return value{}, &Error{Errno: 3154, State: "42000", At: t.at(c.args[1]), What: "The oneOrAll argument to json_contains_path may take these values: 'one' or 'all'."}
+	}
+	doc, err := t.document(c.args[0])
+	if err != nil {
+		return doc, err
+	}
+	var parts []string
+	for _, path := range c.args[2:] {
+		v, err := t.extract(doc, path)
+		if err != nil {
+			return v, err
+		}
+		parts = append(parts, v.s+" IS NOT NULL")
+	}
+	return with(condition("(CASE WHEN "+doc.s+" IS NOT NULL THEN "+strings.Join(parts, op)+" END)"), doc), nil
+}
+
 // members is a path of members only, as an array.
 func (t *translator) members(v value) (string, error) {
 	steps, err := t.path(v)

@@ -83,6 +83,9 @@ $$;
 CREATE OR REPLACE FUNCTION xaproxy.not_negative(d double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN d >= 0 THEN d END
 $$;
+CREATE OR REPLACE FUNCTION xaproxy.unit(d double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN d BETWEEN -1 AND 1 THEN d END
+$$;
 CREATE OR REPLACE FUNCTION xaproxy.positive(d double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN d > 0 THEN d END
 $$;
@@ -278,6 +281,31 @@ $$;
 CREATE OR REPLACE FUNCTION xaproxy.epoch(t timestamptz) RETURNS numeric LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN t < '1970-01-01 00:00:00+00' THEN 0 ELSE extract(epoch FROM t) END
 $$;
+CREATE OR REPLACE FUNCTION xaproxy.from_unixtime(n bigint) RETURNS timestamp LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n BETWEEN 0 AND 32536771199 THEN to_timestamp(n)::timestamp END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.to_seconds(t timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT floor(extract(epoch FROM t - '0001-01-01'::timestamp))::bigint + 366 * 86400
+$$;
+-- a TIME of less than a day
+CREATE OR REPLACE FUNCTION xaproxy.time_of(i interval) RETURNS time LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF extract(epoch FROM i) < 0 OR extract(epoch FROM i) >= 86400 THEN
+		RAISE EXCEPTION USING ERRCODE = '22008', MESSAGE = format('%s is not a time of day', i);
+	END IF;
+	RETURN '00:00'::time + i;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.str_to_date(s text, pattern text, parts text) RETURNS timestamp LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	m text[] := regexp_match(s COLLATE "C", pattern);
+	n int[] := ARRAY[0, 0, 0, 0, 0, 0];
+BEGIN
+	IF m IS NULL THEN RETURN NULL; END IF;
+	FOR i IN 1 .. char_length(parts) LOOP n[strpos('YmdHis', substr(parts, i, 1))] := m[i]; END LOOP;
+	RETURN make_timestamp(n[1], n[2], n[3], n[4], n[5], n[6]);
+EXCEPTION WHEN datetime_field_overflow THEN
+	RETURN NULL;
+END $$;
 -- sql/item_timefunc.cc, calc_week: mode 1 is Monday first, 2 is 1 to 53, 4 is "the week with the first such day"
 CREATE OR REPLACE FUNCTION xaproxy.yearweek_of(d date, mode int) RETURNS int[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -340,7 +368,48 @@ BEGIN
 	RETURN 0;
 END $$;
 
+CREATE OR REPLACE FUNCTION xaproxy.crc32(b bytea) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	c bigint := 4294967295;
+BEGIN
+	FOR i IN 0 .. octet_length(b) - 1 LOOP
+		c := c # get_byte(b, i);
+		FOR j IN 1 .. 8 LOOP
+			c := (c >> 1) # (3988292384 * (c & 1));
+		END LOOP;
+	END LOOP;
+	RETURN c # 4294967295;
+END $$;
+
 -- JSON.
+
+CREATE OR REPLACE FUNCTION xaproxy.json_contains(t jsonb, c jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF jsonb_typeof(t) = 'array' THEN
+		IF jsonb_typeof(c) = 'array' THEN
+			RETURN NOT EXISTS (SELECT FROM jsonb_array_elements(c) AS x(e) WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(t) AS y(f) WHERE xaproxy.json_contains(f, e)));
+		END IF;
+		RETURN EXISTS (SELECT FROM jsonb_array_elements(t) AS y(f) WHERE xaproxy.json_contains(f, c));
+	ELSIF jsonb_typeof(t) = 'object' THEN
+		RETURN jsonb_typeof(c) = 'object' AND NOT EXISTS (SELECT FROM jsonb_each(c) AS x(k, v) WHERE NOT COALESCE(xaproxy.json_contains(t -> k, v), false));
+	END IF;
+	RETURN t = c;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.json_merge_patch(t jsonb, p jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+	r record;
+BEGIN
+	IF jsonb_typeof(p) <> 'object' THEN RETURN p; END IF;
+	IF jsonb_typeof(t) <> 'object' THEN t := '{}'; END IF;
+	FOR r IN SELECT * FROM jsonb_each(p) AS x(k, v) LOOP
+		IF jsonb_typeof(r.v) = 'null' THEN
+			t := t - r.k;
+		ELSE
+			t := t || jsonb_build_object(r.k, xaproxy.json_merge_patch(COALESCE(t -> r.k, '{}'), r.v));
+		END IF;
+	END LOOP;
+	RETURN t;
+END $$;
 
 CREATE OR REPLACE FUNCTION xaproxy.json_value(j jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT COALESCE(j, 'null'::jsonb)
@@ -387,6 +456,12 @@ CREATE OR REPLACE FUNCTION xaproxy.json_replace(j jsonb, path text[], v jsonb) R
 $$;
 CREATE OR REPLACE FUNCTION xaproxy.json_insert(j jsonb, path text[], v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN xaproxy.json_parent(j, path) AND j #> path IS NULL THEN jsonb_set(j, path, v, true) ELSE j END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.json_array_append(j jsonb, path text[], v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN NOT xaproxy.json_parent(j, path) OR j #> path IS NULL THEN j
+		WHEN jsonb_typeof(j #> path) = 'array' THEN jsonb_set(j, path, (j #> path) || jsonb_build_array(v))
+		ELSE jsonb_set(j, path, jsonb_build_array(j #> path, v)) END
 $$;
 CREATE OR REPLACE FUNCTION xaproxy.json_remove(j jsonb, path text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN xaproxy.json_parent(j, path) THEN j #- path ELSE j END

@@ -390,9 +390,19 @@ func dateFormat(t *translator, c *call) (value, error) {
 	if !f.isConst() || f.t.Kind != Varchar {
 		return f, refuse(t.at(f), "a format that is computed is not translated", "write it down")
 	}
-	v, err := t.temporal(c.args[0], Datetime)
+	kind := Datetime
+	if c.name == "TIME_FORMAT" {
+		kind = Time
+	}
+	v, err := t.temporal(c.args[0], kind)
 	if err != nil {
 		return v, err
+	}
+	if kind == Time {
+		v.s = "('2000-01-01'::date + " + v.s + ")"
+		if strings.ContainsAny(strings.ReplaceAll(f.lit.text, "%%", ""), "YymcdeDMbWajvx") {
+			return f, refuse(t.at(f), "a date in TIME_FORMAT is not translated", "ask for hours, minutes and seconds")
+		}
 	}
 	var b strings.Builder
 	plain := ""
@@ -527,4 +537,135 @@ func (t *translator) regexp(l, r value, not bool) (string, error) {
 		op = "!" + op
 	}
 	return fmt.Sprintf(`((%s COLLATE "und-x-icu") %s %s)`, l.s, op, quoteText(pattern)), nil
+}
+
+// regexpLike is REGEXP_LIKE without a match type.
+func regexpLike(t *translator, c *call) (value, error) {
+	if len(c.args) != 2 {
+		return value{}, t.refuse(c.name, "leave it out", "REGEXP_LIKE with a match type is not translated")
+	}
+	s, err := t.regexp(c.args[0], c.args[1], false)
+	return with(condition(s), c.args...), err
+}
+
+// regexpReplace is REGEXP_REPLACE of all matches by a string.
+func regexpReplace(t *translator, c *call) (value, error) {
+	if len(c.args) != 3 {
+		return value{}, t.refuse(c.name, "leave them out", "REGEXP_REPLACE with more than three arguments is not translated")
+	}
+	by := c.args[2]
+	if !by.isConst() || by.t.Kind != Varchar || strings.ContainsAny(by.lit.text, `$\`) {
+		return by, refuse(t.at(by), "what stands for a match must be written down, without groups", "write a string without $ and \\")
+	}
+	s, err := t.text(c.args[0])
+	if err != nil {
+		return s, err
+	}
+	matches, err := t.regexp(s, c.args[1], false)
+	if err != nil {
+		return s, err
+	}
+	flags := "g"
+	left, pattern, found := strings.Cut(matches, " ~* ")
+	if found {
+		flags = "gi"
+	} else {
+		left, pattern, _ = strings.Cut(matches, " ~ ")
+	}
+	if strings.Contains(s.s, " ~") {
+		return s, refuse(t.at(s), "this REGEXP_REPLACE is not translated", raw)
+	}
+	v := value{s: fmt.Sprintf("regexp_replace(%s, %s, %s, '%s')", strings.TrimPrefix(left, "("), strings.TrimSuffix(pattern, ")"), by.s, flags), t: s.t, rank: s.rank}
+	return with(v, s), nil
+}
+
+func fromUnixtime(t *translator, c *call) (value, error) {
+	if len(c.args) != 1 && len(c.args) != 2 {
+		return value{}, t.wrongCount(c)
+	}
+	n, err := t.number(c.args[0])
+	if err != nil {
+		return n, err
+	}
+	if !n.t.Kind.integer() {
+		return n, refuse(t.at(n), "FROM_UNIXTIME of a number that is not whole is not translated", "ROUND and CAST it")
+	}
+	v := with(value{s: "xaproxy.from_unixtime(" + wide(n) + ")", t: Type{Kind: Datetime}}, n)
+	v.notNull = false
+	if len(c.args) == 2 {
+		return dateFormat(t, &call{name: "DATE_FORMAT", args: []value{v, c.args[1]}, exprs: c.exprs})
+	}
+	return v, nil
+}
+
+func timeDiff(t *translator, c *call) (value, error) {
+	if len(c.args) != 2 {
+		return value{}, t.wrongCount(c)
+	}
+	kind := Datetime
+	if c.args[0].t.Kind == Time || c.args[0].isConst() && timeText.MatchString(c.args[0].lit.text) {
+		kind = Time
+	}
+	a, err := t.temporal(c.args[0], kind)
+	if err != nil {
+		return a, err
+	}
+	b, err := t.temporal(c.args[1], kind)
+	v := with(value{s: fmt.Sprintf("xaproxy.time_of(%s - %s)", a.s, b.s), t: Type{Kind: Time, Scale: max(a.t.Scale, b.t.Scale)}}, a, b)
+	return v, err
+}
+
+// strToDate reads a string by a format of digits.
+func strToDate(t *translator, c *call) (value, error) {
+	if len(c.args) != 2 {
+		return value{}, t.wrongCount(c)
+	}
+	f := c.args[1]
+	if !f.isConst() || f.t.Kind != Varchar {
+		return f, refuse(t.at(f), "a format that is computed is not translated", "write it down")
+	}
+	if t.writes {
+		return f, refuse(t.src.find(c.name), "STR_TO_DATE fails in a statement that writes, if the string is none", "read it in the application")
+	}
+	s, err := t.text(c.args[0])
+	if err != nil {
+		return s, err
+	}
+	pattern, order := "^\\s*", ""
+	for text := f.lit.text; text != ""; text = text[1:] {
+		if text[0] != '%' || len(text) == 1 {
+			if strings.IndexByte(`\.*+?()[]{}|^$`, text[0]) >= 0 {
+				pattern += `\`
+			}
+			if text[0] == ' ' {
+				pattern += `\s*`
+			} else {
+				pattern += text[:1]
+			}
+			continue
+		}
+		text = text[1:]
+		switch text[0] {
+		case 'Y':
+			pattern += `(\d{4})`
+		case 'm', 'd', 'H', 'i', 's', 'S', 'c', 'e', 'k':
+			pattern += `(\d{1,2})`
+		default:
+			return f, refuse(t.at(f), "%"+text[:1]+" of STR_TO_DATE is not translated", "use %Y, %m, %d, %H, %i and %s")
+		}
+		order += map[byte]string{'Y': "Y", 'm': "m", 'c': "m", 'd': "d", 'e': "d", 'H': "H", 'k': "H", 'i': "i", 's': "s", 'S': "s"}[text[0]]
+	}
+	date, clock := strings.ContainsAny(order, "Ymd"), strings.ContainsAny(order, "His")
+	for _, letter := range "Ymd" {
+		if strings.Count(order, string(letter)) != 1 {
+			return f, refuse(t.at(f), "STR_TO_DATE without a whole date is not translated", "name year, month and day")
+		}
+	}
+	v := value{s: fmt.Sprintf("xaproxy.str_to_date(%s, %s, '%s')", s.s, quoteText(pattern), order), t: Type{Kind: Datetime}}
+	if date && !clock {
+		v.s, v.t = v.s+"::date", Type{Kind: Date}
+	}
+	v = with(v, s)
+	v.notNull = false
+	return v, nil
 }
