@@ -13,6 +13,7 @@ type relation struct {
 	schema string
 	table  *Table // nil for a query
 	fields []field
+	outer  bool            // an outer join may leave it out
 	merged map[string]bool // columns of USING that another relation shows
 }
 
@@ -359,6 +360,7 @@ func (t *translator) join(e *sqlparser.JoinTableExpr) (string, error) {
 // nullable says that an outer join may leave the relations out.
 func nullable(rs []*relation) {
 	for _, r := range rs {
+		r.outer = true
 		for i := range r.fields {
 			r.fields[i].v.notNull = false
 		}

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -347,14 +348,15 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	if err != nil {
 		return err
 	}
+	if len(n.Targets) > 1 || hasOuter(n.TableExprs) {
+		return t.deleteMany(n, w)
+	}
 	m, err := t.many(n.TableExprs)
 	if err != nil {
 		return err
 	}
 	target := m.relations[0]
 	switch {
-	case len(n.Targets) > 1:
-		return refuse(0, "a DELETE from several tables is not translated", "delete from them one by one")
 	case len(n.Targets) == 1:
 		target = nil
 		for _, r := range m.relations {
@@ -397,5 +399,72 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 		s += " WHERE " + strings.Join(where, " AND ")
 	}
 	t.step(Step{Kind: Count, Text: s, InsertID: -1, Affected: -1, InsertIDGiven: -1})
+	return nil
+}
+
+// hasOuter tells whether there is an outer join.
+func hasOuter(list sqlparser.TableExprs) bool {
+	found := false
+	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) {
+		switch n := n.(type) {
+		case *sqlparser.Subquery:
+			return false, nil
+		case *sqlparser.JoinTableExpr:
+			found = found || n.Join != sqlparser.JoinStr && n.Join != sqlparser.StraightJoinStr
+		}
+		return true, nil
+	}, list)
+	return found
+}
+
+// deleteMany translates a DELETE from several tables, or through an outer join: one query chooses and locks the rows, by their primary keys.
+func (t *translator) deleteMany(n *sqlparser.Delete, with string) error {
+	t.clause = "from clause"
+	from, err := t.from(n.TableExprs)
+	if err != nil {
+		return err
+	}
+	where := ""
+	if n.Where != nil {
+		t.clause = "where clause"
+		s, err := t.condition(n.Where.Expr)
+		if err != nil {
+			return err
+		}
+		where = " WHERE " + s
+	}
+	var keys, locks, deletes, counts []string
+	for i, name := range n.Targets {
+		at := slices.IndexFunc(t.scope.relations, func(r *relation) bool { return r.table != nil && r.alias == name.Name.String() })
+		if at < 0 {
+			return &Error{Errno: 1109, State: "42S02", At: t.src.find(name.Name.String()), What: "Unknown table '" + name.Name.String() + "' in MULTI DELETE"}
+		}
+		r := t.scope.relations[at]
+		switch {
+		case r.outer:
+			return refuse(t.src.find(r.alias), "rows that an outer join may leave out cannot be locked before they are deleted", "delete from the tables one by one")
+		case len(r.table.Keys) == 0 || !r.table.Keys[0].Primary:
+			return refuse(t.src.find(r.alias), "a DELETE of this kind needs a primary key", "give the table one")
+		}
+		var same []string
+		for j, c := range r.table.Keys[0].Columns {
+			key := fmt.Sprintf("k%d_%d", i, j)
+			keys = append(keys, quoteName(r.alias)+"."+quoteName(c)+" AS "+key)
+			same = append(same, "t."+quoteName(c)+" = chosen."+key)
+		}
+		locks = append(locks, quoteName(r.alias))
+		deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s AS t USING chosen WHERE %s RETURNING 1)", i, tableName(r.table), strings.Join(same, " AND ")))
+		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
+	}
+	if with == "" {
+		with = "WITH "
+	} else {
+		with = strings.TrimSuffix(with, " ") + ", "
+	}
+	t.step(Step{
+		Kind: Count, InsertID: -1, InsertIDGiven: -1, Affected: 0,
+		Text: with + "chosen AS (SELECT " + strings.Join(keys, ", ") + " FROM " + from + where + " FOR UPDATE OF " + strings.Join(locks, ", ") + "), " +
+			strings.Join(deletes, ", ") + " SELECT " + strings.Join(counts, " + "),
+	})
 	return nil
 }
