@@ -28,6 +28,7 @@ type pair struct {
 	pg     *sql.Conn
 
 	same, refused, failed int
+	refusals              []string
 }
 
 // Table reads a table from PostgreSQL's catalog.
@@ -231,6 +232,7 @@ func (p *pair) compare(ctx context.Context, text string, o dialect.Options) stri
 			return "refused by the translation (" + err.Error() + "), and changes something on MySQL: put it under translate"
 		}
 		p.refused++
+		p.refusals = append(p.refusals, text+": "+err.Error())
 		return ""
 	}
 	m := p.onMySQL(text)
@@ -313,7 +315,7 @@ func TestAnswersAreThoseOfMySQL(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d the same, %d failed on both, %d refused", p.same, p.failed, p.refused)
+			t.Logf("%d the same, %d failed on both, %d refused: %s", p.same, p.failed, p.refused, strings.Join(p.refusals, "; "))
 		})
 	}
 }

@@ -128,6 +128,7 @@ func (t *translator) extremum(c *call, v value) (value, error) {
 	case o.t.Kind.bytes(), o.t.Kind == JSON:
 		return o, refuse(t.at(v), c.name+" of "+describe(o.t)+" is not translated", "CAST it")
 	case o.t.Kind.text():
+		o.plain = o.plain && !o.loose
 		s, err := t.collated(o)
 		if err != nil {
 			return o, err

@@ -27,6 +27,11 @@ func init() { // the table's functions call functions themselves
 	}
 }
 
+var aggregates = map[string]bool{
+	"COUNT": true, "SUM": true, "AVG": true, "MIN": true, "MAX": true, "ANY_VALUE": true, "BIT_AND": true, "BIT_OR": true, "BIT_XOR": true,
+	"JSON_ARRAYAGG": true, "JSON_OBJECTAGG": true,
+}
+
 // call translates what has brackets.
 func (t *translator) call(e sqlparser.Expr) (value, error) {
 	switch e := e.(type) {
@@ -106,6 +111,10 @@ func (t *translator) function(e *sqlparser.FuncExpr) (value, error) {
 	}
 	if c.name == "GROUPING" {
 		return value{}, t.refuse("GROUPING", raw, "WITH ROLLUP is not translated")
+	}
+	if aggregates[c.name] { // it is of columns, not of what has been made of them
+		defer func(aliases map[string]value) { t.aliases = aliases }(t.aliases)
+		t.aliases = nil
 	}
 	for _, a := range e.Exprs {
 		switch a := a.(type) {

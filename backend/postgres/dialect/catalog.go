@@ -15,7 +15,7 @@ const TableQuery = `SELECT json_build_object(
 	'referenced', EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f'),
 	'comment', COALESCE(obj_description(c.oid, 'pg_class'), ''),
 	'columns', (SELECT json_agg(json_build_object(
-			'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'identity', a.attidentity <> '',
+			'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'identity', c.relkind IN ('r', 'p') AND pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) IS NOT NULL,
 			'default', COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), 'generated', a.attgenerated <> '',
 			'collation', CASE WHEN l.collname IN ('default') THEN '' WHEN l.collname IN ('C', 'POSIX') THEN '"C"' ELSE COALESCE(ln.nspname || '.' || l.collname, '') END,
 			'comment', COALESCE(col_description(c.oid, a.attnum), '')) ORDER BY a.attnum)

@@ -199,6 +199,9 @@ func (t *translator) compare(op string, l, r value) (string, error) {
 	if (l.t.Kind == JSON || r.t.Kind == JSON) && pg != "=" && pg != "<>" && pg != "IS NOT DISTINCT FROM" {
 		return "", refuse(t.at(l), "the order of JSON values is not translated", "compare with ->> and CAST")
 	}
+	if pg != "=" && pg != "<>" && pg != "IS NOT DISTINCT FROM" {
+		l.plain, r.plain = l.plain && !l.loose, r.plain && !r.loose
+	}
 	// The order of ENUMs with each other is that of their strings too, as in PostgreSQL, where they are strings.
 	a, b, err := t.pair(l, r)
 	if err != nil {
@@ -251,8 +254,14 @@ func (t *translator) like(l, r, escape value, hasEscape, not bool) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("(%sxaproxy.like_%s(%s, %s, %s))", no, strings.TrimPrefix(c, "xaproxy."), l.s, r.s, quoteText(esc)), nil
+	s := fmt.Sprintf("xaproxy.like_%s(%s, %s, %s)", strings.TrimPrefix(c, "xaproxy."), l.s, r.s, quoteText(esc))
+	if l.col != nil && r.isConst() && ascii(r.lit.text) && ascii(esc) && strings.HasSuffix(j.t.Collation, "_ci") { // most strings need no function
+		s = fmt.Sprintf(`CASE WHEN octet_length(%s) = char_length(%[1]s) THEN (%[1]s COLLATE "C") ILIKE %s%s ELSE %s END`, l.s, r.s, suffix, s)
+	}
+	return "(" + no + s + ")", nil
 }
+
+func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) }
 
 // closed doubles an escape character at the end of a pattern, which MySQL takes for itself and PostgreSQL for a mistake.
 func closed(pattern, esc string) string {

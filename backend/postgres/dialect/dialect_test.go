@@ -62,6 +62,8 @@ func TestGolden(t *testing.T) {
 					o.NoBackslashEscapes = true
 				case "pipes":
 					o.PipesAsConcat = true
+				case "lenient":
+					o.Lenient = true
 				case "found":
 					o.FoundRows = true
 				case "strings": // all parameters are

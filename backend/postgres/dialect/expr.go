@@ -461,6 +461,9 @@ func (t *translator) binaryExpr(e *sqlparser.BinaryExpr) (value, error) {
 	if err != nil {
 		return l, err
 	}
+	if e.Operator == sqlparser.BitXorStr && t.src.pipesAsConcat {
+		return t.run(&call{name: "CONCAT", args: []value{l, r}, exprs: []sqlparser.Expr{e.Left, e.Right}})
+	}
 	switch e.Operator {
 	case sqlparser.BitAndStr, sqlparser.BitOrStr, sqlparser.BitXorStr, sqlparser.ShiftLeftStr, sqlparser.ShiftRightStr:
 		return t.bitwise(e.Operator, l, r)

@@ -52,8 +52,10 @@ func (t *translator) column(n *sqlparser.ColName) (value, error) {
 	if strings.HasPrefix(name, "@") {
 		return t.variable(name)
 	}
-	if v, ok := t.aliases[strings.ToLower(name)]; ok && table == "" && t.clause != "field list" {
-		return v, nil
+	alias, ok := t.aliases[strings.ToLower(name)]
+	ok = ok && table == "" && t.clause != "field list"
+	if ok && t.clause != "order clause" { // where an expression is of columns before it is of aliases
+		return alias, nil
 	}
 	for s := t.scope; s != nil; s = s.outer {
 		v, found := s.find(schema, table, name)
@@ -63,6 +65,9 @@ func (t *translator) column(n *sqlparser.ColName) (value, error) {
 		if found == 1 {
 			return v, nil
 		}
+	}
+	if ok {
+		return alias, nil
 	}
 	return value{}, t.unknown(n)
 }

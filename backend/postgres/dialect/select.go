@@ -85,10 +85,11 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 			v = even(v)
 		}
 		if v.t.Kind.text() && (distinct || inSet || groups[f.v.s] != "" && !v.plain) {
+			v.plain = v.plain && !v.loose
 			if v.s, err = t.collated(v); err != nil {
 				return query{}, err
 			}
-			v.plain = true
+			v.plain, v.loose = true, false
 		}
 		texts[i] = v.s
 		if t.scope.outer != nil || inSet {

@@ -206,6 +206,10 @@ func (s *source) mask() (string, error) {
 				b.WriteString("`" + text + "`")
 			case text == "||" && !s.pipesAsConcat:
 				b.WriteString("OR")
+			case text == "||": // binds as tightly as ^, which the parser is shown
+				b.WriteString("^")
+			case text == "^" && s.pipesAsConcat:
+				return "", refuse(t.Start, "^ is not translated under PIPES_AS_CONCAT", "SET sql_mode without it, and use CONCAT()")
 			case s.quantified(i) != "":
 				b.WriteString(s.quantified(i))
 				i = s.skip(i+1, s.quantifier(i)-i, &b)

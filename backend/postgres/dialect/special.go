@@ -210,7 +210,7 @@ func extreme(t *translator, c *call) (value, error) {
 	nulls := make([]string, len(texts))
 	for i, s := range texts {
 		if v.t.Kind.text() {
-			if s, err = t.collated(value{s: s, t: v.t, plain: v.plain && i > 0}); err != nil {
+			if s, err = t.collated(value{s: s, t: v.t}); err != nil {
 				return v, err
 			}
 			texts[i] = s
