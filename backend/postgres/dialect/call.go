@@ -109,9 +109,6 @@ func (t *translator) function(e *sqlparser.FuncExpr) (value, error) {
 	if !e.Qualifier.IsEmpty() {
 		return value{}, t.refuse(e.Name.String(), raw, "stored functions are not translated")
 	}
-	if c.name == "GROUPING" {
-		return value{}, t.refuse("GROUPING", raw, "WITH ROLLUP is not translated")
-	}
 	if aggregates[c.name] { // it is of columns, not of what has been made of them
 		defer func(aliases map[string]value) { t.aliases = aliases }(t.aliases)
 		t.aliases = nil

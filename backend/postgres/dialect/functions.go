@@ -216,6 +216,7 @@ var functions = []function{
 	{name: "BIT_XOR", special: aggregate},
 	{name: "JSON_ARRAYAGG", special: aggregate},
 	{name: "JSON_OBJECTAGG", special: aggregate},
+	{name: "GROUPING", args: "a*", text: "GROUPING({*})", result: "bigint"},
 	{name: "ROW_NUMBER", special: window},
 	{name: "RANK", special: window},
 	{name: "DENSE_RANK", special: window},

@@ -325,22 +325,28 @@ func (t *translator) join(e *sqlparser.JoinTableExpr) (string, error) {
 		right = "(" + right + ")"
 	}
 	lefts, rights := t.scope.relations[first:second], t.scope.relations[second:]
-	switch e.Join {
-	case sqlparser.LeftJoinStr:
-		nullable(rights)
-	case sqlparser.RightJoinStr:
-		nullable(lefts)
-	}
 	kind := map[string]string{
 		sqlparser.JoinStr: "JOIN", sqlparser.StraightJoinStr: "JOIN", sqlparser.LeftJoinStr: "LEFT JOIN", sqlparser.RightJoinStr: "RIGHT JOIN",
+		sqlparser.NaturalJoinStr: "JOIN", sqlparser.NaturalLeftJoinStr: "LEFT JOIN", sqlparser.NaturalRightJoinStr: "RIGHT JOIN",
 	}[e.Join]
-	if kind == "" {
-		return "", t.refuse("NATURAL", "name the columns with USING or ON", "%s is not translated", strings.ToUpper(e.Join))
+	switch kind {
+	case "LEFT JOIN":
+		nullable(rights)
+	case "RIGHT JOIN":
+		nullable(lefts)
+	case "":
+		return "", t.refuse("JOIN", "name the columns with USING or ON", "%s is not translated", strings.ToUpper(e.Join))
 	}
-	if len(e.Condition.Using) > 0 {
+	using := e.Condition.Using
+	if strings.HasPrefix(e.Join, "natural") {
+		if using = common(lefts, rights); len(using) == 0 && kind != "JOIN" {
+			return "", t.refuse("NATURAL", "name the columns with ON", "%s of tables without a common column is not translated", strings.ToUpper(e.Join))
+		}
+	}
+	if len(using) > 0 {
 		var on []string
-		for _, c := range e.Condition.Using {
-			s, err := t.using(c.String(), lefts, rights, e.Join == sqlparser.RightJoinStr)
+		for _, c := range using {
+			s, err := t.using(c.String(), lefts, rights, kind == "RIGHT JOIN")
 			if err != nil {
 				return "", err
 			}
@@ -360,6 +366,19 @@ func (t *translator) join(e *sqlparser.JoinTableExpr) (string, error) {
 		return "", err
 	}
 	return left + " " + kind + " " + right + " ON " + on, nil
+}
+
+// common are the columns that both sides of a NATURAL JOIN show.
+func common(lefts, rights []*relation) (names sqlparser.Columns) {
+	for _, l := range lefts {
+		for _, f := range l.fields {
+			name := strings.ToLower(f.name)
+			if _, n := (&scope{relations: rights}).find("", "", name); n > 0 && !l.merged[name] {
+				names = append(names, sqlparser.NewColIdent(f.name))
+			}
+		}
+	}
+	return names
 }
 
 // nullable says that an outer join may leave the relations out.

@@ -52,6 +52,12 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	if err != nil {
 		return query{}, err
 	}
+	rollup := t.src.rollup && t.scope.outer == nil
+	if rollup {
+		for i := range fields {
+			fields[i].v.notNull = false
+		}
+	}
 	t.aliases = map[string]value{}
 	grouped := len(n.GroupBy) > 0
 	for _, f := range fields {
@@ -104,7 +110,9 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	if where != "" {
 		b.WriteString(" WHERE " + where)
 	}
-	if len(n.GroupBy) > 0 {
+	if rollup {
+		b.WriteString(" GROUP BY ROLLUP (" + groups["\x00"] + ")")
+	} else if len(n.GroupBy) > 0 {
 		b.WriteString(" GROUP BY " + groups["\x00"])
 	}
 	if having != "" {
@@ -242,6 +250,18 @@ func (t *translator) itemName(e *sqlparser.AliasedExpr, v value) string {
 	}
 	if first < 0 {
 		return "?column?"
+	}
+	for plus := first; t.src.op(plus, "+"); { // a literal or a column is itself behind it
+		if plus++; plus == last {
+			first = last
+		} else if u, ok := e.Expr.(*sqlparser.UnaryExpr); ok && plus < last {
+			if c, ok := u.Expr.(*sqlparser.ColName); ok {
+				return c.Name.String()
+			}
+		}
+	}
+	if first == last && v.isConst() && v.lit.kind == Varchar {
+		return t.src.first(v.lit.tok)
 	}
 	return t.src.sql[t.src.toks[first].Start:t.src.toks[last].End]
 }

@@ -32,6 +32,7 @@ type source struct {
 	params        map[int]int // which parameter is at a place of sql
 	starts        []int       // where each token begins in the text for the parser
 	lock          string      // the locking clause, in the words of PostgreSQL
+	rollup        bool        // WITH ROLLUP, of the outermost query
 	escapes       bool        // a backslash in a string escapes
 	pipesAsConcat bool        // || joins strings
 }
@@ -152,6 +153,11 @@ func (s *source) mask() (string, error) {
 		s.starts[i] = b.Len()
 		if n := s.advice(i); n > 0 {
 			i = s.skip(i, n, &b)
+			continue
+		}
+		if depth == 0 && s.word(i) == "WITH" && s.word(i+1) == "ROLLUP" {
+			s.rollup = true
+			i = s.skip(i, 2, &b)
 			continue
 		}
 		if depth == 0 {

@@ -97,6 +97,9 @@ func (t *translator) statement() error {
 		return err
 	}
 	t.tree = tree
+	if s, ok := tree.(*sqlparser.Select); t.src.rollup && (!ok || len(s.GroupBy) == 0) {
+		return t.refuse("ROLLUP", "make a derived table of it", "WITH ROLLUP in a part of a statement is not translated")
+	}
 	switch n := tree.(type) {
 	case sqlparser.SelectStatement:
 		return t.selects(n)
