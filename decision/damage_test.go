@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xaproxy/xaproxy/xa"
 )
@@ -289,13 +290,14 @@ func FuzzBody(f *testing.F) {
 	f.Add(byte(kindCommit), commitRecord(xa.Decision{Branches: []xa.BranchRef{{Backend: "a", Server: "b", ConnID: 3}}}).appendBody(nil))
 	f.Add(byte(kindHeur), record{kind: kindHeur, backend: "a", text: "t"}.appendBody(nil))
 	f.Add(byte(kindDone), []byte{0x80})
+	f.Add(byte(kindDone), record{kind: kindDone, ends: []xa.BranchEnd{{Backend: "a", At: time.UnixMilli(1500), Recovery: true}}}.appendBody(nil))
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
 		r, err := parseBody(kind, body)
 		if err != nil {
 			return
 		}
 		again, err := parseBody(kind, r.appendBody(nil))
-		if err != nil || again.key != r.key || again.time != r.time || !slices.Equal(again.branches, r.branches) || again.text != r.text {
+		if err != nil || again.key != r.key || again.time != r.time || !slices.Equal(again.branches, r.branches) || again.text != r.text || again.ms != r.ms || !slices.Equal(again.ends, r.ends) {
 			t.Fatalf("%+v became %+v, %v", r, again, err)
 		}
 	})

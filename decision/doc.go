@@ -47,8 +47,12 @@
 //   - crc goes on from head over everything behind itself, end mark included.
 //   - synced is the offset up to which the segment was known to be durable when the record was written.
 //   - length is that of the body, which is made of varints: epoch, sequence number, time in seconds (signed). Then
-//     COMMIT (kind 2) has flags (bit 0: one phase, bit 1: a commit key), the number of branches, for each its backend, its
-//     server (strings with their length in front) and its connection id, and then the key; HEUR (4) has backend and text; EPOCH (1) and DONE (3) have no more.
+//     COMMIT (kind 2) has flags (bit 0: one phase, bit 1: a commit key, bit 2: milliseconds), the number of branches, for
+//     each its backend, its server (strings with their length in front) and its connection id; then the key; then the
+//     milliseconds behind the time in seconds, and for each branch those from there back to its vote (signed, never
+//     positive; 1 where it had none). DONE (3) has for each branch of which it is known its backend, who committed it (a
+//     byte: 0 the session that prepared it, 1 recovery) and when, in milliseconds from the time in seconds (signed).
+//     HEUR (4) has backend and text; EPOCH (1) has no more.
 //
 // # Torn tail or damage
 //

@@ -156,13 +156,13 @@ func (f *File) Heuristic(g xa.GTRID, backend, text string) error {
 	return f.submit(e)
 }
 
-// Done notes that every branch of g has acknowledged the commit. It waits for no sync: a Done that a crash swallows
+// Done notes that every branch of g has acknowledged the commit, and when those of ends have. It waits for no sync: a Done that a crash swallows
 // makes recovery look at the branches once more. It does nothing when g is unknown or done already.
-func (f *File) Done(g xa.GTRID) {
+func (f *File) Done(g xa.GTRID, ends ...xa.BranchEnd) {
 	if g.Coord != f.coord || f.readOnly {
 		return
 	}
-	r := record{kind: kindDone, key: keyOf(g), time: f.now().Unix()}
+	r := record{kind: kindDone, key: keyOf(g), time: f.now().Unix(), ends: ends}
 	f.mu.Lock()
 	if _, ok := f.unfinished[r.key]; !ok {
 		f.mu.Unlock()

@@ -123,5 +123,5 @@ func (f *File) disputed(s *segment) ([]record, error) {
 }
 
 func commitRecord(d xa.Decision) record {
-	return record{kind: kindCommit, key: keyOf(d.GTRID), time: d.Time.Unix(), onePhase: d.OnePhase, branches: d.Branches, name: d.Key.Name}
+	return record{kind: kindCommit, key: keyOf(d.GTRID), time: d.Time.Unix(), ms: int64(d.Time.Nanosecond()) / 1e6, onePhase: d.OnePhase, branches: d.Branches, name: d.Key.Name}
 }

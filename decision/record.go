@@ -24,7 +24,10 @@ const (
 	kindHeur   = 4
 
 	flagOnePhase = 1
-	flagKey      = 2 // the body ends with a commit key
+	flagKey      = 2 // the body has a commit key
+	flagTimes    = 4 // the body has the milliseconds of the decision and of the votes
+
+	noVote = 1 // in place of the milliseconds from the decision back to a vote, which are never positive
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -44,6 +47,8 @@ type record struct {
 	kind     byte
 	key      key            // for an epoch record only the epoch counts
 	time     int64          // seconds since 1970
+	ms       int64          // commit: milliseconds behind time
+	ends     []xa.BranchEnd // done
 	onePhase bool           // commit
 	branches []xa.BranchRef // commit
 	name     string         // commit: its commit key
@@ -57,7 +62,7 @@ func (r record) decision(coord string) xa.Decision {
 		Branches: r.branches,
 		OnePhase: r.onePhase,
 		Key:      xa.Key{Name: r.name},
-		Time:     time.Unix(r.time, 0).UTC(),
+		Time:     time.UnixMilli(r.time*1000 + r.ms).UTC(),
 	}
 }
 
@@ -68,7 +73,7 @@ func (r record) appendBody(b []byte) []byte {
 	b = binary.AppendVarint(b, r.time)
 	switch r.kind {
 	case kindCommit:
-		var flags byte
+		flags := byte(flagTimes)
 		if r.onePhase {
 			flags |= flagOnePhase
 		}
@@ -84,6 +89,24 @@ func (r record) appendBody(b []byte) []byte {
 		}
 		if r.name != "" {
 			b = appendString(b, r.name)
+		}
+		b = binary.AppendUvarint(b, uint64(r.ms))
+		for _, br := range r.branches {
+			back := int64(noVote)
+			if !br.Voted.IsZero() { // later only where the clock has been set back
+				back = min(br.Voted.UnixMilli()-r.time*1000-r.ms, 0)
+			}
+			b = binary.AppendVarint(b, back)
+		}
+	case kindDone:
+		for _, e := range r.ends {
+			b = appendString(b, e.Backend)
+			var by byte
+			if e.Recovery {
+				by = 1
+			}
+			b = append(b, by)
+			b = binary.AppendVarint(b, e.At.UnixMilli()-r.time*1000)
 		}
 	case kindHeur:
 		b = appendString(b, r.backend)
@@ -104,7 +127,13 @@ func parseBody(kind byte, b []byte) (record, error) {
 	r.key = key{uint32(epoch), d.uvarint()}
 	r.time = d.varint()
 	switch kind {
-	case kindEpoch, kindDone:
+	case kindEpoch:
+	case kindDone:
+		for len(d.rest) > 0 && !d.bad {
+			e := xa.BranchEnd{Backend: d.string(), Recovery: d.byte() == 1}
+			e.At = time.UnixMilli(d.varint() + r.time*1000)
+			r.ends = append(r.ends, e)
+		}
 	case kindCommit:
 		flags := d.byte()
 		r.onePhase = flags&flagOnePhase != 0
@@ -114,6 +143,15 @@ func parseBody(kind byte, b []byte) (record, error) {
 		if flags&flagKey != 0 {
 			r.name = d.string()
 			d.bad = d.bad || r.name == ""
+		}
+		if flags&flagTimes != 0 {
+			r.ms = int64(d.uvarint())
+			d.bad = d.bad || r.ms > 999
+			for i := range r.branches {
+				if back := d.varint(); back <= 0 {
+					r.branches[i].Voted = time.UnixMilli(r.time*1000 + r.ms + back)
+				}
+			}
 		}
 	case kindHeur:
 		r.backend, r.text = d.string(), d.string()

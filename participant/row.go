@@ -31,7 +31,11 @@ func (s *Store) Insert(d xa.Decision) []string {
 	return []string{"DELETE FROM " + decisionTable + " WHERE gtrid = '" + d.Key.Over + "' AND verdict = '" + verdictAbort + "'", insert}
 }
 
-// branchesText has the branches as backend:session:server, with commas between. It has no character that could end a string of SQL in
+// fencedBy begins what a fence has in place of branches: the coord of the xaproxy that has made it.
+const fencedBy = "by:"
+
+// branchesText has the branches as backend:session:server:voted, with commas between; voted is in milliseconds since 1970, and 0 where that is
+// not known. It has no character that could end a string of SQL in
 // any sql_mode.
 func branchesText(all []xa.BranchRef) string {
 	var b strings.Builder
@@ -44,6 +48,12 @@ func branchesText(all []xa.BranchRef) string {
 		b.WriteString(strconv.FormatUint(r.ConnID, 10))
 		b.WriteByte(':')
 		b.WriteString(url.QueryEscape(r.Server))
+		b.WriteByte(':')
+		voted := int64(0)
+		if !r.Voted.IsZero() {
+			voted = r.Voted.UnixMilli()
+		}
+		b.WriteString(strconv.FormatInt(voted, 10))
 	}
 	return b.String()
 }
@@ -56,8 +66,8 @@ func parseBranches(s string) ([]xa.BranchRef, error) {
 	var all []xa.BranchRef
 	for part := range strings.SplitSeq(s, ",") {
 		fields := strings.Split(part, ":")
-		if len(fields) != 3 {
-			return nil, fmt.Errorf("branch %q: not of the form backend:session:server", part)
+		if len(fields) != 4 {
+			return nil, fmt.Errorf("branch %q: not of the form backend:session:server:voted", part)
 		}
 		id, err := strconv.ParseUint(fields[1], 10, 64)
 		if err != nil {
@@ -67,7 +77,15 @@ func parseBranches(s string) ([]xa.BranchRef, error) {
 		if err != nil {
 			return nil, fmt.Errorf("branch %q: server: %w", part, err)
 		}
-		all = append(all, xa.BranchRef{Backend: fields[0], ConnID: id, Server: server})
+		voted, err := strconv.ParseInt(fields[3], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("branch %q: vote: %w", part, err)
+		}
+		ref := xa.BranchRef{Backend: fields[0], ConnID: id, Server: server}
+		if voted != 0 {
+			ref.Voted = time.UnixMilli(voted)
+		}
+		all = append(all, ref)
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xaproxy/xaproxy/xa"
 )
@@ -13,6 +14,7 @@ func TestBranchesText(t *testing.T) {
 	for _, all := range [][]xa.BranchRef{
 		nil,
 		{{Backend: "b1"}},
+		{{Backend: "b1", ConnID: 7, Voted: time.UnixMilli(1_800_000_000_123)}, {Backend: "b2"}},
 		{{Backend: "b1", ConnID: 7, Server: "3e11fa47-71ca-11e1-9e33-c80aa9429562"}, {Backend: "b-2_x", ConnID: 1<<64 - 1, Server: `1@h,o:3306C:\data\'"%` + "`\x00\xff;--"}},
 	} {
 		text := branchesText(all)
@@ -24,7 +26,7 @@ func TestBranchesText(t *testing.T) {
 			t.Errorf("%q read as %+v (%v), want %+v", text, got, err, all)
 		}
 	}
-	for _, text := range []string{"b1", "b1:7", "b1:x:s", "b1:7:s:t", "b1:7:%zz", ",", "b1:7:s,"} {
+	for _, text := range []string{"b1", "b1:7", "b1:x:s:0", "b1:7:s", "b1:7:s:t", "b1:7:s:1:2", "b1:7:%zz:0", ",", "b1:7:s:0,"} {
 		if all, err := parseBranches(text); err == nil {
 			t.Errorf("%q read as %+v", text, all)
 		}

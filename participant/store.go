@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -96,7 +95,7 @@ func (s *Store) Append(d xa.Decision) error {
 }
 
 // Done does nothing: rows are kept for the retention.
-func (s *Store) Done(xa.GTRID) {}
+func (s *Store) Done(xa.GTRID, ...xa.BranchEnd) {}
 
 // Fence makes sure that the decision on a transaction of this proxy cannot change any more, and says what it is.
 func (s *Store) Fence(ctx context.Context, g xa.GTRID) (committed bool, err error) {
@@ -274,7 +273,7 @@ func (s *Store) fence(ctx context.Context, server Server, all []xa.GTRID) error 
 func (s *Store) insertAborts(ctx context.Context, server Server, gtrids []string) error {
 	values := make([]string, len(gtrids))
 	for i, g := range gtrids {
-		values[i] = "('" + g + "','" + verdictAbort + "','',UTC_TIMESTAMP())"
+		values[i] = "('" + g + "','" + verdictAbort + "','" + fencedBy + s.coord + "',UTC_TIMESTAMP())"
 	}
 	_, err := s.exec(ctx, server, "INSERT IGNORE INTO "+decisionTable+" (gtrid, verdict, branches, created_at) VALUES "+strings.Join(values, ","))
 	return err
@@ -288,21 +287,6 @@ func (Decisions) Coord() string { return "" }
 
 // Unfinished returns nothing: which branches are left is seen from the branches.
 func (Decisions) Unfinished() []xa.Decision { return nil }
-
-// Heuristic records that a server did other than was decided: on the decider, or if that cannot be reached, on the branch's backend.
-func (d Decisions) Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error {
-	insert := "INSERT INTO " + incidentTable + " (gtrid, backend, what, created_at) VALUES ('" + g.String() + "', '" + backend +
-		"', CONVERT(X'" + hex.EncodeToString([]byte(text)) + "' USING utf8mb4), UTC_TIMESTAMP())"
-	err := errors.New("neither the decider nor the backend is in the configuration")
-	for _, name := range []string{g.Decider, backend} {
-		if server := d.servers[name]; server != nil {
-			if _, err = d.exec(ctx, server, insert); err == nil {
-				return nil
-			}
-		}
-	}
-	return err
-}
 
 // Prune deletes rows: see recovery.Decisions.
 func (d Decisions) Prune(ctx context.Context, listed []struct {
@@ -383,6 +367,9 @@ func (d Decisions) prune(ctx context.Context, server Server, prepared map[string
 
 // configured reports whether all branches of a row are on backends of the configuration.
 func (d Decisions) configured(branches string) bool {
+	if strings.HasPrefix(branches, fencedBy) {
+		return true
+	}
 	all, err := parseBranches(branches)
 	return err == nil && !slices.ContainsFunc(all, func(r xa.BranchRef) bool { return d.servers[r.Backend] == nil })
 }

@@ -22,7 +22,7 @@ var tables = []string{
 	"CREATE TABLE IF NOT EXISTS " + decisionTable + " (" +
 		"gtrid VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY COMMENT 'the transaction', " +
 		"verdict VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'commit or abort', " +
-		"branches TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'that are to be committed: backend:session:server', " +
+		"branches TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'that are to be committed: backend:session:server:voted; of abort by whom', " +
 		"commit_key VARBINARY(128) NULL UNIQUE COMMENT 'of the client', " +
 		"created_at DATETIME NOT NULL COMMENT 'in UTC', INDEX (created_at)) ENGINE = InnoDB",
 	"CREATE TABLE IF NOT EXISTS " + proxyTable + " (" +

@@ -3,56 +3,75 @@ package participant
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xaproxy/xaproxy/xa"
 )
 
-// Trail returns what the rows of the decider say of a transaction, and of the proxy that ran it; and the incidents on every backend that
-// can be reached.
-func (d Decisions) Trail(ctx context.Context, g xa.GTRID) ([]xa.TrailEntry, error) {
+// Trail returns what the rows of the decider say of a transaction, and of the proxies that ran and fenced it; and the incidents on every
+// backend that can be reached.
+func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error) {
 	server := d.servers[g.Decider]
 	if server == nil {
-		return nil, fmt.Errorf("decider %s is not in the configuration", g.Decider)
+		return t, fmt.Errorf("decider %s is not in the configuration", g.Decider)
 	}
 	rows, err := d.rows(ctx, server, []xa.GTRID{g})
 	if err != nil {
-		return nil, fmt.Errorf("decider %s: %w", g.Decider, err)
+		return t, fmt.Errorf("decider %s: %w", g.Decider, err)
 	}
-	var trail []xa.TrailEntry
+	coords := []string{g.Coord}
 	if r, ok := rows[g]; ok {
-		e := xa.TrailEntry{Time: time.Unix(r.created, 0).UTC(), Text: "ABORT: fenced, so that it can never commit"}
-		if ruling := r.ruling(g); ruling.Err != nil {
-			e.Text = ruling.Err.Error()
-		} else if ruling.Decided {
-			e.Text = ruling.Decision.Words()
-		}
-		trail = append(trail, e)
+		coords = r.trail(g, &t, coords)
 	}
 	entry := func(text string) func(scan func(...any) error) error {
 		return func(scan func(...any) error) error {
 			var at int64
-			var a, b string
-			if err := scan(&at, &a, &b); err != nil {
+			var a, b, c string
+			if err := scan(&at, &a, &b, &c); err != nil {
 				return err
 			}
-			trail = append(trail, xa.TrailEntry{Time: time.Unix(at, 0).UTC(), Text: fmt.Sprintf(text, a, b)})
+			t.Add(time.Unix(at, 0), text, a, b, c)
 			return nil
 		}
 	}
 	const seconds = "TIMESTAMPDIFF(SECOND, '1970-01-01', "
-	err = d.each(ctx, server, "SELECT "+seconds+"beat_at), host, pid FROM "+proxyTable+" WHERE coord = '"+g.Coord+"'",
-		entry("last heartbeat of the xaproxy that ran it, on %s, process %s"))
+	err = d.each(ctx, server, "SELECT "+seconds+"beat_at), coord, host, pid FROM "+proxyTable+" WHERE coord IN ('"+strings.Join(coords, "','")+"')",
+		entry("last heartbeat of xaproxy %s, on %s, process %s"))
 	if err != nil {
-		return nil, fmt.Errorf("decider %s: %w", g.Decider, err)
+		return t, fmt.Errorf("decider %s: %w", g.Decider, err)
 	}
-	for name, server := range d.servers {
-		err := d.each(ctx, server, "SELECT "+seconds+"created_at), backend, what FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'", entry("HEUR: branch %s: %s"))
+	for _, name := range slices.Sorted(maps.Keys(d.servers)) {
+		err := d.each(ctx, d.servers[name], "SELECT "+seconds+"created_at), backend, what, '' FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
+			entry("HEUR: branch %s: %s%s"))
 		if err != nil {
-			trail = append(trail, xa.TrailEntry{Time: time.Now().UTC(), Text: fmt.Sprintf("incidents on %s cannot be read: %v", name, err)})
+			t.Missing("incidents on %s: they cannot be read: %v", name, err)
 		}
 	}
-	slices.SortStableFunc(trail, func(a, b xa.TrailEntry) int { return a.Time.Compare(b.Time) })
-	return trail, nil
+	slices.SortStableFunc(t.Entries, func(a, b xa.TrailEntry) int { // rows have whole seconds, and votes come before decisions
+		return a.Time.Truncate(time.Second).Compare(b.Time.Truncate(time.Second))
+	})
+	return t, nil
+}
+
+// trail adds what the row says, and returns coords with those of the xaproxies that it names.
+func (r row) trail(g xa.GTRID, t *xa.Trail, coords []string) []string {
+	ruling, at := r.ruling(g), time.Unix(r.created, 0)
+	switch coord, fenced := strings.CutPrefix(r.branches, fencedBy); {
+	case ruling.Err != nil:
+		t.Add(at, "%v", ruling.Err)
+	case ruling.Decided:
+		t.Decided(ruling.Decision)
+		t.Missing("when the branches on other backends than %s committed, and by whom: no row is written for that, and none may be left out. "+
+			"A branch that is not prepared any more has committed; the logs of the xaproxies say when", g.Decider)
+	case fenced:
+		t.Add(at, "ABORT: fenced by xaproxy %s, so that it can never commit", coord)
+		t.Missing("which branches it had, and when they were rolled back: the owner has written nothing")
+		return append(coords, coord)
+	default:
+		t.Add(at, "ABORT: fenced, so that it can never commit")
+	}
+	return coords
 }

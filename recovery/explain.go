@@ -14,14 +14,20 @@ import (
 type Explanation struct {
 	GTRID    string           `json:"gtrid"`
 	Owner    Owner            `json:"owner"`
-	Decider  string           `json:"decider,omitempty"` // the backend that has the decision, if it is no log
-	InFlight bool             `json:"in_flight"`         // this process runs it
-	Trail    []xa.TrailEntry  `json:"trail"`             // what the store says
-	Unknown  string           `json:"unknown,omitempty"` // why the store cannot say
-	Branches []BranchReport   `json:"branches"`          // what servers have prepared, and what recovery would do
-	On       []string         `json:"on"`                // per branch, the backend that lists it
-	Unseen   []string         `json:"unseen,omitempty"`  // backends that could not be looked at, and why
-	Found    []DecisionReport `json:"unfinished"`        // why the decision is not done
+	Decider  string           `json:"decider,omitempty"`      // the backend that has the decision, if it is no log
+	InFlight bool             `json:"in_flight"`              // this process runs it
+	Trail    []xa.TrailEntry  `json:"trail"`                  // what the store says
+	Missing  []string         `json:"not_recorded,omitempty"` // what nobody has written down, and why
+	Unknown  string           `json:"unknown,omitempty"`      // why the store cannot say
+	Branches []ListedBranch   `json:"branches"`               // what servers have prepared, and what recovery would do
+	Unseen   []string         `json:"unseen,omitempty"`       // backends that could not be looked at, and why
+	Found    []DecisionReport `json:"unfinished"`             // why the decision is not done
+}
+
+// ListedBranch is a branch and the backend that lists it.
+type ListedBranch struct {
+	On string `json:"on"`
+	BranchReport
 }
 
 // Explain says what is known of a transaction. Nothing is changed anywhere.
@@ -33,7 +39,7 @@ func (j *Janitor) Explain(ctx context.Context, gtrid string) (Explanation, error
 	owner, _ := Whose(Listed{FormatID: xa.FormatID, GTRID: gtrid}, j.o.Decisions.Coord())
 	e := Explanation{
 		GTRID: gtrid, Owner: owner, Decider: g.Decider, InFlight: j.o.InFlight.InFlight(g),
-		Trail: []xa.TrailEntry{}, Branches: []BranchReport{}, On: []string{},
+		Trail: []xa.TrailEntry{}, Branches: []ListedBranch{},
 	}
 	report := j.Pass(ctx, true, nil)
 	for _, b := range report.Backends {
@@ -42,7 +48,7 @@ func (j *Janitor) Explain(ctx context.Context, gtrid string) (Explanation, error
 		}
 		for _, br := range b.Branches {
 			if br.gtrid == g && br.Owner != Foreign {
-				e.Branches, e.On = append(e.Branches, br), append(e.On, b.Name)
+				e.Branches = append(e.Branches, ListedBranch{b.Name, br})
 			}
 		}
 	}
@@ -55,9 +61,12 @@ func (j *Janitor) Explain(ctx context.Context, gtrid string) (Explanation, error
 		e.Unknown = "the store of another xaproxy has the decision"
 		return e, nil
 	}
-	if e.Trail, err = j.o.Decisions.Trail(ctx, g); err != nil {
-		e.Trail, e.Unknown = []xa.TrailEntry{}, err.Error()
+	trail, err := j.o.Decisions.Trail(ctx, g)
+	if err != nil {
+		e.Unknown = err.Error()
+		return e, nil
 	}
+	e.Trail, e.Missing = append(e.Trail, trail.Entries...), trail.NotRecorded
 	return e, nil
 }
 
@@ -75,7 +84,10 @@ func (e *Explanation) WriteText(w io.Writer) error {
 	}
 	line("%s: %s, decided by %s", e.GTRID, e.Owner, store)
 	for _, t := range e.Trail {
-		line("  %s  %s", t.Time.Format(time.RFC3339), t.Text)
+		line("  %-24s  %s", moment(t.Time), t.Text)
+	}
+	for _, m := range e.Missing {
+		line("  not recorded: %s", m)
 	}
 	switch {
 	case e.Unknown != "":
@@ -85,8 +97,8 @@ func (e *Explanation) WriteText(w io.Writer) error {
 	case len(e.Trail) == 0:
 		line("  nothing is recorded: it was not decided, so what is prepared of it is rolled back (presumed abort)")
 	}
-	for i, b := range e.Branches {
-		line("  branch %s is prepared on %s, since %s: %s, because %s", b.BQUAL, e.On[i], b.age(), b.Verdict, b.Reason)
+	for _, b := range e.Branches {
+		line("  branch %s is prepared on %s, since %s: %s, because %s", b.BQUAL, b.On, b.age(), b.Verdict, b.Reason)
 	}
 	if len(e.Branches) == 0 {
 		line("  no server that was looked at has a branch of it prepared")
@@ -100,4 +112,12 @@ func (e *Explanation) WriteText(w io.Writer) error {
 		line("  not looked at: %s", u)
 	}
 	return err
+}
+
+// moment shows milliseconds where they are known.
+func moment(at time.Time) string {
+	if at.Nanosecond() == 0 {
+		return at.Format(time.RFC3339)
+	}
+	return at.Format("2006-01-02T15:04:05.000Z07:00")
 }

@@ -204,7 +204,7 @@ func (l *fakeLog) Unfinished() []xa.Decision {
 	return list
 }
 
-func (l *fakeLog) Done(g xa.GTRID) {
+func (l *fakeLog) Done(g xa.GTRID, _ ...xa.BranchEnd) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.unfinished, g)
@@ -217,12 +217,12 @@ func (l *fakeLog) Heuristic(g xa.GTRID, backend, text string) error {
 	return nil
 }
 
-func (l *fakeLog) Trail(g xa.GTRID) ([]xa.TrailEntry, error) {
+func (l *fakeLog) Trail(g xa.GTRID) (t xa.Trail, err error) {
 	d, ok, err := l.Lookup(g)
-	if !ok || err != nil {
-		return nil, err
+	if ok {
+		t.Decided(d)
 	}
-	return []xa.TrailEntry{{Time: d.Time, Text: d.Words()}}, nil
+	return t, err
 }
 
 func (l *fakeLog) Prune() (int, error) {

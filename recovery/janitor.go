@@ -43,11 +43,12 @@ type Decisions interface {
 	Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ruling
 	// Unfinished returns the decisions of which branches may be left, those in flight included.
 	Unfinished() []xa.Decision
-	Done(xa.GTRID)
+	// Done notes that every branch of a decision is finished, and which of them this process has committed.
+	Done(xa.GTRID, ...xa.BranchEnd)
 	// Heuristic records that a server did other than was decided.
 	Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error
 	// Trail returns all that is recorded of a transaction, in the order in which it was.
-	Trail(ctx context.Context, g xa.GTRID) ([]xa.TrailEntry, error)
+	Trail(ctx context.Context, g xa.GTRID) (xa.Trail, error)
 	// Prune forgets old decisions, and returns how many, or how many parts of a log. listed has all that was prepared on each backend at
 	// one moment, which is not longer than age ago.
 	Prune(ctx context.Context, listed []Listed, age time.Duration) (int, error)
@@ -107,12 +108,13 @@ type Janitor struct {
 	fenced  error
 	pruned  time.Time
 	pruning bool
-	told    map[xa.XID]bool // branches of decisions whose server is not there: an administrator was told
+	told    map[xa.XID]bool      // branches of decisions whose server is not there: an administrator was told
+	ends    map[xa.XID]time.Time // when branches of a log's decisions that are not done were committed here
 }
 
 // New returns a Janitor that does nothing until Run or Pass.
 func New(o Options) *Janitor {
-	j := &Janitor{o: o, byName: make(map[string]*worker), told: make(map[xa.XID]bool)}
+	j := &Janitor{o: o, byName: make(map[string]*worker), told: make(map[xa.XID]bool), ends: make(map[xa.XID]time.Time)}
 	for _, s := range o.Servers {
 		w := &worker{
 			j: j, server: s, name: s.Name(),
@@ -230,7 +232,9 @@ func (j *Janitor) latest() []*sweep {
 // unfinished and not in flight what is known. The sweeps are in the order of the workers; nil means none yet.
 func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 	var reports []DecisionReport
-	for _, d := range j.o.Decisions.Unfinished() {
+	unfinished := j.o.Decisions.Unfinished()
+	defer j.forgetEnds(unfinished)
+	for _, d := range unfinished {
 		if j.o.InFlight.InFlight(d.GTRID) {
 			continue
 		}
@@ -246,12 +250,48 @@ func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 		}
 		r.Finished = len(r.Open) == 0
 		if r.Finished && !dryRun {
-			j.o.Decisions.Done(d.GTRID)
+			j.o.Decisions.Done(d.GTRID, j.endsOf(d)...)
 			j.o.Logger.Info().Str("gtrid", d.GTRID.String()).Msg("decision finished")
 		}
 		reports = append(reports, r)
 	}
 	return reports
+}
+
+// ended notes that a branch was committed here. Nobody writes that down for rows on deciders.
+func (j *Janitor) ended(x xa.XID) {
+	if x.GTRID.Decider != "" {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ends[x] = time.Now()
+}
+
+// forgetEnds forgets what ended has noted of other decisions than these: they are done.
+func (j *Janitor) forgetEnds(unfinished []xa.Decision) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.ends) == 0 {
+		return
+	}
+	open := make(map[xa.GTRID]bool, len(unfinished))
+	for _, d := range unfinished {
+		open[d.GTRID] = true
+	}
+	maps.DeleteFunc(j.ends, func(x xa.XID, _ time.Time) bool { return !open[x.GTRID] })
+}
+
+// endsOf returns what ended has noted of a decision.
+func (j *Janitor) endsOf(d xa.Decision) (all []xa.BranchEnd) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, b := range d.Branches {
+		if at, ok := j.ends[xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}]; ok {
+			all = append(all, xa.BranchEnd{Backend: b.Backend, At: at, Recovery: true})
+		}
+	}
+	return all
 }
 
 // unproven says why a branch of a decision may still come to light, or "".

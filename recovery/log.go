@@ -15,9 +15,9 @@ type Log interface {
 	Lookup(xa.GTRID) (xa.Decision, bool, error)
 	// Unfinished returns the decisions that are not done, those in flight included.
 	Unfinished() []xa.Decision
-	Done(xa.GTRID)
+	Done(xa.GTRID, ...xa.BranchEnd)
 	Heuristic(g xa.GTRID, backend, text string) error
-	Trail(xa.GTRID) ([]xa.TrailEntry, error)
+	Trail(xa.GTRID) (xa.Trail, error)
 	Prune() (int, error)
 }
 
@@ -29,7 +29,9 @@ type logged struct{ log Log }
 func (l logged) Coord() string             { return l.log.Coord() }
 func (l logged) Epoch() uint32             { return l.log.Epoch() }
 func (l logged) Unfinished() []xa.Decision { return l.log.Unfinished() }
-func (l logged) Done(g xa.GTRID)           { l.log.Done(g) }
+
+// Done says when recovery has committed branches, of those that it has.
+func (l logged) Done(g xa.GTRID, ends ...xa.BranchEnd) { l.log.Done(g, ends...) }
 
 // Lookup reads the log. What is not in there of a transaction that is not in flight never will be: nobody else writes to it.
 func (l logged) Lookup(_ context.Context, all []xa.GTRID, _ bool) []xa.Ruling {
@@ -45,7 +47,7 @@ func (l logged) Heuristic(_ context.Context, g xa.GTRID, backend, text string) e
 	return l.log.Heuristic(g, backend, text)
 }
 
-func (l logged) Trail(_ context.Context, g xa.GTRID) ([]xa.TrailEntry, error) { return l.log.Trail(g) }
+func (l logged) Trail(_ context.Context, g xa.GTRID) (xa.Trail, error) { return l.log.Trail(g) }
 
 // Prune leaves it to the log: its decisions are retained by age, and as long as they are not done.
 func (l logged) Prune(context.Context, []Listed, time.Duration) (int, error) { return l.log.Prune() }

@@ -268,6 +268,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 	switch {
 	case err == nil && b.Verdict == Commit:
 		b.ended, b.result = committed, "committed"
+		w.j.ended(x)
 		log.Info().Str("reason", b.Reason).Msg("branch committed")
 	case err == nil, rolledBackBefore && b.Verdict == Rollback:
 		b.ended, b.result = rolledBack, "rolled back"

@@ -13,8 +13,8 @@ import (
 // voidLog keeps nothing.
 type voidLog struct{ xatest.Log }
 
-func (*voidLog) Append(xa.Decision) error { return nil }
-func (*voidLog) Done(xa.GTRID)            {}
+func (*voidLog) Append(xa.Decision) error       { return nil }
+func (*voidLog) Done(xa.GTRID, ...xa.BranchEnd) {}
 
 // BenchmarkCommit is the coordinator's own cost of a commit: the branches and the log answer at once.
 func BenchmarkCommit(b *testing.B) {

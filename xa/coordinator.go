@@ -17,8 +17,8 @@ type Log interface {
 	// Append returns nil once the decision is durable. An error that wraps ErrNotWritten says that it certainly is
 	// not and never will be; after any other error it may be, and the process must stop.
 	Append(Decision) error
-	// Done notes, some time later and without a sync, that all branches have acknowledged.
-	Done(GTRID)
+	// Done notes, some time later and without a sync, that all branches have acknowledged, and when, as far as that is known.
+	Done(GTRID, ...BranchEnd)
 }
 
 // BranchConn is a branch that runs on a connection of its own. The coordinator calls one method at a time. Each takes
@@ -92,13 +92,19 @@ type Tx struct {
 	gtrid    GTRID
 	key      Key
 	txn      Txn
-	conns    []BranchConn
+	conns    []member
 	replies  chan reply
 	waiting  int       // actions on branches whose reply is outstanding
 	commitBy time.Time // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
 	cause    error // the first thing that went wrong
 	forgot   bool
+}
+
+// member is a branch with the moments that its transaction's record and its end are to tell, in milliseconds since 1970; 0 = not yet.
+type member struct {
+	BranchConn
+	voted, committed int64
 }
 
 // reply is an event with the error that it was made of.
@@ -152,7 +158,7 @@ func (tx *Tx) GTRID() GTRID { return tx.gtrid }
 // Add registers a branch, before its XA START is sent, and returns its index. recordOnePhase says that its server may
 // forget an acknowledged one-phase commit. The branch on the decider, and no other, is a Decider.
 func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
-	tx.conns = append(tx.conns, b)
+	tx.conns = append(tx.conns, member{BranchConn: b})
 	_, decides := b.(Decider)
 	tx.txn.Branches = append(tx.txn.Branches, Branch{Decides: decides})
 	tx.txn.RecordOnePhase = tx.txn.RecordOnePhase || recordOnePhase
@@ -215,6 +221,9 @@ func (tx *Tx) step(r reply) {
 		if r.Kind == EventReply || r.Kind == EventFenced {
 			tx.waiting--
 		}
+		if r.Kind == EventReply && r.Result == OK {
+			tx.stamp(r.Branch)
+		}
 		if tx.cause == nil {
 			tx.cause = r.err
 		}
@@ -230,6 +239,16 @@ func (tx *Tx) step(r reply) {
 				AnErr("cause", r.err).Msg("transition")
 		}
 		r, more = tx.perform(actions)
+	}
+}
+
+// stamp notes when a branch has voted yes or, after a record, committed.
+func (tx *Tx) stamp(i int) {
+	switch b := tx.txn.Branches[i]; {
+	case b.State == BranchPreparing:
+		tx.conns[i].voted = time.Now().UnixMilli()
+	case b.State == BranchCommitting && tx.txn.Recorded:
+		tx.conns[i].committed = time.Now().UnixMilli()
 	}
 }
 
@@ -295,9 +314,9 @@ func (tx *Tx) do(a Action, deadline time.Time) reply {
 	case ActionCommit:
 		err = conn.Commit(deadline)
 	case ActionDecide:
-		err = conn.(Decider).Decide(tx.decision(), deadline)
+		err = conn.BranchConn.(Decider).Decide(tx.decision(), deadline)
 	case ActionFence:
-		return tx.fence(conn.(Decider), deadline)
+		return tx.fence(conn.BranchConn.(Decider), deadline)
 	default:
 		panic(fmt.Sprintf("xa: %v is not a branch's", a.Kind))
 	}
@@ -322,7 +341,11 @@ func (tx *Tx) decision() Decision {
 	d := Decision{GTRID: tx.gtrid, OnePhase: tx.txn.unprepared() >= 0, Key: tx.key, Time: time.Now()}
 	for i, b := range tx.txn.Branches {
 		if b.Wrote && !b.Decides {
-			d.Branches = append(d.Branches, tx.conns[i].Ref())
+			r := tx.conns[i].Ref()
+			if at := tx.conns[i].voted; at != 0 {
+				r.Voted = time.UnixMilli(at)
+			}
+			d.Branches = append(d.Branches, r)
 		}
 	}
 	return d
@@ -347,7 +370,7 @@ func (tx *Tx) forget(o Outcome) {
 	c := tx.c
 	tx.forgot = true
 	if o == Committed && tx.txn.Recorded {
-		c.o.Log.Done(tx.gtrid)
+		c.o.Log.Done(tx.gtrid, tx.ends()...)
 	}
 	var orphaned []string
 	c.mu.Lock()
@@ -370,6 +393,20 @@ func (tx *Tx) forget(o Outcome) {
 	for _, backend := range orphaned {
 		c.o.Orphaned(backend)
 	}
+}
+
+// ends says when the branches have committed. A decider's transaction has no record of it.
+func (tx *Tx) ends() (all []BranchEnd) {
+	if tx.gtrid.Decider != "" {
+		return nil
+	}
+	all = make([]BranchEnd, 0, len(tx.conns))
+	for _, m := range tx.conns {
+		if m.committed != 0 {
+			all = append(all, BranchEnd{Backend: m.Ref().Backend, At: time.UnixMilli(m.committed)})
+		}
+	}
+	return all
 }
 
 // InFlight reports whether g is a transaction that this process still runs.

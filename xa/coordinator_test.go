@@ -231,6 +231,31 @@ func TestLostCommit(t *testing.T) {
 	})
 }
 
+// TestMoments: the record has the moments of the votes, and DONE those of the commits.
+func TestMoments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		start := time.Now()
+		tx, branches := c.begin(3, 2, false)
+		branches[0].On(xatest.Prepare, xatest.After(20*time.Millisecond, xatest.OK))
+		branches[1].On(xatest.Prepare, xatest.After(50*time.Millisecond, xatest.OK))
+		branches[0].On(xatest.Commit, xatest.After(30*time.Millisecond, xatest.OK))
+		if answer := tx.Commit(); answer.Outcome != xa.Committed {
+			t.Fatal(answer)
+		}
+		d := c.log.Decisions()[0]
+		for i, want := range []time.Duration{20 * time.Millisecond, 50 * time.Millisecond} {
+			if got := d.Branches[i].Voted.Sub(start); got != want {
+				t.Errorf("branch %d voted after %v, want %v", i, got, want)
+			}
+		}
+		want := []xa.BranchEnd{{Backend: "a", At: time.UnixMilli(start.UnixMilli() + 80)}, {Backend: "b", At: time.UnixMilli(start.UnixMilli() + 50)}}
+		if got := c.log.Ends(); !slices.Equal(got, want) {
+			t.Errorf("ends %v, want %v", got, want)
+		}
+	})
+}
+
 // TestRefusedCommit: a server that refuses phase two is recovery's to ask again; the transaction is committed.
 func TestRefusedCommit(t *testing.T) {
 	c := newBench(&xatest.Log{})

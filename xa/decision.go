@@ -1,10 +1,6 @@
 package xa
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Decision is the durable record that a transaction commits. There is no record of a rollback: a transaction without
 // a Decision is rolled back (presumed abort).
@@ -16,7 +12,7 @@ type Decision struct {
 	// commits the branch only if it shows up prepared, and proves nothing when it does not.
 	OnePhase bool
 	Key      Key       // the commit key of the transaction
-	Time     time.Time // when the decision was taken, to the second
+	Time     time.Time // when the decision was taken, to the millisecond; to the second where a decider has it
 }
 
 // BranchRef tells recovery where a branch is and which server it was prepared on.
@@ -24,6 +20,8 @@ type BranchRef struct {
 	Backend string // name in the configuration, also the bqual
 	Server  string // identity of the server at connect time (server_uuid or the like); "" when unknown
 	ConnID  uint64 // the server's connection id of the session that prepared the branch
+	// Voted is when its vote came, by the clock of the process, to the millisecond; zero if it has none, or that is not known.
+	Voted time.Time
 }
 
 // Ruling is what a store says of one transaction. Its zero value says that nothing was decided, and that nothing will be: presumed abort.
@@ -32,34 +30,4 @@ type Ruling struct {
 	Decision Decision // valid if Decided
 	Running  bool     // a process that is alive may still decide
 	Err      error    // the store cannot say
-}
-
-// TrailEntry is one thing that a store says of a transaction.
-type TrailEntry struct {
-	Time time.Time `json:"time"` // to the second, by the clock of the one that wrote it
-	Text string    `json:"text"`
-}
-
-// Words is the record for people.
-func (d Decision) Words() string {
-	var b strings.Builder
-	b.WriteString("COMMIT: decided")
-	if d.OnePhase {
-		b.WriteString(" before the one-phase commit of")
-	} else {
-		b.WriteString(" for")
-	}
-	for i, r := range d.Branches {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, " branch %s (session %d of server %s)", r.Backend, r.ConnID, r.Server)
-	}
-	if len(d.Branches) == 0 {
-		b.WriteString(" no other branch")
-	}
-	if d.Key.Name != "" {
-		fmt.Fprintf(&b, ", with commit key '%s'", d.Key.Name)
-	}
-	return b.String()
 }

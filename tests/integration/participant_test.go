@@ -232,7 +232,7 @@ func TestParticipantRecovery(t *testing.T) {
 				p.b.prepare(x.SQL(), 2+i, false)
 			}
 			s := p.store(time.Hour)
-			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})[0])
+			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id, Voted: time.Now()}}})[0])
 			check(t, err)
 			p.a.exec("INSERT INTO xaproxy.xaproxy_proxy VALUES ('0000aaaa', 'h', 1, UTC_TIMESTAMP(6)), ('deadbeef', 'h', 2, UTC_TIMESTAMP(6) - INTERVAL 2 HOUR)")
 			j := p.janitor(s)
@@ -246,6 +246,16 @@ func TestParticipantRecovery(t *testing.T) {
 			r := j.Pass(t.Context(), false, nil)
 			if r.Committed != 1 || r.RolledBack != 1 {
 				t.Errorf("%d committed, %d rolled back, want 1 and 1", r.Committed, r.RolledBack)
+			}
+			for g, want := range map[xa.GTRID][2]string{
+				decided.GTRID:   {"VOTE: branch b is prepared", "when the branches on other backends than a committed"},
+				undecided.GTRID: {"ABORT: fenced by xaproxy " + s.Coord() + ", so", "which branches it had"},
+			} {
+				e, err := j.Explain(t.Context(), g.String())
+				says := slices.ContainsFunc(e.Trail, func(t xa.TrailEntry) bool { return strings.HasPrefix(t.Text, want[0]) })
+				if err != nil || !says || len(e.Missing) != 1 || !strings.HasPrefix(e.Missing[0], want[1]) {
+					t.Errorf("%s: %+v, %v", g, e, err)
+				}
 			}
 			if got, want := p.b.prepared(), []string{alive.GTRID.String() + "|b", gone.GTRID.String() + "|b"}; !slices.Equal(got, want) {
 				t.Errorf("prepared %q, want %q", got, want)
@@ -486,5 +496,24 @@ func TestParticipantByHand(t *testing.T) {
 				t.Errorf("made by hand:\n%s\nmade by --fix:\n%s", byHand, made)
 			}
 		})
+	}
+}
+
+// TestParticipantIncidents: what was recorded is counted on every backend, and one that cannot be asked is named.
+func TestParticipantIncidents(t *testing.T) {
+	t.Parallel()
+	p := newParticipantBench(t, servers.MariaDB, servers.MySQL)
+	d := participant.Decisions{Store: p.store(time.Hour)}
+	g := p.xid(1, "a", "b").GTRID
+	for _, decider := range []string{"a", "a", "elsewhere"} { // the last one is recorded on the branch's backend
+		g.Decider = decider
+		check(t, d.Heuristic(t.Context(), g, "b", "done by hand"))
+	}
+	if n, uncounted := d.Heuristics(t.Context()); n != 3 || len(uncounted) > 0 {
+		t.Errorf("%d, without %q; want 3", n, uncounted)
+	}
+	check(t, p.b.server.Kill())
+	if n, uncounted := d.Heuristics(t.Context()); n != 2 || !slices.Equal(uncounted, []string{"b"}) {
+		t.Errorf("%d, without %q; want 2, without b", n, uncounted)
 	}
 }

@@ -186,7 +186,7 @@ func TestRecoverByHand(t *testing.T) {
 	b.prepare(undecided.SQL(), 2, false)
 	b.prepare(lost.SQL(), 3, false)
 	check(t, log.Append(xa.Decision{
-		GTRID: decided.GTRID, Time: time.Now(), Key: xa.Key{Name: "order-1"}, Branches: []xa.BranchRef{{Backend: "b1", Server: b.identity(), ConnID: id}},
+		GTRID: decided.GTRID, Time: time.Now(), Key: xa.Key{Name: "order-1"}, Branches: []xa.BranchRef{{Backend: "b1", Server: b.identity(), ConnID: id, Voted: time.Now()}},
 	}))
 	check(t, log.Close())
 	shows := func(status int, want []string, args ...string) {
@@ -199,7 +199,7 @@ func TestRecoverByHand(t *testing.T) {
 		}
 	}
 	shows(0, []string{"would commit", "would roll back", "left alone"}, "recover", "list")
-	shows(0, []string{"COMMIT: decided for branch b1 (session ", "with commit key 'order-1'", "is prepared on b1", "commit, because decided"}, "recover", "explain", decided.GTRID.String())
+	shows(0, []string{"Z  VOTE: branch b1 is prepared", "COMMIT: decided for branch b1 (session ", "not recorded: which branches have committed", "with commit key 'order-1'", "is prepared on b1", "commit, because decided"}, "recover", "explain", decided.GTRID.String())
 	shows(0, []string{"presumed abort", "rollback, because no decision in the log"}, "recover", "explain", undecided.GTRID.String())
 	shows(0, []string{"other, decided by a decision log", "the store of another xaproxy", "untouched"}, "recover", "explain", lost.GTRID.String())
 	shows(2, []string{"of the form neither"}, "recover", "explain", "x")
@@ -217,7 +217,7 @@ func TestRecoverByHand(t *testing.T) {
 	shows(0, []string{"recorded in the store of decisions"}, "recover", "resolve", undecided.GTRID.String(), "--commit", "--force", "--yes")
 	shows(0, []string{"HEUR: branch b1: commit by hand, by ", "the decision was: none, so that recovery would roll back"}, "recover", "explain", undecided.GTRID.String())
 	c.run(0, "clean: nothing of ours is left; 1 branch committed", "recover")
-	shows(0, []string{"DONE: every branch"}, "recover", "explain", decided.GTRID.String())
+	shows(0, []string{"COMMITTED: branch b1, by recovery", "DONE: every branch"}, "recover", "explain", decided.GTRID.String())
 	if got := b.values(); got != "1,1,1,0" {
 		t.Errorf("values %s, want 1,1,1,0", got)
 	}

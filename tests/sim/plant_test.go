@@ -100,9 +100,9 @@ type forgetful struct {
 	done *set[xa.GTRID]
 }
 
-func (l forgetful) Done(g xa.GTRID) {
+func (l forgetful) Done(g xa.GTRID, ends ...xa.BranchEnd) {
 	l.done.add(g)
-	l.Log.Done(g)
+	l.Log.Done(g, ends...)
 }
 
 type forgetfulDecisions struct {
@@ -110,9 +110,9 @@ type forgetfulDecisions struct {
 	done *set[xa.GTRID]
 }
 
-func (d forgetfulDecisions) Done(g xa.GTRID) {
+func (d forgetfulDecisions) Done(g xa.GTRID, ends ...xa.BranchEnd) {
 	d.done.add(g)
-	d.Decisions.Done(g)
+	d.Decisions.Done(g, ends...)
 }
 
 func (d forgetfulDecisions) Lookup(ctx context.Context, all []xa.GTRID, dryRun bool) []xa.Ruling {

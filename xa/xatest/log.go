@@ -18,6 +18,7 @@ type Log struct {
 	mu        sync.Mutex // protects following fields
 	decisions []xa.Decision
 	done      []xa.GTRID
+	ends      []xa.BranchEnd
 }
 
 var _ xa.Log = (*Log)(nil)
@@ -42,13 +43,20 @@ func (l *Log) Append(d xa.Decision) error {
 }
 
 // Done implements xa.Log.
-func (l *Log) Done(g xa.GTRID) {
+func (l *Log) Done(g xa.GTRID, ends ...xa.BranchEnd) {
 	if l.OnDone != nil {
 		l.OnDone(g)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.done = append(l.done, g)
+	l.done, l.ends = append(l.done, g), append(l.ends, ends...)
+}
+
+// Ends returns what Done was told of branches, in order.
+func (l *Log) Ends() []xa.BranchEnd {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ends)
 }
 
 // Decisions returns the decisions that were kept, in order.
