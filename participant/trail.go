@@ -12,48 +12,57 @@ import (
 )
 
 // Trail returns what the rows of the decider say of a transaction, and of the proxies that ran and fenced it; and the incidents on every
-// backend that can be reached.
+// backend that can be reached, also when the decider cannot.
 func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error) {
-	server := d.servers[g.Decider]
-	if server == nil {
-		return t, fmt.Errorf("decider %s is not in the configuration", g.Decider)
-	}
-	rows, err := d.rows(ctx, server, []xa.GTRID{g})
-	if err != nil {
-		return t, fmt.Errorf("decider %s: %w", g.Decider, err)
-	}
-	coords := []string{g.Coord}
-	if r, ok := rows[g]; ok {
-		coords = r.trail(g, &t, coords)
-	}
-	entry := func(text string) func(scan func(...any) error) error {
-		return func(scan func(...any) error) error {
-			var at int64
-			var a, b, c string
-			if err := scan(&at, &a, &b, &c); err != nil {
-				return err
-			}
-			t.Add(time.Unix(at, 0), text, a, b, c)
-			return nil
-		}
-	}
-	const seconds = "TIMESTAMPDIFF(SECOND, '1970-01-01', "
-	err = d.each(ctx, server, "SELECT "+seconds+"beat_at), coord, host, pid FROM "+proxyTable+" WHERE coord IN ('"+strings.Join(coords, "','")+"')",
-		entry("last heartbeat of xaproxy %s, on %s, process %s"))
-	if err != nil {
-		return t, fmt.Errorf("decider %s: %w", g.Decider, err)
+	if server := d.servers[g.Decider]; server == nil {
+		err = fmt.Errorf("decider %s is not in the configuration", g.Decider)
+	} else if err = d.decided(ctx, server, g, &t); err != nil {
+		err = fmt.Errorf("decider %s: %w", g.Decider, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.servers)) {
-		err := d.each(ctx, d.servers[name], "SELECT "+seconds+"created_at), backend, what, '' FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
-			entry("HEUR: branch %s: %s%s"))
-		if err != nil {
-			t.Missing("incidents on %s: they cannot be read: %v", name, err)
+		failed := d.each(ctx, d.servers[name], "SELECT "+seconds+"created_at), backend, what FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
+			func(scan func(...any) error) error {
+				var at int64
+				var backend, what string
+				if err := scan(&at, &backend, &what); err != nil {
+					return err
+				}
+				t.Add(time.Unix(at, 0), "HEUR: branch %s: %s", backend, what)
+				return nil
+			})
+		if failed != nil {
+			t.Missing("incidents on %s: they cannot be read: %v", name, failed)
 		}
 	}
 	slices.SortStableFunc(t.Entries, func(a, b xa.TrailEntry) int { // rows have whole seconds, and votes come before decisions
 		return a.Time.Truncate(time.Second).Compare(b.Time.Truncate(time.Second))
 	})
-	return t, nil
+	return t, err
+}
+
+// seconds begins the Unix time of a column.
+const seconds = "TIMESTAMPDIFF(SECOND, '1970-01-01', "
+
+// decided adds what the decider has of a transaction.
+func (d Decisions) decided(ctx context.Context, server Server, g xa.GTRID, t *xa.Trail) error {
+	rows, err := d.rows(ctx, server, []xa.GTRID{g})
+	if err != nil {
+		return err
+	}
+	coords := []string{g.Coord}
+	if r, ok := rows[g]; ok {
+		coords = r.trail(g, t, coords)
+	}
+	return d.each(ctx, server, "SELECT "+seconds+"beat_at), coord, host, pid FROM "+proxyTable+" WHERE coord IN ('"+strings.Join(coords, "','")+"')",
+		func(scan func(...any) error) error {
+			var at int64
+			var coord, host, pid string
+			if err := scan(&at, &coord, &host, &pid); err != nil {
+				return err
+			}
+			t.Add(time.Unix(at, 0), "last heartbeat of xaproxy %s, on %s, process %s", coord, host, pid)
+			return nil
+		})
 }
 
 // trail adds what the row says, and returns coords with those of the xaproxies that it names.

@@ -64,7 +64,6 @@ func (j *Janitor) Explain(ctx context.Context, gtrid string) (Explanation, error
 	trail, err := j.o.Decisions.Trail(ctx, g)
 	if err != nil {
 		e.Unknown = err.Error()
-		return e, nil
 	}
 	e.Trail, e.Missing = append(e.Trail, trail.Entries...), trail.NotRecorded
 	return e, nil

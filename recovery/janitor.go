@@ -47,7 +47,8 @@ type Decisions interface {
 	Done(xa.GTRID, ...xa.BranchEnd)
 	// Heuristic records that a server did other than was decided.
 	Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error
-	// Trail returns all that is recorded of a transaction, in the order in which it was.
+	// Trail returns all that is recorded of a transaction, in the order in which it was. With an error it is all that is known beside the
+	// decision.
 	Trail(ctx context.Context, g xa.GTRID) (xa.Trail, error)
 	// Prune forgets old decisions, and returns how many, or how many parts of a log. listed has all that was prepared on each backend at
 	// one moment, which is not longer than age ago.

@@ -248,7 +248,8 @@ func TestRecoverByHandParticipant(t *testing.T) {
 	if !strings.Contains(out, "branch b2 on b2: commit by hand; recorded in the store of decisions") || b.values() != "1,0,0,0" {
 		t.Errorf("values %s:\n%s", b.values(), out)
 	}
-	if out = c.run(0, "", "recover", "explain", x.GTRID.String()); !strings.Contains(out, "nothing is known of the decision") {
+	out = c.run(0, "", "recover", "explain", x.GTRID.String())
+	if !strings.Contains(out, "nothing is known of the decision") || !strings.Contains(out, "HEUR: branch b2: commit by hand, by ") || !strings.Contains(out, "incidents on b1: they cannot be read") {
 		t.Errorf("explain:\n%s", out)
 	}
 	var what string
