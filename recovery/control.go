@@ -31,10 +31,11 @@ type Status struct {
 	Listen     string          `json:"listen"`
 	Coord      string          `json:"coord"` // of its decision log
 	Epoch      uint32          `json:"epoch"`
-	Sessions   int             `json:"sessions"`   // connected clients
-	InFlight   int             `json:"in_flight"`  // transactions
-	Unfinished int             `json:"unfinished"` // decisions, those in flight included
-	Heuristics int             `json:"heuristics"` // branches ever found finished against their decision
+	Sessions   int             `json:"sessions"`                       // connected clients
+	InFlight   int             `json:"in_flight"`                      // transactions
+	Unfinished int             `json:"unfinished"`                     // decisions, those in flight included
+	Heuristics int             `json:"heuristics"`                     // branches ever found finished against their decision, or finished by hand
+	Uncounted  []string        `json:"heuristics_uncounted,omitempty"` // backends that could not say how many they have recorded
 	Backends   []BackendStatus `json:"backends"`
 }
 

@@ -294,8 +294,9 @@ func (s *service) status() recovery.Status {
 		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.cfg.Server.Listen,
 		Coord: s.store.log.Coord(), Epoch: s.store.log.Epoch(),
 		Sessions: s.proxy.Sessions(), InFlight: s.coordinator.Running(),
-		Unfinished: len(s.store.decisions.Unfinished()), Heuristics: s.store.heuristics(),
+		Unfinished: len(s.store.decisions.Unfinished()),
 	}
+	st.Heuristics, st.Uncounted = s.store.heuristics()
 	for i, swept := range s.janitor.States() {
 		b, pool := s.backends[i], s.backends[i].Stats()
 		one := recovery.BackendStatus{

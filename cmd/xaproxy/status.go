@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -65,8 +66,12 @@ func askStatus(ctx context.Context, path string) (recovery.Status, error) {
 
 // writeStatus writes the status for people; now is what ages are counted to.
 func writeStatus(w io.Writer, s recovery.Status, now time.Time) error {
-	if _, err := fmt.Fprintf(w, "xaproxy %s, process %d, listening on %s, up %s\nlog %s epoch %d: %d in flight, %d unfinished, %d heuristic; %d clients\n\n",
-		s.Version, s.PID, s.Listen, now.Sub(s.Started).Round(time.Second), s.Coord, s.Epoch, s.InFlight, s.Unfinished, s.Heuristics, s.Sessions); err != nil {
+	uncounted := ""
+	if len(s.Uncounted) > 0 {
+		uncounted = " (not counted: " + strings.Join(s.Uncounted, ", ") + ")"
+	}
+	if _, err := fmt.Fprintf(w, "xaproxy %s, process %d, listening on %s, up %s\nlog %s epoch %d: %d in flight, %d unfinished, %d heuristic%s; %d clients\n\n",
+		s.Version, s.PID, s.Listen, now.Sub(s.Started).Round(time.Second), s.Coord, s.Epoch, s.InFlight, s.Unfinished, s.Heuristics, uncounted, s.Sessions); err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -62,12 +62,15 @@ func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, 
 	return store{log: file, keys: file, decisions: recovery.OfLog(file), file: file}, nil
 }
 
-// heuristics is how many outcomes were recorded that differ from what was decided. The participant store has them on the deciders.
-func (s store) heuristics() int {
-	if s.file == nil {
-		return 0
+// heuristics is how many outcomes were recorded that differ from what was decided. The participant store has them on the backends;
+// uncounted are those that could not say.
+func (s store) heuristics() (n int, uncounted []string) {
+	if s.file != nil {
+		return len(s.file.Heuristics()), nil
 	}
-	return len(s.file.Heuristics())
+	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout/2) // who asks for the status waits for adminTimeout
+	defer cancel()
+	return participant.Decisions{Store: s.rows}.Heuristics(ctx)
 }
 
 // Close ends the use of the store. No transaction runs any more.

@@ -139,7 +139,7 @@ func TestRecoverCommandOnline(t *testing.T) {
 		func() recovery.Status {
 			return recovery.Status{
 				Version: "1.2.3", PID: os.Getpid(), Started: time.Now(), Listen: "127.0.0.1:3307", Coord: "0badcafe", Epoch: 4, Sessions: 5,
-				InFlight: 6, Unfinished: 7, Heuristics: 8, Backends: []recovery.BackendStatus{
+				InFlight: 6, Unfinished: 7, Heuristics: 8, Uncounted: []string{"b2"}, Backends: []recovery.BackendStatus{
 					{Name: "b1", Kind: "mysql", Version: "9.7.4", Reachable: true, Open: 9, Busy: 2, Ours: 3, NotOurs: 1, OldestAgeSeconds: 61},
 					{Name: "b2", Kind: "mariadb", Error: "connection refused"},
 				},
@@ -153,7 +153,7 @@ func TestRecoverCommandOnline(t *testing.T) {
 		t.Errorf("prepared: %q", b.prepared())
 	}
 	want := fmt.Sprintf(`xaproxy 1.2.3, process %d, listening on 127.0.0.1:3307, up T
-log 0badcafe epoch 4: 6 in flight, 7 unfinished, 8 heuristic; 5 clients
+log 0badcafe epoch 4: 6 in flight, 7 unfinished, 8 heuristic (not counted: b2); 5 clients
 
 BACKEND  KIND     VERSION  CONNECTIONS  BUSY  OURS  OTHERS  OLDEST  STATE
 b1       mysql    9.7.4    9            2     3     1       1m1s    up
