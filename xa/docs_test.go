@@ -55,7 +55,7 @@ func TestInvariantsInDocs(t *testing.T) {
 	}
 	page := read(t, protocolPage)
 	onPage := make(map[string]string)
-	for _, m := range regexp.MustCompile(`(?m)^\| ([XK]\d) \| (.*) \|$`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| ([XK]\d) \| ([^|]*) \|$`).FindAllStringSubmatch(page, -1) {
 		onPage[m[1]] = m[2]
 	}
 	for _, name := range []string{"X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "K1", "K2", "K3", "K4"} {

@@ -129,14 +129,10 @@ func TestReadmeExplanation(t *testing.T) {
 	}
 }
 
-// TestNamedTests: the tests that the page on others names exist.
+// TestNamedTests: the tests that pages name exist.
 func TestNamedTests(t *testing.T) {
-	page, err := os.ReadFile("../../docs/comparison.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	exist := make(map[string]bool)
-	err = filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -149,13 +145,19 @@ func TestNamedTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
-	for _, m := range named {
-		if !exist[string(m[1])] {
-			t.Errorf("docs/comparison.md names %s, which is no test", m[1])
+	for name, least := range map[string]int{"comparison.md": 20, "protocol.md": 10} {
+		page, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(named) < 20 {
-		t.Errorf("the page names %d tests", len(named))
+		named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
+		for _, m := range named {
+			if !exist[string(m[1])] {
+				t.Errorf("docs/%s names %s, which is no test", name, m[1])
+			}
+		}
+		if len(named) < least {
+			t.Errorf("docs/%s names %d tests", name, len(named))
+		}
 	}
 }
