@@ -5,7 +5,7 @@
 //  1. source.go cuts the client's text with the router's lexer, puts markers in the place of literals and gives the result to the
 //     SQL parser. A marker leads from the tree back to the token, so a literal is read from the client's bytes, and a refusal has a position.
 //  2. The names are looked up in the catalog (scope.go), so that each expression has a type of MySQL's (value.go).
-//  3. The printer (query.go, expr.go, compare.go, write.go, define.go) writes text of PostgreSQL's from the tree. What it means
+//  3. The printer (query.go, expr.go, compare.go, write.go, define.go and their neighbours) writes text of PostgreSQL's from the tree. What it means
 //     depends on the types: '5' = column is a comparison of numbers if the column is one.
 //
 // Functions are a table (functions.go), of which docs/postgres.md has a copy.

@@ -100,7 +100,6 @@ var functions = []function{
 	{name: "BIT_COUNT", args: "i", text: "bit_count(({1})::bit(64))", result: "bigint"},
 	{name: "DEGREES", args: "x", text: "degrees({1})", result: "double"},
 	{name: "RADIANS", args: "x", text: "radians({1})", result: "double"},
-	{name: "PI", args: "", text: "3.141593::double precision", result: "double", special: pi},
 	{name: "RAND", args: "", text: "random()", result: "double"},
 	{name: "GREATEST", special: extreme},
 	{name: "LEAST", special: extreme},
