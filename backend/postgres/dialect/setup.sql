@@ -474,10 +474,15 @@ DECLARE
 	called boolean;
 BEGIN
 	IF n IS NULL OR n < 1 OR n >= 9223372036854775807 THEN RETURN n; END IF;
-	PERFORM pg_advisory_lock(7813, (sequence::oid::bigint & 2147483647)::int);
-	EXECUTE 'SELECT last_value, is_called FROM ' || sequence INTO last, called;
-	IF n > last OR n = last AND NOT called THEN PERFORM setval(sequence, n); END IF;
-	PERFORM pg_advisory_unlock(7813, (sequence::oid::bigint & 2147483647)::int);
+	BEGIN
+		PERFORM pg_advisory_lock(7813, (sequence::oid::bigint & 2147483647)::int);
+		EXECUTE 'SELECT last_value, is_called FROM ' || sequence INTO last, called;
+		IF n > last OR n = last AND NOT called THEN PERFORM setval(sequence, n); END IF;
+		PERFORM pg_advisory_unlock(7813, (sequence::oid::bigint & 2147483647)::int);
+	EXCEPTION WHEN query_canceled OR OTHERS THEN -- the lock is the session's, which lives on
+		PERFORM pg_advisory_unlock(7813, (sequence::oid::bigint & 2147483647)::int);
+		RAISE;
+	END;
 	RETURN n;
 END $$;
 
