@@ -112,7 +112,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION xaproxy.lower(s text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN octet_length(s) = char_length(s) THEN lower(s COLLATE "C") ELSE (
-		SELECT string_agg(CASE WHEN char_length(l) = 1 THEN l ELSE c END, '' ORDER BY n)
+		SELECT string_agg(CASE WHEN char_length(l) = 1 THEN l WHEN c COLLATE "C" = 'İ' THEN 'i' ELSE c END, '' ORDER BY n)
 		FROM unnest(string_to_array(s COLLATE "C", NULL)) WITH ORDINALITY AS u(c, n), LATERAL (SELECT lower(c COLLATE "und-x-icu") AS l) AS x) END
 $$;
 CREATE OR REPLACE FUNCTION xaproxy.upper(s text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
