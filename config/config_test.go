@@ -50,6 +50,7 @@ name = "a"
 password = "plain"
 schemas = ["shop"]
 read_only = true
+admin = true
 scatter_writes = "deny"
 max_connections = 3
 max_execution_time = "11s"
@@ -164,7 +165,7 @@ node = 9
 		},
 		Users: []User{
 			{
-				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),
+				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, Admin: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),
 				MaxScratchRows: 12, MaxScratchBytes: 13 * KiB,
 			},
 			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB},
