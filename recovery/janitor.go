@@ -101,11 +101,11 @@ type Options struct {
 
 // Janitor finishes what the commit protocol left behind, for ever or in one forced Pass. It is safe for concurrent use.
 type Janitor struct {
-	o       Options
-	workers []*worker          // in the order of Options.Servers
-	byName  map[string]*worker // the same
+	o     Options
+	added chan *worker // for Run to watch
 
 	mu      sync.Mutex // protects following fields
+	workers []*worker  // one for each name, in the order in which they came; replaced, never changed
 	fenced  error
 	pruned  time.Time
 	pruning bool
@@ -115,14 +115,9 @@ type Janitor struct {
 
 // New returns a Janitor that does nothing until Run or Pass.
 func New(o Options) *Janitor {
-	j := &Janitor{o: o, byName: make(map[string]*worker), told: make(map[xa.XID]bool), ends: make(map[xa.XID]time.Time)}
+	j := &Janitor{o: o, added: make(chan *worker), told: make(map[xa.XID]bool), ends: make(map[xa.XID]time.Time)}
 	for _, s := range o.Servers {
-		w := &worker{
-			j: j, server: s, name: s.Name(),
-			poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), seen: make(map[Listed]*sighting),
-		}
-		j.workers = append(j.workers, w)
-		j.byName[w.name] = w
+		j.workers = append(j.workers, j.worker(s))
 	}
 	return j
 }
@@ -131,10 +126,18 @@ func New(o Options) *Janitor {
 // returns when all sweeps have ended.
 func (j *Janitor) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	for _, w := range j.workers {
+	defer running.Wait()
+	for _, w := range j.all() {
 		running.Go(func() { j.watch(ctx, w) })
 	}
-	running.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-j.added:
+			running.Go(func() { j.watch(ctx, w) })
+		}
+	}
 }
 
 // watch sweeps one backend for ever. After a failure the pause doubles; a poke or a success ends that.
@@ -151,6 +154,9 @@ func (j *Janitor) watch(ctx context.Context, w *worker) {
 			pause = min(2*pause, max(maxBackoff, j.o.Interval))
 		}
 		j.conclude(j.latest(), false)
+		if j.released(w) {
+			return
+		}
 		j.prune(ctx)
 		timer := time.NewTimer(pause)
 		select {
@@ -167,7 +173,7 @@ func (j *Janitor) watch(ctx context.Context, w *worker) {
 
 // Poke asks for a sweep of the backend now. It does not block and does nothing for a backend that is not configured.
 func (j *Janitor) Poke(backend string) {
-	w := j.byName[backend]
+	w := j.find(backend)
 	if w == nil {
 		return
 	}
@@ -180,10 +186,18 @@ func (j *Janitor) Poke(backend string) {
 // Pass sweeps all backends once, in parallel and now, and reports. With dryRun nothing is changed anywhere. progress,
 // if not nil, is called for each backend as soon as it was looked at, one call at a time.
 func (j *Janitor) Pass(ctx context.Context, dryRun bool, progress func(BackendReport)) Report {
-	sweeps := make([]*sweep, len(j.workers))
+	sweeps := j.sweep(ctx, dryRun, progress)
+	decisions := j.conclude(sweeps, dryRun)
+	return j.report(sweeps, decisions, dryRun)
+}
+
+// sweep is a sweep of every backend, with the arguments of Pass.
+func (j *Janitor) sweep(ctx context.Context, dryRun bool, progress func(BackendReport)) []*sweep {
+	workers := j.all()
+	sweeps := make([]*sweep, len(workers))
 	var running sync.WaitGroup
 	var one sync.Mutex
-	for i, w := range j.workers {
+	for i, w := range workers {
 		running.Go(func() {
 			sweeps[i] = w.sweep(ctx, dryRun)
 			if progress != nil {
@@ -194,8 +208,7 @@ func (j *Janitor) Pass(ctx context.Context, dryRun bool, progress func(BackendRe
 		})
 	}
 	running.Wait()
-	decisions := j.conclude(sweeps, dryRun)
-	return j.report(sweeps, decisions, dryRun)
+	return sweeps
 }
 
 // State is what the last sweep of a backend found.
@@ -208,29 +221,30 @@ type State struct {
 	OldestAge time.Duration // of the branches of ours that are not in flight, since this process saw them first
 }
 
-// States returns the state of every backend, in the order of Options.Servers.
+// States returns the state of every backend: those of Options.Servers in their order, and then those that were added.
 func (j *Janitor) States() []State {
-	states := make([]State, len(j.workers))
-	for i, s := range j.latest() {
-		states[i] = State{Backend: j.workers[i].name}
-		if s != nil {
-			states[i] = s.state()
-		}
+	sweeps := j.latest()
+	states := make([]State, len(sweeps))
+	for i, s := range sweeps {
+		states[i] = s.state()
 	}
 	return states
 }
 
-// latest returns the last sweep of every backend, nil where there was none yet.
+// latest returns the last sweep of every backend. One that has not been swept yet has no time at which that ended.
 func (j *Janitor) latest() []*sweep {
-	sweeps := make([]*sweep, len(j.workers))
-	for i, w := range j.workers {
-		sweeps[i] = w.last.Load()
+	workers := j.all()
+	sweeps := make([]*sweep, len(workers))
+	for i, w := range workers {
+		if sweeps[i] = w.last.Load(); sweeps[i] == nil {
+			sweeps[i] = &sweep{backend: w.name}
+		}
 	}
 	return sweeps
 }
 
 // conclude marks the decisions as done that the sweeps have proven to be finished, and says of each decision that is
-// unfinished and not in flight what is known. The sweeps are in the order of the workers; nil means none yet.
+// unfinished and not in flight what is known.
 func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 	var reports []DecisionReport
 	unfinished := j.o.Decisions.Unfinished()
@@ -298,23 +312,23 @@ func (j *Janitor) endsOf(d xa.Decision) (all []xa.BranchEnd) {
 // unproven says why a branch of a decision may still come to light, or "".
 func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) string {
 	x := xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}
-	own, configured := (*sweep)(nil), false
-	for i, w := range j.workers {
-		if w.name == b.Backend {
-			own, configured = sweeps[i], true
+	var own *sweep
+	for _, s := range sweeps {
+		if s.backend == b.Backend {
+			own = s
 		}
 	}
 	for _, s := range sweeps {
 		// A list of the same server under another backend's name says no more than the own one, and may be older.
-		sameServer := s != own && s != nil && own != nil && own.err == nil && s.identity == own.identity
-		if s != nil && s.lists(x) && !sameServer {
+		sameServer := s != own && own.done() && s.identity == own.identity
+		if s.lists(x) && !sameServer {
 			return "prepared"
 		}
 	}
 	switch {
-	case !configured:
-		return "not in the configuration: put the backend back there"
 	case own == nil:
+		return "not in the configuration: put the backend back there"
+	case own.ended.IsZero() && own.err == nil:
 		return "not looked at yet"
 	case own.err != nil:
 		return "cannot be looked at"
@@ -356,7 +370,7 @@ func (j *Janitor) prune(ctx context.Context) {
 	now := time.Now()
 	oldest := now
 	for _, s := range j.latest() {
-		if s == nil || s.err != nil {
+		if !s.done() {
 			return
 		}
 		listed = slices.AppendSeq(listed, maps.Keys(s.prepared))

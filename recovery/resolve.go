@@ -47,7 +47,7 @@ func (j *Janitor) Resolve(ctx context.Context, gtrid string, verdict Verdict, by
 	if r.Decision, err = j.decided(ctx, g, verdict); err != nil {
 		return r, err
 	}
-	for _, w := range j.workers {
+	for _, w := range j.all() {
 		w.turn <- struct{}{} // no sweep meanwhile
 		err := w.resolve(ctx, g, verdict, by, &r)
 		<-w.turn
@@ -87,7 +87,7 @@ func (w *worker) resolve(ctx context.Context, g xa.GTRID, verdict Verdict, by st
 		return err
 	}
 	for _, l := range listed {
-		if l.FormatID != xa.FormatID || l.GTRID != g.String() || l.BQUAL != w.name && w.j.byName[l.BQUAL] != nil {
+		if l.FormatID != xa.FormatID || l.GTRID != g.String() || l.BQUAL != w.name && w.j.find(l.BQUAL) != nil {
 			continue // foreign, of another one, or to be found under another name of this server
 		}
 		x := xa.XID{GTRID: g, BQUAL: l.BQUAL}

@@ -18,6 +18,8 @@ type worker struct {
 	name   string
 	poke   chan struct{} // holds one token when a sweep is wanted now
 	last   atomic.Pointer[sweep]
+	known  atomic.Value            // the identity that was found last, a string
+	left   atomic.Pointer[leaving] // nil while the backend is in the configuration
 
 	// turn is a mutex that can be waited for with a context: it holds a token while a sweep runs. It protects the
 	// following fields.
@@ -70,6 +72,9 @@ const (
 	rolledBack
 	heuristic
 )
+
+// done reports whether the backend could be looked at.
+func (s *sweep) done() bool { return s != nil && !s.ended.IsZero() && s.err == nil }
 
 // lists reports whether the branch was prepared when the sweep ended.
 func (s *sweep) lists(x xa.XID) bool {
@@ -170,6 +175,7 @@ func (w *worker) identify(ctx context.Context, s *sweep) error {
 			Msg("another server answers for the backend: what was prepared on the old one and is not listed by the new one is not finished before the old one is back")
 	}
 	w.identity, s.identity = identity, identity
+	w.known.Store(identity)
 	return nil
 }
 
@@ -226,7 +232,7 @@ func (w *worker) evidence(l Listed) branch {
 	b.evidence = Evidence{Backend: w.name, Coord: decisions.Coord(), Epoch: decisions.Epoch(), Listed: l}
 	if b.owner, b.gtrid = Whose(l, b.evidence.Coord); b.owner == Ours {
 		b.evidence.InFlight = w.j.o.InFlight.InFlight(b.gtrid)
-		b.evidence.Sibling = l.BQUAL != w.name && w.j.byName[l.BQUAL] != nil
+		b.evidence.Sibling = l.BQUAL != w.name && w.j.find(l.BQUAL) != nil
 	}
 	return b
 }
