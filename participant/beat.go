@@ -10,7 +10,7 @@ import (
 
 // Beat renews this proxy's heartbeat on one backend, now.
 func (s *Store) Beat(ctx context.Context, backend string) error {
-	return s.beat(ctx, s.servers[backend], s.coord, s.o.Host, s.o.PID)
+	return s.beat(ctx, s.server(backend), s.coord, s.o.Host, s.o.PID)
 }
 
 // durable returns when everything that was read on a server before is durable there. InnoDB without a binary log shows a commit to others
@@ -30,39 +30,53 @@ func (s *Store) beat(ctx context.Context, server Server, coord, host string, pid
 // Run renews this proxy's heartbeats until ctx ends.
 func (s *Store) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	for name := range s.servers {
-		running.Go(func() {
-			ticker := time.NewTicker(beatEvery)
-			defer ticker.Stop()
-			failing := false
-			for {
-				err := s.Beat(ctx, name)
-				if ctx.Err() != nil {
-					return
-				}
-				if err != nil && !failing {
-					s.o.Logger.Warn().Str("backend", name).Err(err).Msg("heartbeat cannot be written: other proxies may roll back transactions that are decided there")
-				}
-				failing = err != nil
-				select {
-				case <-ctx.Done():
-					return
-				case <-ticker.C:
-				}
+	defer running.Wait()
+	beating := make(map[Server]bool)
+	for {
+		for _, server := range s.all() {
+			if !beating[server] {
+				beating[server] = true
+				running.Go(func() { s.renew(ctx, server) })
 			}
-		})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.poked:
+		}
 	}
-	running.Wait()
+}
+
+// renew renews the heartbeat on one server for as long as that is one of the store's.
+func (s *Store) renew(ctx context.Context, server Server) {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	failing := false
+	for s.server(server.Name()) == server {
+		err := s.beat(ctx, server, s.coord, s.o.Host, s.o.PID)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failing {
+			s.o.Logger.Warn().Str("backend", server.Name()).Err(err).Msg("heartbeat cannot be written: other proxies may roll back transactions that are decided there")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // Stopped says that this proxy decides nothing any more, so that others need not wait for the grace. It is called when the last
 // transaction has ended, and Run too.
 func (s *Store) Stopped(ctx context.Context) {
 	var running sync.WaitGroup
-	for name, server := range s.servers {
+	for _, server := range s.all() {
 		running.Go(func() {
 			if _, err := s.exec(ctx, server, "DELETE FROM "+proxyTable+" WHERE coord = '"+s.coord+"'"); err != nil {
-				s.o.Logger.Info().Str("backend", name).Err(err).Msg("heartbeat could not be taken back: it grows old instead")
+				s.o.Logger.Info().Str("backend", server.Name()).Err(err).Msg("heartbeat could not be taken back: it grows old instead")
 			}
 		})
 	}

@@ -15,7 +15,7 @@ func (d Decisions) Heuristic(ctx context.Context, g xa.GTRID, backend, text stri
 		"', CONVERT(X'" + hex.EncodeToString([]byte(text)) + "' USING utf8mb4), UTC_TIMESTAMP())"
 	err := errors.New("neither the decider nor the backend is in the configuration")
 	for _, name := range []string{g.Decider, backend} {
-		if server := d.servers[name]; server != nil {
+		if server := d.server(name); server != nil {
 			if _, err = d.exec(ctx, server, insert); err == nil {
 				return nil
 			}
@@ -29,19 +29,20 @@ func (d Decisions) Heuristics(ctx context.Context) (n int, uncounted []string) {
 	var mu sync.Mutex // protects the results
 	var asking sync.WaitGroup
 	counts := make(map[string]int)
-	for name, server := range d.servers {
+	servers := d.all()
+	for _, server := range servers {
 		asking.Go(func() {
 			count := 0
 			err := d.each(ctx, server, "SELECT COUNT(*) FROM "+incidentTable, func(scan func(...any) error) error { return scan(&count) })
 			if err == nil {
 				mu.Lock()
 				defer mu.Unlock()
-				counts[name] = count
+				counts[server.Name()] = count
 			}
 		})
 	}
 	asking.Wait()
-	for _, server := range d.o.Servers {
+	for _, server := range servers {
 		if count, ok := counts[server.Name()]; ok {
 			n += count
 		} else {

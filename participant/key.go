@@ -49,7 +49,7 @@ func mixed(h uint64) uint64 {
 // FindKey implements xa.Keys.
 func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err error) {
 	decider := s.KeyDecider(key)
-	err = s.each(ctx, s.servers[decider], "SELECT gtrid, verdict FROM "+decisionTable+" WHERE commit_key = "+keyLiteral(key),
+	err = s.each(ctx, s.server(decider), "SELECT gtrid, verdict FROM "+decisionTable+" WHERE commit_key = "+keyLiteral(key),
 		func(scan func(...any) error) (err error) {
 			var gtrid, verdict string
 			if err := scan(&gtrid, &verdict); err != nil {
@@ -65,7 +65,7 @@ func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err er
 		return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
 	}
 	if r.Committed {
-		if err := s.durable(ctx, s.servers[decider]); err != nil {
+		if err := s.durable(ctx, s.server(decider)); err != nil {
 			return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err er
 
 // FenceKey implements xa.Keys.
 func (s *Store) FenceKey(ctx context.Context, key string) (xa.KeyRecord, error) {
-	server := s.servers[s.KeyDecider(key)]
+	server := s.server(s.KeyDecider(key))
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return xa.KeyRecord{}, err

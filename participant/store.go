@@ -56,14 +56,15 @@ type Options struct {
 // Store is the store as one proxy uses it. It is the xa.Log of its coordinator, but has no log: the deciders write the decisions. It is
 // safe for concurrent use.
 type Store struct {
-	o       Options
-	servers map[string]Server
-	coord   string
-	epoch   uint32
-	began   time.Time
+	o     Options
+	coord string
+	epoch uint32
+	began time.Time
+	poked chan struct{} // holds one token when there is another server than Run knows of
 
-	mu   sync.Mutex           // protects following fields
-	seen map[string]time.Time // by gtrid, when recovery last asked for it; at least those of the last ComeBack
+	mu      sync.Mutex           // protects following fields
+	servers []Server             // one for each name; replaced, never changed
+	seen    map[string]time.Time // by gtrid, when recovery last asked for it; at least those of the last ComeBack
 }
 
 // New returns a Store with a coord of its own. It asks nothing of the servers.
@@ -75,11 +76,10 @@ func New(o Options) (*Store, error) {
 	if o.ComeBack == 0 {
 		o.ComeBack = DefaultComeBack
 	}
-	s := &Store{o: o, servers: make(map[string]Server), coord: hex.EncodeToString(b[:]), seen: make(map[string]time.Time), began: time.Now()}
-	s.epoch = uint32(s.began.Unix())
-	for _, server := range o.Servers {
-		s.servers[server.Name()] = server
+	s := &Store{
+		o: o, servers: o.Servers, coord: hex.EncodeToString(b[:]), seen: make(map[string]time.Time), began: time.Now(), poked: make(chan struct{}, 1),
 	}
+	s.epoch = uint32(s.began.Unix())
 	return s, nil
 }
 
@@ -148,7 +148,7 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 		}
 		return rulings
 	}
-	server := s.servers[decider]
+	server := s.server(decider)
 	if server == nil {
 		return fail(fmt.Errorf("it is not in the configuration: put the backend back there"))
 	}
@@ -302,7 +302,7 @@ func (d Decisions) Prune(ctx context.Context, listed []struct {
 		prepared[l.GTRID] = true
 	}
 	n := 0
-	for _, server := range d.o.Servers {
+	for _, server := range d.all() {
 		pruned, err := d.prune(ctx, server, prepared, age)
 		n += pruned
 		if err != nil {
@@ -371,7 +371,7 @@ func (d Decisions) configured(branches string) bool {
 		return true
 	}
 	all, err := parseBranches(branches)
-	return err == nil && !slices.ContainsFunc(all, func(r xa.BranchRef) bool { return d.servers[r.Backend] == nil })
+	return err == nil && !slices.ContainsFunc(all, func(r xa.BranchRef) bool { return d.server(r.Backend) == nil })
 }
 
 func (s *Store) each(ctx context.Context, server Server, query string, row func(scan func(...any) error) error) error {

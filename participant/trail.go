@@ -3,7 +3,6 @@ package participant
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,13 +13,13 @@ import (
 // Trail returns what the rows of the decider say of a transaction, and of the proxies that ran and fenced it; and the incidents on every
 // backend that can be reached, also when the decider cannot.
 func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error) {
-	if server := d.servers[g.Decider]; server == nil {
+	if server := d.server(g.Decider); server == nil {
 		err = fmt.Errorf("decider %s is not in the configuration", g.Decider)
 	} else if err = d.decided(ctx, server, g, &t); err != nil {
 		err = fmt.Errorf("decider %s: %w", g.Decider, err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.servers)) {
-		failed := d.each(ctx, d.servers[name], "SELECT "+seconds+"created_at), backend, what FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
+	for _, server := range d.all() {
+		failed := d.each(ctx, server, "SELECT "+seconds+"created_at), backend, what FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
 			func(scan func(...any) error) error {
 				var at int64
 				var backend, what string
@@ -31,7 +30,7 @@ func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error
 				return nil
 			})
 		if failed != nil {
-			t.Missing("incidents on %s: they cannot be read: %v", name, failed)
+			t.Missing("incidents on %s: they cannot be read: %v", server.Name(), failed)
 		}
 	}
 	slices.SortStableFunc(t.Entries, func(a, b xa.TrailEntry) int { // rows have whole seconds, and votes come before decisions
