@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -33,10 +35,25 @@ const (
 // carries a client's statement. It is the recovery.Server of the backend. It is safe for concurrent use; every call
 // ends soon after its context, also when the server is frozen. Errors never contain the password.
 type Admin struct {
+	name    string
+	current atomic.Pointer[login]
+
+	mu   sync.Mutex // protects past
+	past []*sql.DB  // before Follow: they keep no connection that is at rest
+}
+
+// login is how an Admin reaches its server.
+type login struct {
 	config   config.Backend
 	db       *sql.DB
 	postgres *postgres.Dialer // nil for the other kinds
 }
+
+func (a *Admin) config() *config.Backend { return &a.current.Load().config }
+
+func (a *Admin) db() *sql.DB { return a.current.Load().db }
+
+func (a *Admin) postgres() *postgres.Dialer { return a.current.Load().postgres }
 
 // listed is recovery.Listed, an alias there too, so that neither package imports the other.
 type listed = struct {
@@ -77,16 +94,34 @@ func NewAdmin(b config.Backend) (*Admin, error) {
 	db.SetMaxIdleConns(adminConns)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(b.MaxLifetime.Std())
-	return &Admin{config: b, db: db, postgres: d}, nil
+	a := &Admin{name: b.Name}
+	a.current.Store(&login{b, db, d})
+	return a, nil
+}
+
+// Follow makes a reach its server as by does, whose connections it takes over: by must not be used any more. What is under way ends as it
+// began.
+func (a *Admin) Follow(by *Admin) {
+	before := a.current.Swap(by.current.Load())
+	before.db.SetMaxIdleConns(-1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.past = append(a.past, before.db)
 }
 
 // Name is the backend's name in the configuration and the bqual of its branches.
-func (a *Admin) Name() string { return a.config.Name }
+func (a *Admin) Name() string { return a.name }
 
 // Close closes the connections.
 func (a *Admin) Close() error {
-	if err := a.db.Close(); err != nil {
-		return fmt.Errorf("close backend %s: %w", a.config.Name, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.db().Close()
+	for _, db := range a.past {
+		err = errors.Join(err, db.Close())
+	}
+	if a.past = nil; err != nil {
+		return fmt.Errorf("close backend %s: %w", a.name, err)
 	}
 	return nil
 }
@@ -125,7 +160,7 @@ func (a *Admin) Rollback(ctx context.Context, x xa.XID) error {
 
 // Exec runs a statement of the participant store, in a transaction of its own, and returns how many rows it changed.
 func (a *Admin) Exec(ctx context.Context, statement string) (int64, error) {
-	result, err := a.db.ExecContext(ctx, statement)
+	result, err := a.db().ExecContext(ctx, statement)
 	if err != nil {
 		return 0, a.explain("write to the decisions", err)
 	}
@@ -150,7 +185,7 @@ func (a *Admin) kill(ctx context.Context, id uint64) error {
 	const find = "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %d AND user = SUBSTRING_INDEX(USER(), '@', 1)"
 	for killed := false; ; {
 		var sessions int
-		if err := a.db.QueryRowContext(ctx, fmt.Sprintf(find, id)).Scan(&sessions); err != nil {
+		if err := a.db().QueryRowContext(ctx, fmt.Sprintf(find, id)).Scan(&sessions); err != nil {
 			return err
 		}
 		if sessions == 0 {
@@ -173,7 +208,7 @@ func (a *Admin) kill(ctx context.Context, id uint64) error {
 // Identity tells this server from any other that may come to answer at its address, for instance after a failover. It
 // stays the same over restarts.
 func (a *Admin) Identity(ctx context.Context) (string, error) {
-	if a.config.Kind == config.Postgres {
+	if a.config().Kind == config.Postgres {
 		return a.postgresIdentity(ctx)
 	}
 	v, err := a.variables(ctx)
@@ -186,7 +221,7 @@ func (a *Admin) Started(ctx context.Context) (time.Time, error) {
 	asked := time.Now()
 	var name string
 	var seconds int64
-	err := a.db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &seconds)
+	err := a.db().QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &seconds)
 	return asked.Add(-time.Duration(seconds+1) * time.Second), a.explain("read the uptime", err)
 }
 
@@ -232,13 +267,13 @@ func (v variables) on(name string) bool {
 }
 
 func (a *Admin) exec(ctx context.Context, statement string) error {
-	_, err := a.db.ExecContext(ctx, statement)
+	_, err := a.db().ExecContext(ctx, statement)
 	return err
 }
 
 // each runs a query and calls row for every row.
 func (a *Admin) each(ctx context.Context, query string, row func(scan func(...any) error) error) (err error) {
-	rows, err := a.db.QueryContext(ctx, query)
+	rows, err := a.db().QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -256,7 +291,7 @@ func (a *Admin) explain(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("backend %s: %s: %w", a.config.Name, what, serverSaid(err))
+	return fmt.Errorf("backend %s: %s: %w", a.name, what, serverSaid(err))
 }
 
 // serverSaid returns the server's answer in err as a *xa.ServerError, or err itself if there is none.

@@ -18,7 +18,8 @@ import (
 	"github.com/xaproxy/xaproxy/xa"
 )
 
-// Backend is one configured database with its pool of raw connections. It is safe for concurrent use.
+// Backend is one configured database with its pool of raw connections. It is safe for concurrent use. A configuration that is loaded later
+// has a Backend of its own for the same server, made by Again, which shares the pool.
 type Backend struct {
 	Config config.Backend
 	Index  int // position in the configuration, which plans refer to
@@ -34,13 +35,18 @@ type Backend struct {
 	// nil: nobody checks.
 	Replaced func(error)
 
-	schemas   map[string]bool       // lower case: those that the configuration puts there
-	facts     atomic.Pointer[Facts] // nil until the start checks have passed
-	outdated  atomic.Pointer[Facts] // those of a server that is not there any more
+	schemas   map[string]bool // lower case: those that the configuration puts there
 	maxPacket int
 	tls       *tls.Config
 	postgres  *postgres.Dialer // nil for the other kinds
-	pool      pool
+	*server
+}
+
+// server is what all configurations have of a backend.
+type server struct {
+	facts    atomic.Pointer[Facts] // nil until the start checks have passed
+	outdated atomic.Pointer[Facts] // those of a server that is not there any more
+	pool     pool
 
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
@@ -59,11 +65,31 @@ type Records interface {
 
 // Open prepares the pool of one backend. It connects to nothing yet.
 func Open(cfg *config.Config, index int) (*Backend, error) {
-	c := cfg.Backends[index]
-	b := &Backend{
-		Config: c, Index: index, maxPacket: int(cfg.Server.MaxPacket), schemas: cfg.SchemasOn(c.Name),
-		names: make(map[uint16]string), conns: make(map[uint64]*Conn),
+	b, err := configured(cfg, index)
+	if err != nil {
+		return nil, err
 	}
+	b.server = &server{names: make(map[uint16]string), conns: make(map[uint64]*Conn)}
+	b.pool.size = b.Config.PoolSize
+	return b, nil
+}
+
+// Again returns the backend as another configuration has it, with the same pool, whose size stays as it is until Resize.
+func (b *Backend) Again(cfg *config.Config, index int) (*Backend, error) {
+	again, err := configured(cfg, index)
+	if err != nil {
+		return nil, err
+	}
+	again.Warn, again.Records, again.Replaced, again.server = b.Warn, b.Records, b.Replaced, b.server
+	return again, nil
+}
+
+// Shares reports whether two are the same backend, of whichever configurations.
+func (b *Backend) Shares(o *Backend) bool { return b.server == o.server }
+
+func configured(cfg *config.Config, index int) (*Backend, error) {
+	c := cfg.Backends[index]
+	b := &Backend{Config: c, Index: index, maxPacket: int(cfg.Server.MaxPacket), schemas: cfg.SchemasOn(c.Name)}
 	var err error
 	if b.tls, err = tlsConfig(c, b.warn); err != nil {
 		return nil, err
@@ -71,9 +97,15 @@ func Open(cfg *config.Config, index int) (*Backend, error) {
 	if c.Kind == config.Postgres {
 		b.postgres = postgresDialer(c, b.tls, b.maxPacket)
 	}
-	b.pool = pool{size: c.PoolSize, wait: c.PoolWait.Std(), lifetime: c.MaxLifetime.Std(), dial: b.connect}
 	return b, nil
 }
+
+// Resize gives the pool the size that the configuration of b has.
+func (b *Backend) Resize() { b.pool.resize(b.Config.PoolSize) }
+
+// Retire keeps no connection any longer than it is lent: the backend is not in the configuration any more, and only transactions that began
+// before still use it.
+func (b *Backend) Retire() { b.pool.retire() }
 
 func (b *Backend) warn(err error) {
 	if b.Warn != nil {
@@ -113,7 +145,12 @@ func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error)
 		return nil, wire.NewError(wire.CodeBackendDown,
 			"backend %s has not passed its start checks yet: it cannot be reached; see the log of xaproxy", b.Config.Name)
 	}
-	return b.pool.get(ctx, b.Config.Name, s, owner)
+	c, err := b.pool.get(ctx, b, s, owner)
+	if err != nil {
+		return nil, err
+	}
+	c.b = b
+	return c, nil
 }
 
 // Ready opens the backend for clients, with what the start checks found. Connections from before are not lent any more.
@@ -246,7 +283,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		w.Close()
 		return nil, b.unavailable(errors.New("what is at its address lacks CLIENT_DEPRECATE_EOF, which MySQL and MariaDB have"))
 	}
-	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, born: time.Now()}
+	c := &Conn{Conn: w, ID: uint64(hello.ConnID), greeted: hello.Collation, b: b, pool: &b.pool, born: time.Now()}
 	c.state = Session{Caps: s.Caps, Collation: s.Collation, Schema: s.Schema}
 	if err := c.begin(); err != nil {
 		c.Conn.Close()

@@ -84,7 +84,7 @@ var (
 // Check looks whether the server can keep the promises of the commit protocol. The error says that it could not be
 // looked at; the problems are what was found, the fatal ones first in the order of the checks.
 func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
-	if a.config.Kind == config.Postgres {
+	if a.config().Kind == config.Postgres {
 		return a.checkPostgres(ctx)
 	}
 	v, err := a.variables(ctx)
@@ -95,7 +95,7 @@ func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
 	if facts.TimeZone, err = a.timeZone(ctx); err != nil {
 		return facts, nil, err
 	}
-	problems := v.problems(a.config)
+	problems := v.problems(*a.config())
 	for _, probe := range []func(context.Context, Facts) (*Problem, error){a.probeXA, a.probeRecover} {
 		p, err := probe(ctx, facts)
 		if err != nil {
@@ -111,7 +111,7 @@ func (a *Admin) Check(ctx context.Context) (Facts, []Problem, error) {
 // timeZone asks for what two moments of a year are called: zones have many names, and the server's own may have any.
 func (a *Admin) timeZone(ctx context.Context) (zone string, err error) {
 	const question = "SELECT CONCAT(TIMEDIFF(FROM_UNIXTIME(1704067200), '2024-01-01 00:00:00'), ', ', TIMEDIFF(FROM_UNIXTIME(1719792000), '2024-07-01 00:00:00'))"
-	if err := a.db.QueryRowContext(ctx, question).Scan(&zone); err != nil {
+	if err := a.db().QueryRowContext(ctx, question).Scan(&zone); err != nil {
 		return "", a.explain("ask for the time zone", err)
 	}
 	return zone, nil
@@ -232,7 +232,7 @@ func (f Facts) olderThan(oldest [2]int) bool {
 
 // probeXA runs an empty branch and rolls it back.
 func (a *Admin) probeXA(ctx context.Context, _ Facts) (*Problem, error) {
-	conn, err := a.db.Conn(ctx)
+	conn, err := a.db().Conn(ctx)
 	if err != nil {
 		return nil, a.explain("connect", err)
 	}
@@ -273,12 +273,12 @@ func (a *Admin) probeRecover(ctx context.Context, f Facts) (*Problem, error) {
 		return nil, err
 	}
 	var account string
-	if err := a.db.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&account); err != nil {
+	if err := a.db().QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&account); err != nil {
 		return nil, a.explain("read the account", err)
 	}
 	return &Problem{
 		Fatal: true,
-		Text:  fmt.Sprintf("user %s may not list prepared branches (XA RECOVER), so nothing could be recovered", a.config.User),
+		Text:  fmt.Sprintf("user %s may not list prepared branches (XA RECOVER), so nothing could be recovered", a.config().User),
 		Fix:   "run GRANT XA_RECOVER_ADMIN ON *.* TO " + quoteAccount(account),
 	}, nil
 }

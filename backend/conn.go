@@ -15,8 +15,9 @@ type Conn struct {
 	*wire.Conn
 	ID uint64 // the server's connection id
 
-	greeted  byte // the collation in the server's greeting
-	b        *Backend
+	greeted  byte     // the collation in the server's greeting
+	b        *Backend // of its user, or the last one
+	pool     *pool
 	facts    *Facts  // of the server that it leads to; nil before the start checks
 	state    Session // what the server's session is known to be
 	lead     []byte  // scratch space of Begin
@@ -34,7 +35,7 @@ type Conn struct {
 	broken   bool       // it must be closed
 }
 
-// Backend returns the backend that the connection leads to.
+// Backend returns the backend that the connection leads to, as its user has got it. Only who has borrowed it may ask.
 func (c *Conn) Backend() *Backend { return c.b }
 
 // Begin sends one statement, with its query attributes if there are any, and makes the connection ready to read its answer. In front of the statement and in the
@@ -209,7 +210,7 @@ func (c *Conn) Lends() uint64 { return c.lends }
 
 // Reclaim borrows the connection again after Put, if it has served nobody else since the loan with that number.
 func (c *Conn) Reclaim(lends uint64) bool {
-	return c.b.pool.reclaim(c, func(c *Conn) bool { return c.lends == lends })
+	return c.pool.reclaim(c, func(c *Conn) bool { return c.lends == lends })
 }
 
 // Break marks the connection as unusable: Put closes it.
@@ -250,10 +251,10 @@ func (c *Conn) Put() {
 		}
 	}
 	if c.broken || c.Buffered() || !c.Answered() {
-		c.b.pool.discard(c)
+		c.pool.discard(c)
 		return
 	}
-	c.b.pool.put(c)
+	c.pool.put(c)
 }
 
 // close closes the connection, once. The pool accounts for it.

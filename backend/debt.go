@@ -49,7 +49,7 @@ func (d *Debt) On(c *Conn) bool { return d.conn == c && slices.Contains(c.debts,
 
 // Reclaim borrows the connection again, if it is free and its answer still to be asked.
 func (d *Debt) Reclaim() (*Conn, bool) {
-	return d.conn, d.conn.b.pool.reclaim(d.conn, func(c *Conn) bool { return slices.Contains(c.debts, d) })
+	return d.conn, d.conn.pool.reclaim(d.conn, func(c *Conn) bool { return slices.Contains(c.debts, d) })
 }
 
 // Answer returns the answer. mine are connections that the owner has borrowed at present: the debt may be on one of them.

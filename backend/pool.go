@@ -2,25 +2,24 @@ package backend
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
 // pool keeps the raw connections of one backend: at most size, the most recently used first, with a queue of waiters
 // in the order of their arrival.
 type pool struct {
-	size     int
-	wait     time.Duration
-	lifetime time.Duration
-	dial     func(context.Context, *Session) (*Conn, error)
-
 	mu      sync.Mutex // protects following fields
-	free    []*Conn    // the last one was used last
-	open    int        // lent, free, or being dialled
+	size    int
+	free    []*Conn // the last one was used last
+	open    int     // lent, free, or being dialled
 	waiters []waiter
 	closed  bool
+	retired bool // connections that come back are closed
 	stats   PoolStats
 }
 
@@ -38,8 +37,8 @@ type PoolStats struct {
 	Dialled, Waited, TimedOut uint64
 }
 
-// get lends a connection that can become s to owner. Errors are *wire.Error, ready for the client.
-func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Conn, error) {
+// get lends a connection of b that can become s to owner. Errors are *wire.Error, ready for the client.
+func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Conn, error) {
 	p.mu.Lock()
 	for {
 		if p.closed {
@@ -49,7 +48,7 @@ func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Co
 		if c := p.pick(s, owner); c != nil {
 			owed := c.claim(owner)
 			p.mu.Unlock()
-			usable := c.usable(p.lifetime)
+			usable := c.usable(b.Config.MaxLifetime.Std())
 			c.pay(owed) // also on a connection that is too old
 			if usable && !c.broken {
 				c.lends++
@@ -77,7 +76,7 @@ func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Co
 		p.waiters = append(p.waiters, waiter{granted, owner})
 		p.stats.Waited++
 		p.mu.Unlock()
-		c, err := p.await(ctx, name, granted)
+		c, err := p.await(ctx, &b.Config, granted)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +92,7 @@ func (p *pool) get(ctx context.Context, name string, s *Session, owner any) (*Co
 	}
 	p.stats.Dialled++
 	p.mu.Unlock()
-	c, err := p.dial(ctx, s)
+	c, err := b.connect(ctx, s)
 	if err != nil {
 		p.vacate()
 		return nil, err
@@ -136,8 +135,8 @@ func (p *pool) pick(s *Session, owner any) *Conn {
 }
 
 // await waits for a connection, or for nil, the permission to dial one.
-func (p *pool) await(ctx context.Context, name string, granted chan *Conn) (*Conn, error) {
-	timer := time.NewTimer(p.wait)
+func (p *pool) await(ctx context.Context, b *config.Backend, granted chan *Conn) (*Conn, error) {
+	timer := time.NewTimer(b.PoolWait.Std())
 	defer timer.Stop()
 	var err *wire.Error
 	select {
@@ -148,9 +147,9 @@ func (p *pool) await(ctx context.Context, name string, granted chan *Conn) (*Con
 		return c, nil
 	case <-timer.C:
 		err = wire.NewError(wire.CodeTooManyConnections,
-			"backend %s: all %d connections are in use and none became free within %s; try again, or raise pool_size", name, p.size, p.wait)
+			"backend %s: all %d connections are in use and none became free within %s; try again, or raise pool_size", b.Name, b.PoolSize, b.PoolWait.Std())
 	case <-ctx.Done():
-		err = wire.NewError(wire.CodeQueryInterrupted, "interrupted while waiting for a connection to backend %s", name)
+		err = wire.NewError(wire.CodeQueryInterrupted, "interrupted while waiting for a connection to backend %s", b.Name)
 	}
 	p.mu.Lock()
 	if ctx.Err() == nil {
@@ -177,9 +176,16 @@ func (p *pool) put(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.closed || p.open > p.size:
+	case p.closed:
 		p.open--
 		c.close()
+	case p.retired && len(p.waiters) == 0, p.open > p.size:
+		p.open--
+		owed := c.claim(nil)
+		p.mu.Unlock()
+		c.pay(owed)
+		c.close()
+		p.mu.Lock()
 	case len(p.waiters) > 0:
 		w := p.waiters[0]
 		p.waiters = p.waiters[1:]
@@ -220,6 +226,39 @@ func (p *pool) reclaim(c *Conn, same func(*Conn) bool) bool {
 		}
 	}
 	return false
+}
+
+// resize changes how many connections there may be. Waiters get those that may be opened now; those that are too many are closed, at the
+// latest when they come back.
+func (p *pool) resize(size int) {
+	p.mu.Lock()
+	p.size = size
+	for len(p.waiters) > 0 && p.open < p.size && !p.closed {
+		p.waiters[0].granted <- nil
+		p.waiters, p.open = p.waiters[1:], p.open+1
+	}
+	p.shed(min(len(p.free), max(p.open-p.size, 0)))
+}
+
+// retire closes the free connections; those that are lent are closed when they come back.
+func (p *pool) retire() {
+	p.mu.Lock()
+	p.retired = true
+	p.shed(len(p.free))
+}
+
+// shed closes the n free connections that were used least recently. It lets go of p.mu.
+func (p *pool) shed(n int) {
+	gone, owed := slices.Clone(p.free[:n]), make([][]*Debt, n)
+	for i, c := range gone {
+		owed[i] = c.claim(nil)
+	}
+	p.free, p.open = slices.Delete(p.free, 0, n), p.open-n
+	p.mu.Unlock()
+	for i, c := range gone {
+		c.pay(owed[i])
+		c.close()
+	}
 }
 
 // clear closes the free connections, after the server was seen to have dropped one: the others are likely dead too.

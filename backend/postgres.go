@@ -37,7 +37,7 @@ const askPostgresIdentity = inPostgres + "SELECT concat(system_identifier, '/', 
 // postgresIdentity names the database cluster and its timeline, which changes when a replica is promoted.
 func (a *Admin) postgresIdentity(ctx context.Context) (string, error) {
 	var id, logBin string
-	err := a.db.QueryRowContext(ctx, askPostgresIdentity).Scan(&id, &logBin)
+	err := a.db().QueryRowContext(ctx, askPostgresIdentity).Scan(&id, &logBin)
 	return id, a.explain("read the identity", err)
 }
 
@@ -65,10 +65,10 @@ func (a *Admin) checkPostgres(ctx context.Context) (Facts, []Problem, error) {
 		return facts, nil, err
 	}
 	const zone = inPostgres + "SELECT concat(to_timestamp(1704067200)::timestamp - '2024-01-01 00:00:00'::timestamp, ', ', to_timestamp(1719792000)::timestamp - '2024-07-01 00:00:00'::timestamp)"
-	if err := a.db.QueryRowContext(ctx, zone).Scan(&facts.TimeZone); err != nil {
+	if err := a.db().QueryRowContext(ctx, zone).Scan(&facts.TimeZone); err != nil {
 		return facts, nil, a.explain("ask for the time zone", err)
 	}
-	problems := postgresProblems(settings, a.config)
+	problems := postgresProblems(settings, *a.config())
 	there, err := a.IsSetUp(ctx)
 	if err != nil {
 		return facts, problems, err
@@ -87,17 +87,17 @@ func (a *Admin) checkPostgres(ctx context.Context) (Facts, []Problem, error) {
 }
 
 // Translates reports whether statements for the backend are translated, with functions that SetUp makes.
-func (a *Admin) Translates() bool { return a.postgres != nil }
+func (a *Admin) Translates() bool { return a.postgres() != nil }
 
 // IsSetUp reports whether the database of a PostgreSQL backend has the functions that translated statements use.
 func (a *Admin) IsSetUp(ctx context.Context) (bool, error) {
-	there, err := a.postgres.IsSetUp(ctx)
+	there, err := a.postgres().IsSetUp(ctx)
 	return there, a.explain("look for the functions of the schema xaproxy", err)
 }
 
 // SetUp makes these functions.
 func (a *Admin) SetUp(ctx context.Context) error {
-	return a.explain("make the functions of the schema xaproxy", a.postgres.SetUp(ctx))
+	return a.explain("make the functions of the schema xaproxy", a.postgres().SetUp(ctx))
 }
 
 // postgresProblems judges the settings. It is a pure function.
@@ -144,7 +144,7 @@ func (a *Admin) foreignPrepared(ctx context.Context) ([]Problem, error) {
 			return err
 		}
 		found = append(found, Problem{
-			Text: fmt.Sprintf("%s branches were prepared by the role %s, so that %s cannot finish them", n, owner, a.config.User),
+			Text: fmt.Sprintf("%s branches were prepared by the role %s, so that %s cannot finish them", n, owner, a.config().User),
 			Fix:  "log in as " + owner + " until recovery has finished them",
 		})
 		return nil
