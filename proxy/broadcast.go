@@ -27,7 +27,7 @@ func (s *session) copy(p *router.Plan) int {
 			}
 		}
 	}
-	if b := s.srv.home(s.state.Schema); slices.Contains(p.Copies, b.Index) {
+	if b := s.gen.home(s.state.Schema); slices.Contains(p.Copies, b.Index) {
 		return b.Index
 	}
 	return p.Copies[0]
@@ -91,10 +91,10 @@ func (s *session) copyOut(p *router.Plan, r *request, lead []string) (wire.OK, *
 
 // alike says why backends would not do the same: what is read or converted depends on their settings.
 func (s *session) alike(p *router.Plan) *wire.Error {
-	first := s.srv.backends[p.Parts[0].Backend]
+	first := s.gen.backends[p.Parts[0].Backend]
 	have := first.Facts()
 	for _, part := range p.Parts[1:] {
-		b := s.srv.backends[part.Backend]
+		b := s.gen.backends[part.Backend]
 		also := b.Facts()
 		if have.Version == "" || also.Version == "" {
 			continue // it was never there, and cannot be written

@@ -60,11 +60,13 @@ func (c *columns) get(ctx context.Context) ([]string, error) {
 
 // forget says that the columns of all tables may have changed.
 func (s *Server) forgetColumns() {
-	for _, c := range s.columns {
-		c.mu.Lock()
-		c.names = nil
-		c.mu.Unlock()
-		c.definition.forget()
+	for _, g := range s.generations() {
+		for _, c := range g.columns {
+			c.mu.Lock()
+			c.names = nil
+			c.mu.Unlock()
+			c.definition.forget()
+		}
 	}
 }
 
@@ -86,7 +88,7 @@ func (s *session) list(p *router.Plan, sql []byte, mode router.Mode) ([]byte, *w
 	if e := s.forbidden(p); e != nil {
 		return nil, e
 	}
-	names, err := s.srv.columns[p.Columns].get(s.ctx())
+	names, err := s.gen.columns[p.Columns].get(s.ctx())
 	if err != nil {
 		return nil, clientError(err, false)
 	}

@@ -68,7 +68,8 @@ func malformed(command wire.Command) *wire.Error {
 func (s *session) changeUser(arg []byte) error {
 	s.abandon()
 	s.unpin()
-	login, err := s.srv.wire.ChangeUser(s.conn, s.login, arg)
+	s.gen, s.last = s.work.moves(&s.srv.newest), lastStatement{}
+	login, err := s.gen.wire.ChangeUser(s.conn, s.login, arg)
 	s.srv.gate.tried(s.net, err, time.Now())
 	if err != nil {
 		return err

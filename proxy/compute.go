@@ -75,7 +75,7 @@ func (s *session) compute(p *router.Plan, sql []byte) ([]byte, *wire.Error) {
 
 // nullKey is what becomes of NULL in a shard key.
 func (s *session) nullKey(p *router.Plan, c router.Computed) *wire.Error {
-	of := s.srv.columns[c.Table]
+	of := s.gen.columns[c.Table]
 	refused := wire.NewError(wire.CodeNotSupported, "the value of %s, the shard key of %s, is NULL; write a value", c.Column, c.Table)
 	conn, release, err := s.asideFor(p)
 	if err != nil {

@@ -35,7 +35,7 @@ func (s *session) define(p *router.Plan, r *request) error {
 	for i, part := range p.Parts {
 		shares[i] = ddl.Share{Backend: conns[i].Backend(), SQL: part.SQL}
 	}
-	run, err := s.srv.journal.Begin(s.ctx(), record, shares, func(c *backend.Conn) func() {
+	run, err := s.gen.journal.Begin(s.ctx(), record, shares, func(c *backend.Conn) func() {
 		s.work.uses(c)
 		return func() { s.work.leaves(c) }
 	})
@@ -107,7 +107,7 @@ func (s *session) definers(p *router.Plan, state *backend.Session) (conns []*bac
 		}
 	}
 	for _, part := range p.Parts {
-		c, err := s.srv.backends[part.Backend].Get(s.ctx(), state, s)
+		c, err := s.gen.backends[part.Backend].Get(s.ctx(), state, s)
 		if err != nil {
 			return conns, release, err
 		}

@@ -39,7 +39,7 @@ func (d *shape) immovable() string {
 
 // definition returns what a sharded table looks like, as it was columnsLast ago or later.
 func (s *session) definition(schema, table string) (shape, error) {
-	of := s.srv.columns[strings.ToLower(schema+"."+table)]
+	of := s.gen.columns[strings.ToLower(schema+"."+table)]
 	d := &of.definition
 	d.mu.Lock()
 	known, asked := d.shape, d.asked

@@ -87,8 +87,8 @@ func (s *session) assign(conn *backend.Conn, p *router.Plan, r *request) error {
 // asks for the columns of the client's text there.
 func (c *scratch) describe(r *request) (definitions [][]byte, err error) {
 	s := c.s
-	kind, home := s.srv.backends[0].Flavour(), s.srv.home(s.state.Schema)
-	candidates := slices.SortedStableFunc(slices.Values(s.srv.backends), func(a, b *backend.Backend) int {
+	kind, home := s.gen.backends[0].Flavour(), s.gen.home(s.state.Schema)
+	candidates := slices.SortedStableFunc(slices.Values(s.gen.backends), func(a, b *backend.Backend) int {
 		less := 0
 		for _, good := range []func(*backend.Backend) bool{
 			func(b *backend.Backend) bool { return b.Flavour() == kind },
@@ -194,11 +194,11 @@ func (c *scratch) copyInformation() error {
 // informationIn is a schema in which temporary tables can be made: the current one, or any that the configuration has there.
 func (c *scratch) informationIn() (string, error) {
 	s, b := c.s, c.conn.Backend()
-	if in := s.state.Schema; s.srv.cfg.HasSchema(in) && b.Has(in) {
+	if in := s.state.Schema; s.gen.cfg.HasSchema(in) && b.Has(in) {
 		return in, nil
 	}
 	question := "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) IN (''"
-	for name := range s.srv.cfg.SchemasOn(b.Name()) {
+	for name := range s.gen.cfg.SchemasOn(b.Name()) {
 		question += fmt.Sprintf(", _utf8mb4 x'%x'", name)
 	}
 	rows, err := c.conn.Ask(question + ") ORDER BY 1 LIMIT 1")
@@ -232,7 +232,7 @@ func (c *scratch) informants(sources []*source) (_ []*source, err error) {
 	if !c.plan.Scratch.Informs {
 		return sources, nil
 	}
-	for _, b := range c.s.srv.backends {
+	for _, b := range c.s.gen.backends {
 		from := &source{tells: true}
 		for _, t := range c.tables {
 			if t.Informs && slices.ContainsFunc(t.Shares, func(share router.ScratchShare) bool { return c.gives(b, t, &share) }) {

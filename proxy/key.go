@@ -58,7 +58,7 @@ func (s *session) useKey(name string) *wire.Error {
 func (s *session) giveKey(key xa.Key) {
 	s.tx.key, s.tx.keyDecider = key, nil
 	if s.srv.decides && key.Name != "" {
-		s.tx.keyDecider = s.srv.byName(s.srv.keys.KeyDecider(key.Name))
+		s.tx.keyDecider = s.gen.byName(s.srv.keys.KeyDecider(key.Name))
 	}
 }
 
@@ -72,7 +72,7 @@ func keyRunning(name string) *wire.Error {
 
 // asksForKey bounds a question to the store about a commit key.
 func (s *session) asksForKey() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.ctx(), s.srv.cfg.Decision.PrepareTimeout.Std())
+	return context.WithTimeout(s.ctx(), s.gen.cfg.Decision.PrepareTimeout.Std())
 }
 
 // keyText is the commit key of the open transaction, or of the next one, as an expression.

@@ -32,7 +32,9 @@ func (s *Server) learn(ctx context.Context) {
 		case <-soon.C:
 		}
 		if s.keysDoubted.Swap(false) || time.Since(last) > keysEvery {
-			s.learnOnce(ctx)
+			for _, g := range s.generations() {
+				g.learnOnce(ctx)
+			}
 			last = time.Now()
 		}
 	}
@@ -40,50 +42,56 @@ func (s *Server) learn(ctx context.Context) {
 
 // doubtKeys says that the columns of shard keys may have changed: they are looked at soon.
 func (s *Server) doubtKeys() {
-	for _, c := range s.columns {
-		s.router.Doubt(c.schema, c.table)
+	for _, g := range s.generations() {
+		for _, c := range g.columns {
+			g.router.Doubt(c.schema, c.table)
+		}
 	}
 	s.keysDoubted.Store(true)
 }
 
 // learnObjects looks at the keys of the tables that DDL was about, before its client can use them.
 func (s *Server) learnObjects(ctx context.Context, of []router.Object) {
-	for _, o := range of {
-		c := s.columns[strings.ToLower(o.Schema+"."+o.Name)]
-		if c == nil {
-			continue
-		}
-		if err := c.backend.Apart(ctx, func(conn *backend.Conn) error { return s.learnKeys(conn, []*columns{c}) }); err != nil {
-			s.logger.Debug().Err(err).Str("backend", c.backend.Name()).Msg("cannot ask for definitions")
+	for _, g := range s.generations() {
+		for _, o := range of {
+			c := g.columns[strings.ToLower(o.Schema+"."+o.Name)]
+			if c == nil {
+				continue
+			}
+			if err := c.backend.Apart(ctx, func(conn *backend.Conn) error { return g.learnKeys(conn, []*columns{c}) }); err != nil {
+				s.logger.Debug().Err(err).Str("backend", c.backend.Name()).Msg("cannot ask for definitions")
+			}
 		}
 	}
 }
 
 // learnOnce asks all backends at once, each on one connection: for the keys of the tables that are asked for there, its views and its
 // stored functions. Those of a backend that cannot be asked are the ones that it had.
-func (s *Server) learnOnce(ctx context.Context) {
-	tables := make([][]*columns, len(s.backends))
-	for _, c := range s.columns {
+func (g *generation) learnOnce(ctx context.Context) {
+	g.learning.Lock()
+	defer g.learning.Unlock()
+	tables := make([][]*columns, len(g.backends))
+	for _, c := range g.columns {
 		tables[c.backend.Index] = append(tables[c.backend.Index], c)
 	}
 	var asking sync.WaitGroup
-	for i, b := range s.backends {
-		if tables[i] == nil && len(s.backends) == 1 {
+	for i, b := range g.backends {
+		if tables[i] == nil && len(g.backends) == 1 {
 			return
 		}
 		asking.Go(func() {
 			err := b.Apart(ctx, func(conn *backend.Conn) error {
-				return errors.Join(s.learnKeys(conn, tables[i]), s.learnViews(conn), s.learnRoutines(conn))
+				return errors.Join(g.learnKeys(conn, tables[i]), g.learnViews(conn), g.learnRoutines(conn))
 			})
 			if err != nil {
-				s.logger.Debug().Err(err).Str("backend", b.Name()).Msg("cannot ask for definitions")
+				g.logger.Debug().Err(err).Str("backend", b.Name()).Msg("cannot ask for definitions")
 			}
 		})
 	}
 	asking.Wait()
-	s.router.LearnViews(slices.Concat(s.views...))
-	if len(s.backends) > 1 {
-		s.router.LearnRoutines(slices.Concat(s.routines...))
+	g.router.LearnViews(slices.Concat(g.views...))
+	if len(g.backends) > 1 {
+		g.router.LearnRoutines(slices.Concat(g.routines...))
 	}
 }
 
@@ -91,14 +99,14 @@ func (s *Server) learnOnce(ctx context.Context) {
 const maxLearnt = 64 << 20
 
 // learnViews asks for the views in schemas with tables on other backends than the schema's own.
-func (s *Server) learnViews(conn *backend.Conn) error {
+func (g *generation) learnViews(conn *backend.Conn) error {
 	b := conn.Backend()
 	var names []string
-	for _, schema := range s.cfg.Schemas {
+	for _, schema := range g.cfg.Schemas {
 		apart := func(t config.Table) bool {
 			return strings.EqualFold(t.Schema, schema.Name) && t.Backend != b.Name() && !t.Broadcast
 		}
-		if schema.Backend == b.Name() && slices.ContainsFunc(s.cfg.Tables, apart) {
+		if schema.Backend == b.Name() && slices.ContainsFunc(g.cfg.Tables, apart) {
 			names = append(names, systemText(schema.Name))
 		}
 	}
@@ -113,13 +121,13 @@ func (s *Server) learnViews(conn *backend.Conn) error {
 	for _, r := range answers[0].Values {
 		all = append(all, router.View{Schema: string(r[0]), Name: string(r[1]), Definition: string(r[2])})
 	}
-	s.views[b.Index] = all
+	g.views[b.Index] = all
 	return nil
 }
 
 // learnKeys asks for the columns of the tables' shard keys. One question about the names of columns costs a server a tenth of what one about
 // the names of tables does.
-func (s *Server) learnKeys(conn *backend.Conn, tables []*columns) error {
+func (g *generation) learnKeys(conn *backend.Conn, tables []*columns) error {
 	if tables == nil {
 		return nil
 	}
@@ -152,7 +160,7 @@ func (s *Server) learnKeys(conn *backend.Conn, tables []*columns) error {
 				all = append(all, one)
 			}
 		}
-		s.router.Learn(c.schema, c.table, all)
+		g.router.Learn(c.schema, c.table, all)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (l *listing) open(p *router.Plan) (conns []*backend.Conn, release func(), e
 		}
 	}
 	for _, part := range s.firstKind(p.Parts) {
-		conn, f, failed := s.aside(s.srv.backends[part.Backend])
+		conn, f, failed := s.aside(s.gen.backends[part.Backend])
 		if failed != nil {
 			err = failed
 			continue
@@ -95,7 +95,7 @@ func (l *listing) open(p *router.Plan) (conns []*backend.Conn, release func(), e
 	if len(conns) == 0 {
 		return conns, release, err
 	}
-	l.system = s.srv.home(s.state.Schema).Index
+	l.system = s.gen.home(s.state.Schema).Index
 	if !slices.Contains(l.reached, l.system) {
 		l.system = l.reached[0]
 	}
@@ -105,9 +105,9 @@ func (l *listing) open(p *router.Plan) (conns []*backend.Conn, release func(), e
 // firstKind puts the parts whose servers are of the kind that the client was told in front.
 func (s *session) firstKind(parts []router.Part) []router.Part {
 	return slices.SortedStableFunc(slices.Values(parts), func(a, b router.Part) int {
-		kind := s.srv.backends[0].Flavour()
+		kind := s.gen.backends[0].Flavour()
 		other := func(p router.Part) int {
-			if s.srv.backends[p.Backend].Flavour() != kind {
+			if s.gen.backends[p.Backend].Flavour() != kind {
 				return 1
 			}
 			return 0

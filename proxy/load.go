@@ -119,7 +119,7 @@ func (l *loading) spread() error {
 	if err != nil {
 		return err
 	}
-	cutter, limit := l.load.Cutter(), int(l.srv.cfg.Server.MaxPacket)
+	cutter, limit := l.load.Cutter(), int(l.gen.cfg.Server.MaxPacket)
 	var unread []byte
 	for last := false; !last; {
 		chunk, err := file.Next()

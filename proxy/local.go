@@ -42,7 +42,7 @@ func (s *session) underLocks(conn *backend.Conn, p *router.Plan, r *request) err
 		}
 		if at != router.AnyBackend && at != conn.Backend().Index {
 			return s.fail(&wire.Error{Errno: 1100, State: "HY000", Message: fmt.Sprintf("tables of backend %s were not locked with LOCK TABLES: those of backend %s are",
-				s.srv.backends[at].Name(), conn.Backend().Name())})
+				s.gen.backends[at].Name(), conn.Backend().Name())})
 		}
 	}
 	if p.Change != nil || p.Lookup != nil {
@@ -63,7 +63,7 @@ func (s *session) lock(p *router.Plan, r *request) error {
 	s.work.uses(conn)
 	defer conn.Put()
 	defer s.work.leaves(conn)
-	s.last = lastStatement{conn, conn.Lends()}
+	s.last = lastStatement{conn, conn.Backend(), conn.Lends()}
 	err = s.relayOn(conn, p, r.part(p.Parts[0]), switchAutocommit(false))
 	if s.locked() == conn || conn.Broken() {
 		return err

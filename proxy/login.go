@@ -11,11 +11,17 @@ import (
 
 // gate counts failed logins by client address and blocks an address after too many in a row.
 type gate struct {
+	mu       sync.Mutex    // protects following fields
 	failures int           // that are allowed; 0: any number
 	block    time.Duration // how long an address is blocked then
+	hosts    map[string]*visitor
+}
 
-	mu    sync.Mutex // protects following fields
-	hosts map[string]*visitor
+// limit sets how many failures are allowed, and how long an address is blocked then.
+func (g *gate) limit(failures int, block time.Duration) {
+	g.mu.Lock()
+	g.failures, g.block = failures, block
+	g.mu.Unlock()
 }
 
 type visitor struct {
@@ -47,11 +53,14 @@ func (g *gate) closed(c net.Conn, now time.Time) *wire.Error {
 func (g *gate) tried(c net.Conn, err error, now time.Time) {
 	var told *wire.Error
 	denied := errors.As(err, &told) && told.Errno == wire.CodeAccessDenied.Errno()
-	if g.failures == 0 || err != nil && !denied {
+	if err != nil && !denied {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.failures == 0 {
+		return
+	}
 	name := host(c)
 	if err == nil {
 		delete(g.hosts, name)

@@ -74,7 +74,7 @@ func (s *session) found(p *router.Plan, r *request) (all [][][]byte, _ *wire.Err
 			one.bound.execute.Flags = 0 // no cursor: the rows are not the client's
 		}
 		note := func(values [][]byte) { all = append(all, values) }
-		b := s.srv.backends[part.Backend]
+		b := s.gen.backends[part.Backend]
 		if s.tx == nil {
 			conn, err := s.acquire(b)
 			if err != nil {

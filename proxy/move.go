@@ -59,7 +59,7 @@ func (c *changing) moveTo(from *txBranch, to int, l *leaving) *wire.Error {
 
 // join is the branch on a backend that gets rows: it is behind the savepoint, too.
 func (c *changing) join(to int) (*txBranch, *wire.Error) {
-	br, err := c.tx.branch(c.srv.backends[to], c.acquire)
+	br, err := c.tx.branch(c.gen.backends[to], c.acquire)
 	if err != nil {
 		return nil, clientError(err, false)
 	}

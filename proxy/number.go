@@ -33,9 +33,8 @@ type numbers struct {
 func (n numbers) has(id uint64) bool { return id-n.first < n.count }
 
 // newSequences returns the tables that have sequences, by name as Plan.Sequence has it.
-func newSequences(cfg *config.Config, backends []*backend.Backend) map[string]numbered {
+func (s *Server) newSequences(cfg *config.Config, backends []*backend.Backend) map[string]numbered {
 	all := make(map[string]numbered)
-	flakes := make(map[*config.Sequence]sequence.Sequence) // of one entry all tables take from one: no number may come twice
 	for i := range cfg.Tables {
 		t := &cfg.Tables[i]
 		if t.AutoIncrement == "" {
@@ -44,10 +43,10 @@ func newSequences(cfg *config.Config, backends []*backend.Backend) map[string]nu
 		one := numbered{name: backend.Quote(t.Schema) + "." + backend.Quote(t.Name), column: backend.Quote(t.AutoIncrement)}
 		of := t.Numbering(cfg)
 		if of.Kind == config.Snowflake {
-			if flakes[of] == nil {
-				flakes[of] = sequence.NewSnowflake(of.Node, time.Now)
+			if s.flakes[of.Node] == nil { // one for all tables, and for what is loaded later: no number may come twice
+				s.flakes[of.Node] = sequence.NewSnowflake(of.Node, time.Now)
 			}
-			one.Sequence = flakes[of]
+			one.Sequence = s.flakes[of.Node]
 		} else {
 			one.Sequence = sequence.NewBlocks(newCounter(cfg, backends, t, of), uint64(of.Block))
 		}
@@ -89,7 +88,7 @@ func (s *session) take(p *router.Plan, count int, highest uint64) (numbers, *wir
 	}
 	var n numbers
 	var err error
-	from := s.srv.sequences[p.Sequence]
+	from := s.gen.sequences[p.Sequence]
 	if highest > 0 {
 		err = from.Pass(s.ctx(), highest)
 	}
@@ -239,7 +238,7 @@ func (s *session) insertID(p *router.Plan, r *request, said uint64, on ...*backe
 	if !p.Partial {
 		return r.numbers.first
 	}
-	t := s.srv.sequences[p.Sequence]
+	t := s.gen.sequences[p.Sequence]
 	first := uint64(0)
 	for _, conn := range on {
 		rows, err := conn.Query(fmt.Sprintf("SELECT COALESCE(MIN(%s), 0) FROM %s WHERE %s BETWEEN %d AND %d",

@@ -368,8 +368,10 @@ func (s *session) warningColumns(p *router.Plan) ([]wire.Column, error) {
 func (s *session) getDiagnostics(p *router.Plan, r *request) error {
 	conn := s.past.at
 	if conn != nil && s.tx != nil {
-		if br := s.tx.branches[conn.Backend().Index]; br != nil && br.Conn() == conn {
-			return s.onBranch(br, p, r)
+		for _, br := range s.tx.branches {
+			if br.Conn() == conn {
+				return s.onBranch(br, p, r)
+			}
 		}
 	}
 	if conn != nil && conn == s.last.conn && (s.holds(conn) || conn.Reclaim(s.last.lends)) {

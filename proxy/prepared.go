@@ -106,7 +106,7 @@ func (s *session) newPrepared(sql []byte) (*prepared, *router.Plan, *wire.Error)
 
 // full says whether the session has as many statements as it may, or as much text in them.
 func (s *session) full() bool {
-	return len(s.statements)+len(s.named) >= maxPrepared || s.texts > int(s.srv.cfg.Server.MaxPacket)
+	return len(s.statements)+len(s.named) >= maxPrepared || s.texts > int(s.gen.cfg.Server.MaxPacket)
 }
 
 var tooManyStatements = &wire.Error{
@@ -213,7 +213,7 @@ func onlyParams(n int) string { return "DO 0" + strings.Repeat(", ?", n) }
 func (s *session) asideFor(p *router.Plan) (conn *backend.Conn, release func(), err error) {
 	conn, release, err = s.aside(s.backend(p, p.Parts[0]))
 	for i := 0; err != nil && i < len(p.Copies); i++ {
-		conn, release, err = s.aside(s.srv.backends[p.Copies[i]])
+		conn, release, err = s.aside(s.gen.backends[p.Copies[i]])
 	}
 	return conn, release, err
 }
@@ -444,7 +444,7 @@ func (s *session) sendLongData(arg []byte) error {
 		return nil
 	}
 	p.size += len(data)
-	if s.long += len(data); s.long > int(s.srv.cfg.Server.MaxPacket) {
+	if s.long += len(data); s.long > int(s.gen.cfg.Server.MaxPacket) {
 		s.dropLong(p)
 		p.fault = tooLong
 		return nil

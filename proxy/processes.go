@@ -36,7 +36,7 @@ func (s *session) processes(p *router.Plan) error {
 	var rows [][][]byte
 	now := time.Now()
 	for _, one := range all {
-		row, ok := one.process(s.user, now, shown)
+		row, ok := one.process(s.login.User, now, shown)
 		if !ok {
 			continue
 		}
@@ -50,11 +50,11 @@ func (s *session) processes(p *router.Plan) error {
 }
 
 // process is the session's row with so much of its statement, unless it is another user's. Any goroutine may ask.
-func (s *session) process(of *user, now time.Time, shown int) (row [][]byte, ok bool) {
+func (s *session) process(of string, now time.Time, shown int) (row [][]byte, ok bool) {
 	w := &s.work
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.user == nil || w.user != of {
+	if w.user == nil || w.name != of {
 		return nil, false
 	}
 	command, since := "Sleep", w.slept

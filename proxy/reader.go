@@ -99,7 +99,7 @@ func (s *session) findEach(plan *router.Plan, r *request, st *stepping) (_ *foun
 		if size += rec.Size(); rec.Overrun() || s.user.bytes > 0 && size > s.user.bytes {
 			return nil, s.tooMuch(size), false
 		}
-		if s.srv.mixed {
+		if s.gen.mixed {
 			var err error
 			if rec, err = widened(rec); err != nil {
 				return nil, clientError(err, false), false

@@ -119,7 +119,7 @@ func (s *session) single(p *router.Plan, r *request) error {
 	part := p.Parts[0]
 	conn, err := s.acquire(s.backend(p, part))
 	for i := 0; err != nil && i < len(p.Copies); i++ { // it may be that only this one is down
-		conn, err = s.acquire(s.srv.backends[p.Copies[i]])
+		conn, err = s.acquire(s.gen.backends[p.Copies[i]])
 	}
 	if err != nil {
 		return s.fail(clientError(err, false))
@@ -131,7 +131,7 @@ func (s *session) singleOn(conn *backend.Conn, p *router.Plan, r *request) error
 	s.work.uses(conn)
 	defer conn.Put()
 	defer s.work.leaves(conn)
-	s.last = lastStatement{conn, conn.Lends()}
+	s.last = lastStatement{conn, conn.Backend(), conn.Lends()}
 	if s.nextTx != (characteristics{}) && s.tx == nil && p.Verb == router.Route {
 		return s.once([]*backend.Conn{conn}, func(lead string) error { return s.relayOn(conn, p, r, lead) })
 	}
@@ -218,7 +218,7 @@ func (s *session) ranOn(part router.Part) bool {
 	case s.tx != nil && s.tx.last != nil:
 		return s.tx.last.Conn().Backend().Index == part.Backend
 	}
-	return s.last.conn != nil && s.last.conn.Backend().Index == part.Backend
+	return part.Backend >= 0 && s.last.conn != nil && s.last.on.Shares(s.gen.backends[part.Backend])
 }
 
 // again runs a statement that asks about the session's previous one, on the connection that ran that.
@@ -236,6 +236,7 @@ func (s *session) again(p *router.Plan, r *request) error {
 // lastStatement remembers where the session's last statement outside of a transaction ran.
 type lastStatement struct {
 	conn  *backend.Conn
+	on    *backend.Backend
 	lends uint64
 }
 
@@ -244,7 +245,7 @@ func (s *session) singleInTx(p *router.Plan, r *request) error {
 	part := p.Parts[0]
 	br, err := s.tx.branch(s.backend(p, part), s.acquire)
 	for i := 0; err != nil && i < len(p.Copies); i++ {
-		br, err = s.tx.branch(s.srv.backends[p.Copies[i]], s.acquire)
+		br, err = s.tx.branch(s.gen.backends[p.Copies[i]], s.acquire)
 	}
 	if err != nil {
 		return s.fail(clientError(err, false))

@@ -9,18 +9,18 @@ import (
 )
 
 // learnRoutines asks for the stored functions in the schemas of the backend, if there are several backends.
-func (s *Server) learnRoutines(conn *backend.Conn) error {
+func (g *generation) learnRoutines(conn *backend.Conn) error {
 	b := conn.Backend()
 	var names []string
-	for name := range s.cfg.SchemasOn(b.Name()) {
+	for name := range g.cfg.SchemasOn(b.Name()) {
 		names = append(names, systemText(name))
 	}
-	if len(s.backends) < 2 || names == nil {
+	if len(g.backends) < 2 || names == nil {
 		return nil
 	}
 	all, err := routinesOf(conn, b.Index, names)
 	if err == nil {
-		s.routines[b.Index] = all
+		g.routines[b.Index] = all
 	}
 	return err
 }

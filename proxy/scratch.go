@@ -201,7 +201,7 @@ func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 	var best []*backend.Backend
 	most := math.MinInt
 	for _, part := range p.Parts {
-		b := s.srv.backends[part.Backend]
+		b := s.gen.backends[part.Backend]
 		score := 1
 		for i := range p.Scratch.Tables {
 			t := &p.Scratch.Tables[i]
@@ -223,7 +223,7 @@ func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 			if t.Reused != "" && b.Flavour() == 1 {
 				score += 1000
 			}
-			if !slices.ContainsFunc(t.Backends, func(i int) bool { return s.srv.backends[i].Flavour() == b.Flavour() }) {
+			if !slices.ContainsFunc(t.Backends, func(i int) bool { return s.gen.backends[i].Flavour() == b.Flavour() }) {
 				score -= 20 + 20*b.Flavour() // a definition of the other kind, of which MySQL understands more
 			}
 		}

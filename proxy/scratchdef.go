@@ -94,9 +94,9 @@ func (t *scratchTable) show() string {
 // ask asks one of the table's backends for its definition, one of the same kind if there is one.
 func (c *scratch) ask(t *scratchTable) error {
 	s := c.s
-	of := s.srv.backends[t.Backends[0]]
+	of := s.gen.backends[t.Backends[0]]
 	for _, i := range t.Backends {
-		if b := s.srv.backends[i]; b.Flavour() == c.conn.Backend().Flavour() {
+		if b := s.gen.backends[i]; b.Flavour() == c.conn.Backend().Flavour() {
 			of = b
 			break
 		}

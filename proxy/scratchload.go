@@ -73,7 +73,7 @@ func (c *scratch) sources() (sources []*source, err error) {
 		if from.tables == nil {
 			continue
 		}
-		b := s.srv.backends[part.Backend]
+		b := s.gen.backends[part.Backend]
 		if s.tx != nil {
 			if from.branch, err = s.tx.branch(b, s.acquire); err != nil {
 				return sources, err
@@ -95,7 +95,7 @@ func (c *scratch) fetch(from *source, r *request) error {
 	}
 	for _, t := range from.tables {
 		filters := slices.DeleteFunc(slices.Clone(t.Filters), func(f router.ScratchFilter) bool { return !t.def.Has(f.Names) })
-		first := t.Limit > 0 && len(filters) == len(t.Filters) && t.def.Has(t.OrderNames) && !c.s.srv.mixed // servers of two kinds have orders of their own
+		first := t.Limit > 0 && len(filters) == len(t.Filters) && t.def.Has(t.OrderNames) && !c.s.gen.mixed // servers of two kinds have orders of their own
 		sql, params := temptable.Fetch(t.ScratchTable, t.columns, filters, first)
 		one := &request{sql: sql}
 		if len(params) > 0 {

@@ -17,59 +17,47 @@ import (
 
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
-	"github.com/xaproxy/xaproxy/ddl"
 	"github.com/xaproxy/xaproxy/router"
+	"github.com/xaproxy/xaproxy/sequence"
 	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
 )
 
-// Options of a Server. All fields are required but TLS.
+// Options of a Server. All fields are required but TLS and Reload.
 type Options struct {
 	Config      *config.Config
 	Backends    []*backend.Backend // in the order of the configuration
 	Coordinator *xa.Coordinator
 	Keys        xa.Keys
 	TLS         *tls.Config // nil: clients cannot encrypt
-	Logger      zerolog.Logger
+	// Reload carries out XAPROXY RELOAD and returns what it says. Nothing has changed if there is an error.
+	Reload func(ctx context.Context, dryRun bool) (lines []string, err error)
+	Logger zerolog.Logger
 }
 
 // Server accepts clients. Its methods are safe for concurrent use.
 type Server struct {
-	cfg       *config.Config
-	backends  []*backend.Backend
-	router    *router.Router
-	sequences map[string]numbered // by table
-	columns   map[string]*columns // by table
-	journal   *ddl.Journal
+	newest    atomic.Pointer[generation] // that statements begin with
+	flakes    map[int]sequence.Sequence  // by node: all generations share them. Only New and Reload use it
 	xa        *xa.Coordinator
 	keys      xa.Keys
 	decides   bool // the first backend of a transaction decides: the participant store
-	wire      *wire.Server
-	users     map[string]*user
-	decoys    decoys
-	mode      router.Mode // of a session that has not changed sql_mode
+	version   string
 	style     style
-	mixed     bool // there are backends of both kinds
+	reload    func(ctx context.Context, dryRun bool) ([]string, error)
 	logger    zerolog.Logger
 	started   time.Time
 	lastID    atomic.Uint32
 	questions atomic.Uint64 // commands of all clients
 	gate      gate
 
-	keysDoubted atomic.Bool        // a statement may have changed the columns of shard keys
-	views       [][]router.View    // by backend, as they were last; of learn
-	routines    [][]router.Routine // the same
+	keysDoubted atomic.Bool // a statement may have changed the columns of shard keys
 
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
 	open    map[*session]struct{}
 	strange int // how many of them have not logged in yet
 	closing bool
-}
-
-// byName returns the backend of this name.
-func (s *Server) byName(name string) *backend.Backend {
-	return s.backends[slices.IndexFunc(s.backends, func(b *backend.Backend) bool { return b.Name() == name })]
 }
 
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
@@ -88,69 +76,34 @@ type user struct {
 	limit    time.Duration  // of a statement's running time; 0: none
 	rows     int64          // that one statement may bring together on a backend; 0: any number
 	bytes    int64          // of these
+	admin    bool           // may have the configuration loaded again
 
-	open int // sessions; protected by Server.mu
+	open *int // sessions; protected by Server.mu
 }
 
 // New makes a server. It opens nothing. The users of the configuration, and with them their passwords, are not needed any more
 // when it returns: the server has hashes.
 func New(o Options) (*Server, error) {
-	r, err := router.New(o.Config)
+	s := &Server{
+		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
+		started: time.Now(), logger: o.Logger, open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
+	}
+	s.version = o.Config.Server.Version
+	for _, b := range o.Backends {
+		if s.version == "" {
+			s.version = b.Facts().Greeting()
+		}
+	}
+	if s.version == "" {
+		s.version = fallbackVersion
+	}
+	s.style.mariadb = strings.Contains(s.version, "MariaDB")
+	g, err := s.generation(o.Config, o.Backends, o.TLS)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		cfg: o.Config, backends: o.Backends, router: r, xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, journal: ddl.New(o.Backends, o.Logger), sequences: newSequences(o.Config, o.Backends), columns: newColumns(o.Config, o.Backends), views: make([][]router.View, len(o.Backends)), routines: make([][]router.Routine, len(o.Backends)),
-		started: time.Now(), users: make(map[string]*user), logger: o.Logger, open: make(map[*session]struct{}),
-		gate: gate{
-			failures: o.Config.Server.LoginFailures, block: o.Config.Server.LoginBlock.Std(), hosts: make(map[string]*visitor),
-		},
-	}
-	s.decoys = newDecoys(o.Config.Users)
-	for _, u := range o.Config.Users {
-		account := wire.NewAccount(u.Password.Reveal())
-		if u.PasswordHash != "" {
-			if account, err = wire.NewAccountHash(u.PasswordHash.Reveal()); err != nil {
-				return nil, fmt.Errorf("user %s: password_hash: %w", u.Name, err)
-			}
-		}
-		added := &user{account: account, readOnly: u.ReadOnly, scatter: scatters[u.ScatterWrites], sessions: u.MaxConnections, limit: u.MaxExecutionTime.Std(), rows: int64(u.MaxScratchRows), bytes: int64(u.MaxScratchBytes)}
-		for _, schema := range u.Schemas {
-			added.schemas = append(added.schemas, strings.ToLower(schema))
-		}
-		s.users[u.Name] = added
-		s.decoys.add(account)
-	}
-	version := o.Config.Server.Version
-	for _, b := range o.Backends {
-		if version == "" {
-			version = b.Facts().Greeting()
-		}
-	}
-	if version == "" {
-		version = fallbackVersion
-	}
-	s.mixed = slices.ContainsFunc(o.Backends, func(b *backend.Backend) bool { return b.Flavour() != o.Backends[0].Flavour() })
-	s.style.mariadb = strings.Contains(version, "MariaDB")
-	collation := o.Backends[0].Facts().Collation
-	if _, bad := unsafeCollation(uint16(collation)); bad {
-		collation = 0 // a client that takes it over could not log in
-	}
-	s.mode = sqlMode(o.Backends[0].Facts().SQLMode)
-	s.wire = &wire.Server{
-		Version: version, Collation: collation, TLS: o.TLS, RequireTLS: o.Config.Server.TLSRequired || o.Config.Server.TLSClientRequired, Accounts: s,
-		Native: s.style.mariadb, Offer: wire.QueryAttributes | wire.Compress | wire.ZstdCompression, MaxPacket: int(o.Config.Server.MaxPacket), Handshake: o.Config.Server.HandshakeTimeout.Std(),
-	}
+	s.takeOver(g)
 	return s, nil
-}
-
-// Account gives the wire package what it checks passwords against.
-func (s *Server) Account(name string) (*wire.Account, bool) {
-	decoy := s.decoys.of(name) // also where none is needed, so that it takes as long
-	if u, ok := s.users[name]; ok {
-		return u.account, true
-	}
-	return decoy, false
 }
 
 // Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
@@ -159,7 +112,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	var watcher sync.WaitGroup
 	watcher.Go(func() { s.watch(watching) })
 	patient, enough := context.WithTimeout(watching, keysPatient)
-	s.learnOnce(patient)
+	s.newest.Load().learnOnce(patient)
 	enough()
 	watcher.Go(func() { s.learn(watching) })
 	defer func() {
@@ -185,7 +138,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		default:
 			return fmt.Errorf("accept clients on %s: %w", ln.Addr(), err)
 		}
-		session := &session{srv: s, id: s.lastID.Add(1), net: nc, came: time.Now()}
+		session := &session{srv: s, gen: s.newest.Load(), id: s.lastID.Add(1), net: nc, came: time.Now()}
 		if refusal := s.admit(session); refusal != nil {
 			s.running.Go(func() { refuse(nc, refusal) })
 			continue
@@ -252,10 +205,10 @@ func (s *Server) admit(session *session) *wire.Error {
 	if refusal := s.gate.closed(session.net, time.Now()); refusal != nil {
 		return refusal
 	}
-	if len(s.open)-s.strange >= s.cfg.Server.MaxConnections {
+	if len(s.open)-s.strange >= s.maxConnections() {
 		return s.full()
 	}
-	if s.strange >= s.cfg.Server.MaxConnections && !s.evict(session.came) {
+	if s.strange >= s.maxConnections() && !s.evict(session.came) {
 		return s.full()
 	}
 	s.open[session] = struct{}{}
@@ -263,9 +216,11 @@ func (s *Server) admit(session *session) *wire.Error {
 	return nil
 }
 
+func (s *Server) maxConnections() int { return s.newest.Load().cfg.Server.MaxConnections }
+
 // full is the refusal of one client too many. s.mu is held.
 func (s *Server) full() *wire.Error {
-	return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.cfg.Server.MaxConnections)
+	return wire.NewError(wire.CodeTooManyConnections, "too many connections: max_connections = %d of xaproxy is reached", s.maxConnections())
 }
 
 // evict makes room for a client by closing the connection of the one that has taken longest to log in, if it has had its
@@ -305,7 +260,7 @@ func (s *Server) leave(session *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session.user != nil {
-		session.user.open--
+		*session.user.open--
 		session.user = nil
 	}
 }
@@ -314,10 +269,10 @@ func (s *Server) leave(session *session) {
 func (s *Server) enter(session *session, u *user) *wire.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !session.known && len(s.open)-s.strange >= s.cfg.Server.MaxConnections {
+	if !session.known && len(s.open)-s.strange >= s.maxConnections() {
 		return s.full()
 	}
-	if u.sessions > 0 && u.open >= u.sessions {
+	if u.sessions > 0 && *u.open >= u.sessions {
 		return wire.NewError(wire.CodeUserLimit, "User '%s' already has %d active connections, its max_connections", session.login.User, u.sessions)
 	}
 	if !session.known {
@@ -325,7 +280,7 @@ func (s *Server) enter(session *session, u *user) *wire.Error {
 		s.strange--
 	}
 	session.user = u
-	u.open++
+	*u.open++
 	return nil
 }
 
@@ -334,16 +289,6 @@ func refuse(nc net.Conn, refusal *wire.Error) {
 	_ = nc.SetDeadline(time.Now().Add(time.Second)) // if it fails, so does the write
 	_ = wire.NewConn(nc, 1<<16).WriteErr(refusal)   // the client is turned away in any case
 	_ = nc.Close()
-}
-
-// home is the backend for statements that every backend answers alike: that of the current schema, else the first.
-func (s *Server) home(schema string) *backend.Backend {
-	for _, c := range s.cfg.Schemas {
-		if strings.EqualFold(c.Name, schema) {
-			return s.backends[s.cfg.BackendIndex(c.Backend)]
-		}
-	}
-	return s.backends[0]
 }
 
 // mayUse says whether the user may use a schema. The server's own schemas show more than one user's data, so they

@@ -25,6 +25,7 @@ import (
 // session is one client connection. Its goroutine owns every field but known and work.
 type session struct {
 	srv  *Server
+	gen  *generation // that the present command sees
 	id   uint32
 	net  net.Conn
 	came time.Time
@@ -99,7 +100,7 @@ func (s *session) log(level zerolog.Level) *zerolog.Event {
 
 // accept does the handshake.
 func (s *session) accept() error {
-	conn, login, err := s.srv.wire.Accept(background, s.net, s.id)
+	conn, login, err := s.gen.wire.Accept(background, s.net, s.id)
 	s.srv.gate.tried(s.net, err, time.Now())
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (s *session) accept() error {
 // welcome makes the session that of the user who has just logged in, and answers.
 func (s *session) welcome() error {
 	login := s.login
-	if e := s.srv.enter(s, s.srv.users[login.User]); e != nil {
+	if e := s.srv.enter(s, s.gen.users[login.User]); e != nil {
 		return s.turnAway(e)
 	}
 	if name, bad := unsafeCollation(login.Collation); bad {
@@ -145,14 +146,14 @@ func (s *session) reset() {
 		Caps: s.conn.Caps() & backend.HandshakeCaps, Collation: s.login.Collation, Schema: s.state.Schema,
 	}
 	s.variables, s.nextTx, s.nextKey = nil, characteristics{}, xa.Key{}
-	s.statements, s.named, s.router = nil, nil, s.srv.router
+	s.statements, s.named, s.router = nil, nil, s.gen.router
 	s.texts, s.long = 0, 0
 	s.forgetPast()
 	if s.user.readOnly {
 		s.note(forReading)
 		s.compose()
 	}
-	s.mode, s.autocommit = s.srv.mode, true
+	s.mode, s.autocommit = s.gen.mode, true
 	s.track.start(s)
 	s.repeat = s.track.on
 	s.conn.SetPatience(s.patience())
@@ -161,7 +162,7 @@ func (s *session) reset() {
 // patience is how long the client may keep a statement waiting: stall_timeout, or a larger net_write_timeout of its own, as
 // drivers set it that read a large result slowly.
 func (s *session) patience() time.Duration {
-	limit := s.srv.cfg.Server.StallTimeout.Std()
+	limit := s.gen.cfg.Server.StallTimeout.Std()
 	_, seconds, ok := strings.Cut(find(s.variables, "net_write_timeout").sql, " = ")
 	if n, err := strconv.Atoi(seconds); ok && err == nil {
 		limit = max(limit, time.Duration(n)*time.Second)
@@ -193,10 +194,15 @@ func (s *session) commands() error {
 // answer answers one command and makes the session ready for the next one.
 func (s *session) answer(command wire.Command, arg []byte) error {
 	s.more, s.failed = false, false
-	s.work.begin(time.Now())
-	err := s.command(command, arg)
+	var err error
+	if held, newest := s.work.begin(time.Now(), &s.srv.newest); newest != s.gen {
+		err = s.renew(held, newest)
+	}
+	if err == nil {
+		err = s.command(command, arg)
+	}
 	now := time.Now()
-	s.work.end(now)
+	s.work.end(now, s.tx != nil || len(s.pins) > 0)
 	s.relay.Infile = false
 	if err == nil {
 		err = s.lostPin()
@@ -272,7 +278,7 @@ func (s *session) selectable(schema string) *wire.Error {
 	if !s.user.mayUse(lower) {
 		return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
 	}
-	if config.SystemSchema(lower) || s.srv.cfg.HasSchema(schema) {
+	if config.SystemSchema(lower) || s.gen.cfg.HasSchema(schema) {
 		return nil
 	}
 	return wire.NewError(wire.CodeUnknownDatabase, "Unknown database '%s': it is in no [[schemas]] and no [[tables]] of the configuration", schema)
@@ -345,7 +351,7 @@ var errAbandoned = errors.New("the client went away")
 // arm sets the moment at which an idle client is disconnected. Doing it for every command would cost a fresh timer
 // each time, so it is only kept within a sixteenth of idle_timeout.
 func (s *session) arm(now time.Time) {
-	limit := s.srv.cfg.Server.IdleTimeout.Std()
+	limit := s.gen.cfg.Server.IdleTimeout.Std()
 	if now.Sub(s.armed) > limit/16 {
 		s.armed = now
 		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so
@@ -368,7 +374,7 @@ func (s *session) unreadable(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e = wire.NewError(wire.CodeServerShutdown, "xaproxy closed the connection: %s", s.srv.whyClosed())
 	case errors.Is(err, wire.ErrTooLarge):
-		e = wire.NewError(wire.CodePacketTooLarge, "Got a packet bigger than max_packet = %s of xaproxy", s.srv.cfg.Server.MaxPacket)
+		e = wire.NewError(wire.CodePacketTooLarge, "Got a packet bigger than max_packet = %s of xaproxy", s.gen.cfg.Server.MaxPacket)
 	case errors.Is(err, wire.ErrSequence):
 		e = wire.NewError(wire.CodePacketOrder, "Got packets out of order")
 	default:

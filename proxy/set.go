@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend"
-	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -262,7 +261,7 @@ func (s *session) adopt(next *settings) *wire.Error {
 			release()
 			return clientError(err, false)
 		}
-		if s.srv.mixed {
+		if s.gen.mixed {
 			if literal, err = s.tryElsewhere(conn, literal); err != nil {
 				conn.Became(unknownState(&s.state))
 				release()
@@ -312,12 +311,12 @@ func (s *session) adopt(next *settings) *wire.Error {
 // settingConn returns a connection in the session's present state to try assignments on, as one that the statement uses:
 // that of a branch, if there is one.
 func (s *session) settingConn() (conn *backend.Conn, release func(), err error) {
-	home := s.srv.home(s.state.Schema)
+	home := s.gen.home(s.state.Schema)
 	switch {
 	case s.tx != nil && s.tx.last != nil:
 		home = s.tx.last.Conn().Backend()
-	case s.srv.mixed: // the client was told the version of the first, and knows its variables
-		home = s.srv.backends[0]
+	case s.gen.mixed: // the client was told the version of the first, and knows its variables
+		home = s.gen.backends[0]
 	}
 	return s.settingOn(home)
 }
@@ -343,7 +342,7 @@ func unknownState(s *backend.Session) *backend.Session {
 // tryElsewhere sets a variable, which the server of a connection has taken, on a server of the other kind, so that a value
 // which that does not take is refused now and not with a later statement. A variable that it does not have is noted.
 func (s *session) tryElsewhere(conn *backend.Conn, v variable) (variable, error) {
-	for _, b := range s.srv.backends {
+	for _, b := range s.gen.backends {
 		if b.Flavour() == conn.Backend().Flavour() {
 			continue
 		}
@@ -447,7 +446,7 @@ func (s *session) try(conn *backend.Conn, v variable) (variable, error) {
 		return v, wire.NewError(wire.CodeNotSupported, "character set %s can hide quotes inside its characters and is not supported; use utf8mb4", rows.Values[0][0])
 	}
 	literal := quoteValue(rows.Values[0][0], rows.Columns[0].Type)
-	if v.name == "sql_mode" && s.srv.hasMySQL() {
+	if v.name == "sql_mode" && s.gen.hasMySQL() {
 		literal = dropMode(literal, noAutoCreateUser)
 	}
 	v.sql, v.literal = "SET "+v.place()+" = "+literal, literal
@@ -493,11 +492,6 @@ const noAutoCreateUser = "NO_AUTO_CREATE_USER"
 func dropMode(literal, mode string) string {
 	kept := strings.Split(strings.Trim(literal, "'"), ",")
 	return "'" + strings.Join(slices.DeleteFunc(kept, func(m string) bool { return m == mode }), ",") + "'"
-}
-
-// hasMySQL says whether a backend is MySQL.
-func (s *Server) hasMySQL() bool {
-	return slices.ContainsFunc(s.cfg.Backends, func(b config.Backend) bool { return b.Kind == config.MySQL })
 }
 
 // place is the variable as SET names it, value as an expression.

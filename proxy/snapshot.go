@@ -15,9 +15,9 @@ import (
 //
 // Source: MySQL manual, "Consistent Nonlocking Reads".
 func (s *session) snapshot() *wire.Error {
-	branches := make([]*txBranch, 0, len(s.srv.backends))
+	branches := make([]*txBranch, 0, len(s.gen.backends))
 	defer func() { s.leave(branches) }()
-	for _, b := range s.srv.backends {
+	for _, b := range s.gen.backends {
 		br, err := s.tx.branch(b, s.acquire)
 		if err != nil {
 			return clientError(err, false)
@@ -32,7 +32,7 @@ func (s *session) snapshot() *wire.Error {
 			_, errs[i] = branches[i].Conn().Result()
 		}
 		if errs[i] == nil {
-			errs[i] = readAny(branches[i].Conn(), s.srv.cfg.SchemasOn(branches[i].Conn().Backend().Name()))
+			errs[i] = readAny(branches[i].Conn(), s.gen.cfg.SchemasOn(branches[i].Conn().Backend().Name()))
 		}
 	})
 	for i, err := range errs {

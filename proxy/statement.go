@@ -131,6 +131,8 @@ func (s *session) perform(plan *router.Plan, r *request) error {
 		return s.processes(plan)
 	case router.Explain:
 		return s.explain(plan)
+	case router.Reload:
+		return s.reloadConfig(plan)
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:
@@ -337,27 +339,27 @@ func (s *session) rollback(cause error) xa.Answer {
 // first reports whether a statement about the server's variables goes to the first backend, although the session is at one of
 // the other kind: the client was told the first one's version and asks for what that has.
 func (s *session) first(p *router.Plan) bool {
-	return p.Server && s.srv.mixed && p.Parts[0].Backend == router.AnyBackend && s.pinned() == nil &&
-		!(s.tx != nil && s.tx.last != nil && s.tx.last.Conn().Backend().Flavour() == s.srv.backends[0].Flavour())
+	return p.Server && s.gen.mixed && p.Parts[0].Backend == router.AnyBackend && s.pinned() == nil &&
+		!(s.tx != nil && s.tx.last != nil && s.tx.last.Conn().Backend().Flavour() == s.gen.backends[0].Flavour())
 }
 
 // backend returns the backend of a part. One that any backend can answer goes to where the session is anyway.
 func (s *session) backend(p *router.Plan, part router.Part) *backend.Backend {
 	switch part.Backend {
 	case router.OneCopy:
-		return s.srv.backends[s.copy(p)]
+		return s.gen.backends[s.copy(p)]
 	case router.AnyBackend:
 	default:
-		return s.srv.backends[part.Backend]
+		return s.gen.backends[part.Backend]
 	}
 	if b := s.pinned(); b != nil {
 		return b
 	}
 	if s.first(p) {
-		return s.srv.backends[0]
+		return s.gen.backends[0]
 	}
 	if s.tx != nil && s.tx.last != nil {
 		return s.tx.last.Conn().Backend()
 	}
-	return s.srv.home(s.state.Schema)
+	return s.gen.home(s.state.Schema)
 }

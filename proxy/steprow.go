@@ -56,7 +56,7 @@ func (st *stepping) eachRow(p *router.Plan, n numbers) *wire.Error {
 			return w.refuse("delete the row and insert it anew", "ON DUPLICATE KEY UPDATE changes %s of its primary key", name)
 		}
 	}
-	if t, ok := st.srv.sequences[p.Sequence]; ok {
+	if t, ok := st.gen.sequences[p.Sequence]; ok {
 		w.auto = slices.IndexFunc(p.Steps.Table.Columns, func(name string) bool { return strings.EqualFold(backend.Quote(name), t.column) })
 	}
 	for i := range p.Steps.Rows {

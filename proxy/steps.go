@@ -137,7 +137,7 @@ func (st *stepping) ask(t *router.StepTable, questions ...string) ([]wire.Rows, 
 	if on < 0 {
 		on = t.Backends[0]
 	}
-	conn, release, err := s.aside(s.srv.backends[on])
+	conn, release, err := s.aside(s.gen.backends[on])
 	if err != nil {
 		return nil, clientError(err, false)
 	}
@@ -202,7 +202,7 @@ func (st *stepping) looked() *wire.Error {
 			continue
 		}
 		state, severe := strictly[string(line[1])]
-		if severe && st.plan.Steps.Table == nil && st.srv.backends[st.plan.Parts[0].Backend].Flavour() == 1 {
+		if severe && st.plan.Steps.Table == nil && st.gen.backends[st.plan.Parts[0].Backend].Flavour() == 1 {
 			return wire.NewError(wire.CodeNotSupported, "the rows that are to be changed are read first, with a warning (%s) of which MariaDB makes an error in some such statements; write values of the columns' own types", line[2])
 		}
 		if severe {

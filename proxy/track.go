@@ -53,7 +53,7 @@ func (t *tracker) start(s *session) {
 
 // settings are the values of the session_track_... variables.
 func (t *tracker) settings() backend.Tracking {
-	w := t.s.srv.backends[0].Facts().Tracking
+	w := t.s.gen.backends[0].Facts().Tracking
 	set := func(name string, to func(value string)) {
 		if v := find(t.s.variables, name); v.literal != "" {
 			to(strings.Trim(v.literal, "'"))
@@ -272,7 +272,7 @@ func (t *tracker) add(branch wire.TransactionState) {
 	}
 	for i := 1; i < len(branch); i++ {
 		wrote := string(branch[3:5]) != "__"
-		if branch[i] == '_' || branch[i] == 'S' || branch[i] == 's' && wrote && t.s.srv.hasMySQL() {
+		if branch[i] == '_' || branch[i] == 'S' || branch[i] == 's' && wrote && t.s.gen.hasMySQL() {
 			continue
 		}
 		t.state[i] = branch[i]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xaproxy/xaproxy/backend"
@@ -14,14 +15,15 @@ import (
 // work is what others may see and interrupt of a session: whether it runs a statement, since when, and where. It is also the
 // context of what the statement waits for before it runs: one of package context would cost every statement an allocation.
 type work struct {
-	mu     sync.Mutex // protects following fields
-	user   *user      // whose session it is; nil before the login
-	name   string     // of user
-	schema string     // the current one
-	pins   []string   // why the session keeps connections
-	since  time.Time  // when the statement began; zero between statements
-	text   []byte     // the beginning of the statement
-	slept  time.Time  // when the last statement ended
+	mu     sync.Mutex  // protects following fields
+	gen    *generation // that the session may use backends of: between commands only in a transaction, or while it is pinned
+	user   *user       // whose session it is; nil before the login
+	name   string      // of user
+	schema string      // the current one
+	pins   []string    // why the session keeps connections
+	since  time.Time   // when the statement began; zero between statements
+	text   []byte      // the beginning of the statement
+	slept  time.Time   // when the last statement ended
 	conns  []*backend.Conn
 	doing  string // what the statement does, in words; "" if conns say all
 
@@ -64,11 +66,46 @@ func (w *work) owner() *user {
 	return w.user
 }
 
-// begin notes that a statement runs.
-func (w *work) begin(now time.Time) {
+// isOf reports whether it is a session of the user with this name.
+func (w *work) isOf(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.user != nil && w.name == name
+}
+
+// limited notes that the user has other limits.
+func (w *work) limited(u *user) {
+	w.mu.Lock()
+	w.user = u
+	w.mu.Unlock()
+}
+
+// begin notes that a statement runs. It returns the generation that the session holds on to, or if there is none the newest one, which it is
+// seen to hold before anything happens; and the newest one.
+func (w *work) begin(now time.Time, newest *atomic.Pointer[generation]) (held, last *generation) {
 	w.mu.Lock()
 	w.since, w.killed = now, false
+	if last = newest.Load(); w.gen == nil {
+		w.gen = last
+	}
+	held = w.gen
 	w.mu.Unlock()
+	return held, last
+}
+
+// holds returns the generation that the session may use backends of, nil if there is none.
+func (w *work) holds() *generation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gen
+}
+
+// moves lets a session that nothing keeps any more hold on to the newest generation.
+func (w *work) moves(newest *atomic.Pointer[generation]) *generation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gen = newest.Load()
+	return w.gen
 }
 
 // uses notes that the statement runs on a connection, until leaves or end.
@@ -119,9 +156,12 @@ func (w *work) does(what string) {
 	w.mu.Unlock()
 }
 
-// end notes that the statement has been answered.
-func (w *work) end(now time.Time) {
+// end notes that the statement has been answered. keeps says that the next one belongs to the same generation.
+func (w *work) end(now time.Time, keeps bool) {
 	w.mu.Lock()
+	if !keeps {
+		w.gen = nil
+	}
 	w.since, w.slept, w.done, w.doing = time.Time{}, now, nil, ""
 	w.clear()
 	w.mu.Unlock()
@@ -290,7 +330,7 @@ func (s *session) kill(id uint64, query bool) error {
 	switch {
 	case i < 0:
 		return s.fail(&wire.Error{Errno: 1094, State: "HY000", Message: fmt.Sprintf("Unknown thread id: %d", id)})
-	case all[i].work.owner() != s.user:
+	case !all[i].work.isOf(s.login.User):
 		return s.fail(&wire.Error{Errno: 1095, State: "HY000", Message: fmt.Sprintf("You are not owner of thread %d", id)})
 	case all[i] == s: // it runs nothing but this
 		e := wire.NewError(wire.CodeQueryInterrupted, "Query execution was interrupted")

@@ -104,6 +104,13 @@ func (st *stmt) analyse() (*shape, *reason) {
 		}
 		return &shape{plan: p}, nil
 	}
+	if st.words(0, "XAPROXY", "RELOAD") {
+		p, why := st.reload()
+		if why != nil {
+			return nil, why
+		}
+		return &shape{plan: p}, nil
+	}
 	f := newFinding()
 	if why := st.session(&f); why != nil {
 		return nil, why

@@ -69,6 +69,14 @@ func (st *stmt) kill() (*Plan, *reason) {
 	return nil, unsupported(st.at(i), "write KILL number or KILL QUERY number", "KILL takes the number of a connection")
 }
 
+// reload reads XAPROXY RELOAD [DRY RUN].
+func (st *stmt) reload() (*Plan, *reason) {
+	if st.words(2, "DRY", "RUN") {
+		return st.done(4, &Plan{Verb: Reload, DryRun: true})
+	}
+	return st.done(2, &Plan{Verb: Reload})
+}
+
 // wrong is the answer to an unexpected i-th token.
 func (st *stmt) wrong(i int) *reason {
 	return syntax(st.at(i), "you have an error in your SQL syntax near %s", st.near(i))

@@ -317,6 +317,7 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.NoChain, "no-chain"},
 			{p.Disconnect, "release"},
 			{p.NoDisconnect, "no-release"},
+			{p.DryRun, "dry-run"},
 			{p.Query, "query"},
 			{p.Local, "local"},
 			{p.Unordered, "unordered"},
