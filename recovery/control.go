@@ -51,6 +51,7 @@ type BackendStatus struct {
 	Ours             int     `json:"ours"`               // prepared branches, those in flight included
 	NotOurs          int     `json:"not_ours"`           // prepared branches of others
 	OldestAgeSeconds float64 `json:"oldest_age_seconds"` // of our branches that are not in flight
+	Leaving          bool    `json:"leaving"`            // not in the configuration any more, with something left to finish
 }
 
 const (
@@ -101,8 +102,9 @@ type Recoverer interface {
 }
 
 // Serve listens on the control socket of the decision log in dir, which this process has locked, so that a socket file
-// that is there was left by a process that died. status answers for the proxy. Only the user of this process can connect.
-func Serve(dir string, r Recoverer, status func() Status) (*Control, error) {
+// that is there was left by a process that died. status answers for the proxy, and reload loads its configuration, from the file with that path,
+// and returns the lines that tell of it. Only the user of this process can connect.
+func Serve(dir string, r Recoverer, status func() Status, reload func(ctx context.Context, path string, dryRun bool) ([]string, error)) (*Control, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -138,6 +140,15 @@ func Serve(dir string, r Recoverer, status func() Status) (*Control, error) {
 		}
 		done, err := r.Resolve(q.Context(), q.URL.Query().Get("gtrid"), verdict, q.URL.Query().Get("by"))
 		answer(w, done, err)
+	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, q *http.Request) {
+		dryRun, err := strconv.ParseBool(q.URL.Query().Get("dry_run"))
+		if err != nil {
+			http.Error(w, "dry_run must be true or false", http.StatusBadRequest)
+			return
+		}
+		lines, err := reload(q.Context(), q.URL.Query().Get("path"), dryRun)
+		answer(w, lines, err)
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status()) })
 	c := &Control{
@@ -202,6 +213,13 @@ func AskStatus(ctx context.Context, dir string) (Status, error) {
 	var s Status
 	err := call(ctx, dir, http.MethodGet, "/status", &s)
 	return s, err
+}
+
+// AskReload has the proxy that runs on the decision log in dir load its configuration, which must be in the file with this absolute path, and returns
+// the lines that tell of it. The error is ErrNotRunning, or a *RefusedError: nothing has changed.
+func AskReload(ctx context.Context, dir, path string, dryRun bool) (lines []string, err error) {
+	err = call(ctx, dir, http.MethodPost, "/reload?"+url.Values{"path": {path}, "dry_run": {strconv.FormatBool(dryRun)}}.Encode(), &lines)
+	return lines, err
 }
 
 func call(ctx context.Context, dir, method, target string, answer any) error {

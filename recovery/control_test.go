@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,9 +47,17 @@ func (p passes) Resolve(_ context.Context, gtrid string, verdict Verdict, by str
 	return Resolution{GTRID: gtrid, Verdict: verdict, Decision: by}, nil
 }
 
+// reloads refuses all paths but one.
+func reloads(_ context.Context, path string, dryRun bool) ([]string, error) {
+	if path != "/a b.toml" {
+		return nil, errors.New("not " + path)
+	}
+	return []string{"first", strconv.FormatBool(dryRun)}, nil
+}
+
 func serve(t *testing.T, dir string, pass func(context.Context, bool) Report, status func() Status) *Control {
 	t.Helper()
-	c, err := Serve(dir, passes(pass), status)
+	c, err := Serve(dir, passes(pass), status, reloads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +80,14 @@ func TestControl(t *testing.T) {
 		return r
 	}, func() Status { return state })
 	var refused *RefusedError
+	for _, dryRun := range []bool{false, true} {
+		if lines, err := AskReload(t.Context(), dir, "/a b.toml", dryRun); err != nil || !slices.Equal(lines, []string{"first", strconv.FormatBool(dryRun)}) {
+			t.Errorf("a reload says %q, %v", lines, err)
+		}
+	}
+	if _, err := AskReload(t.Context(), dir, "/b", false); !errors.As(err, &refused) || refused.Text != "not /b" {
+		t.Errorf("a reload that is refused arrives as %v", err)
+	}
 	if _, err := AskExplain(t.Context(), dir, "x&y"); !errors.As(err, &refused) || refused.Text != "no such transaction: x&y" {
 		t.Errorf("a refusal arrives as %v", err)
 	}

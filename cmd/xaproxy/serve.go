@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +34,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the proxy until SIGTERM or SIGINT",
 		Long: "Opens the decision log, checks the backends, finishes what an earlier run left in doubt, and serves clients.\n" +
+			"SIGHUP loads the configuration again: see xaproxy reload, and the log for what came of it.\n" +
 			"Exit status 0: stopped by a signal; 1: could not start; 3: the decision log failed, start again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,16 +49,24 @@ func serveCommand() *cobra.Command {
 
 // service is a running proxy with everything that belongs to it, in the order in which it is started.
 type service struct {
-	cfg         *config.Config
+	path        string // of the configuration
 	log         zerolog.Logger
+	level       *logLevel
 	started     time.Time
 	store       store
-	backends    []*backend.Backend
-	admins      []*backend.Admin
 	coordinator *xa.Coordinator
 	janitor     *recovery.Janitor
 	proxy       *proxy.Server
+	running     *sync.WaitGroup // goroutines that serve waits for
 	listener    net.Listener
+
+	loading sync.Mutex     // one at a time; protects following fields, but for who serves alone yet
+	cfg     *config.Config // in effect; sealed
+	seal    []byte
+
+	mu      sync.Mutex // protects following fields
+	members []*member  // in the order of the configuration
+	leaving []*member  // not in the configuration any more, with something left to finish
 }
 
 // serve runs the proxy until ctx ends.
@@ -64,25 +75,34 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &service{cfg: cfg, log: newLogger(cfg.Server, stderr), started: time.Now()}
+	s := &service{path: path, level: &logLevel{}, started: time.Now(), seal: make([]byte, 32)}
+	if _, err := rand.Read(s.seal); err != nil {
+		return err
+	}
+	s.log = newLogger(cfg.Server, stderr, s.level)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	defer func() { closing(&err, s.store) }() // after the last transaction
 	defer s.close()
-	for _, c := range cfg.Backends {
-		admin, err := backend.NewAdmin(c)
+	var admins []*backend.Admin
+	for i, c := range cfg.Backends {
+		m, err := newMember(cfg, i, c)
 		if err != nil {
 			return err
 		}
-		s.admins = append(s.admins, admin)
+		s.members, admins = append(s.members, m), append(admins, m.admin)
 	}
-	if s.store, err = openStore(cfg, s.admins, s.log, false); err != nil {
+	if s.store, err = openStore(cfg, admins, s.log, false); err != nil {
 		return err
 	}
 
 	var background sync.WaitGroup
+	s.running = &background
 	ctx, cancel := context.WithCancel(ctx)
 	defer background.Wait() // after cancel: deferred calls run in reverse order
 	defer cancel()
-	if err := s.open(ctx, &background); err != nil {
+	if err := s.open(ctx, cfg); err != nil {
 		return err
 	}
 	background.Go(func() { s.janitor.Run(ctx) })
@@ -96,7 +116,9 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
 		return fmt.Errorf("decision.dir: %w", err)
 	}
-	control, err := recovery.Serve(cfg.Decision.Dir, s.janitor, s.status)
+	control, err := recovery.Serve(cfg.Decision.Dir, s.janitor, s.status, func(asked context.Context, path string, dryRun bool) ([]string, error) {
+		return s.reload(ctx, asked, path, dryRun)
+	})
 	if err != nil {
 		return err
 	}
@@ -114,15 +136,26 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		overdue := time.AfterFunc(drainTimeout, func() {
 			s.log.Warn().Int("sessions", s.proxy.Sessions()).Msg("statements still run: their connections are closed")
 			s.proxy.Abort()
-			for _, b := range s.backends {
-				b.Abort()
+			all, _ := s.all()
+			for _, m := range all {
+				m.backend.Load().Abort()
 			}
 		})
 		<-served
 		overdue.Stop()
 	})
+	background.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				_, _ = s.reload(ctx, ctx, s.path, false) // which logs what comes of it
+			}
+		}
+	})
 	s.log.Info().Str("listen", s.listener.Addr().String()).Str("coord", s.store.log.Coord()).Uint32("epoch", s.store.log.Epoch()).
-		Int("backends", len(s.backends)).Msg("serving")
+		Int("backends", len(cfg.Backends)).Msg("serving")
 	err = s.proxy.Serve(s.listener)
 	close(served)
 	cancel()
@@ -134,43 +167,36 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 }
 
 // open connects the parts. The store of decisions is open.
-func (s *service) open(ctx context.Context, running *sync.WaitGroup) error {
-	servers := make([]recovery.Server, 0, len(s.cfg.Backends))
-	for i := range s.cfg.Backends {
-		b, err := backend.Open(s.cfg, i)
-		if err != nil {
-			return err
-		}
-		b.Warn = func(err error) { s.log.Warn().Err(err).Msg("backend needs attention") }
-		b.Replaced = func(err error) {
-			s.log.Error().Str("backend", b.Name()).Err(err).Msg("the backend's server has changed; statements are refused until the new one is checked")
-			running.Go(func() { s.recheck(ctx, i) })
-		}
-		if rows := s.store.rows; rows != nil {
-			b.Records = rows
-		}
-		s.backends, servers = append(s.backends, b), append(servers, s.admins[i])
+func (s *service) open(ctx context.Context, cfg *config.Config) error {
+	servers := make([]recovery.Server, len(s.members))
+	backends := make([]*backend.Backend, len(s.members))
+	for i, m := range s.members {
+		s.prepare(ctx, m, cfg.Decision.RecoveryInterval.Std(), s.running)
+		servers[i], backends[i] = m.admin, m.backend.Load()
 	}
-	if err := s.checkAll(ctx, running); err != nil {
+	if err := s.checkAll(ctx, cfg.Decision.RecoveryInterval.Std(), s.running); err != nil {
 		return err
 	}
 	s.coordinator = xa.NewCoordinator(xa.Options{
-		Log: s.store.log, PrepareTimeout: s.cfg.Decision.PrepareTimeout.Std(), CommitWait: s.cfg.Decision.CommitWait.Std(),
-		EarlyAnswer: s.cfg.Decision.EarlyAnswer,
+		Log: s.store.log, PrepareTimeout: cfg.Decision.PrepareTimeout.Std(), CommitWait: cfg.Decision.CommitWait.Std(),
+		EarlyAnswer: cfg.Decision.EarlyAnswer,
 		Logger:      s.log, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
 	})
 	s.janitor = recovery.New(recovery.Options{
-		Servers: servers, Decisions: s.store.decisions, InFlight: s.coordinator, Interval: s.cfg.Decision.RecoveryInterval.Std(),
+		Servers: servers, Decisions: s.store.decisions, InFlight: s.coordinator, Interval: cfg.Decision.RecoveryInterval.Std(),
 		Timeout: adminTimeout, Logger: s.log, Fenced: s.halt,
 	})
-	t, err := serverTLS(s.cfg.Server, s.log)
+	t, err := serverTLS(cfg.Server, s.log)
 	if err != nil {
 		return err
 	}
 	s.proxy, err = proxy.New(proxy.Options{
-		Config: s.cfg, Backends: s.backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log,
+		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log,
+		Reload: func(asked context.Context, dryRun bool) ([]string, error) {
+			return s.reload(ctx, asked, s.path, dryRun)
+		},
 	})
-	s.cfg.Users = nil // no password stays in memory for longer than it is needed
+	s.cfg = cfg.Sealed(s.seal) // no password of a user stays in memory for longer than it is needed
 	return err
 }
 
@@ -188,13 +214,9 @@ func (s *service) close() {
 	if s.store.rows != nil && s.proxy != nil {
 		s.store.rows.Stopped(context.Background())
 	}
-	for _, b := range s.backends {
-		b.Close()
-	}
-	for _, a := range s.admins {
-		if err := a.Close(); err != nil {
-			s.log.Warn().Err(err).Str("backend", a.Name()).Msg("closing administrative connections failed")
-		}
+	all, _ := s.all()
+	for _, m := range all {
+		s.discard(m)
 	}
 }
 
@@ -215,113 +237,56 @@ func haltWhenBroken(ctx context.Context, broken <-chan struct{}, cause func() er
 	}
 }
 
-// checkAll does the start checks of all backends. A backend that can be reached and is not safe to use stops the
-// start; one that cannot be reached refuses statements until it can, and the others serve.
-func (s *service) checkAll(ctx context.Context, running *sync.WaitGroup) error {
-	errs := make([]error, len(s.backends))
-	var wg sync.WaitGroup
-	for i := range s.backends {
-		wg.Go(func() {
-			unsafe, err := s.check(ctx, i)
-			if errs[i] = unsafe; err == nil {
-				return
-			}
-			s.log.Warn().Err(err).Str("backend", s.backends[i].Name()).Msg("backend cannot be checked; its statements are refused until it can")
-			running.Go(func() { s.recheck(ctx, i) })
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// check does the start checks of one backend and opens it for clients. unsafe says that the server must not be used;
-// err that it could not be asked.
-func (s *service) check(ctx context.Context, i int) (unsafe, err error) {
-	name := s.backends[i].Name()
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	facts, problems, err := s.admins[i].Check(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range problems {
-		if p.Fatal {
-			unsafe = errors.Join(unsafe, fmt.Errorf("backend %s: %s", name, p.String()))
-		} else {
-			s.log.Warn().Str("backend", name).Msg(p.String())
-		}
-	}
-	if unsafe == nil {
-		if unsafe, err = s.store.checkTables(ctx, s.admins[i]); err != nil {
-			return nil, err
-		}
-	}
-	if unsafe == nil {
-		if facts.Collation, err = s.backends[i].Greets(ctx); err != nil {
-			return nil, err
-		}
-		s.log.Info().Str("backend", name).Str("version", facts.Version).Bool("log_bin", facts.LogBin).Msg("start checks passed")
-		s.backends[i].Ready(facts)
-	}
-	return unsafe, nil
-}
-
-// recheck repeats the start checks until they pass.
-func (s *service) recheck(ctx context.Context, i int) {
-	ticker := time.NewTicker(s.cfg.Decision.RecoveryInterval.Std())
-	defer ticker.Stop()
-	last := ""
-	for {
-		unsafe, err := s.check(ctx, i)
-		if unsafe == nil && err == nil {
-			return
-		}
-		if unsafe != nil && unsafe.Error() != last {
-			last = unsafe.Error()
-			s.log.Error().Err(unsafe).Msg("backend is not safe to use; its statements are refused")
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
 // status answers the control socket.
 func (s *service) status() recovery.Status {
 	st := recovery.Status{
-		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.cfg.Server.Listen,
+		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.listener.Addr().String(),
 		Coord: s.store.log.Coord(), Epoch: s.store.log.Epoch(),
 		Sessions: s.proxy.Sessions(), InFlight: s.coordinator.Running(),
 		Unfinished: len(s.store.decisions.Unfinished()),
 	}
 	st.Heuristics, st.Uncounted = s.store.heuristics()
-	for i, swept := range s.janitor.States() {
-		b, pool := s.backends[i], s.backends[i].Stats()
+	states := s.janitor.States()
+	all, leaving := s.all()
+	for i, m := range all {
+		b := m.backend.Load()
+		pool := b.Stats()
 		one := recovery.BackendStatus{
-			Name: b.Name(), Kind: b.Config.Kind, Version: b.Facts().Version, Reachable: swept.Err == nil,
-			Open: pool.Open, Busy: pool.Open - pool.Free, Ours: swept.Ours, NotOurs: swept.NotOurs,
-			OldestAgeSeconds: swept.OldestAge.Seconds(),
+			Name: b.Name(), Kind: b.Config.Kind, Version: b.Facts().Version, Open: pool.Open, Busy: pool.Open - pool.Free, Leaving: i >= len(all)-leaving,
 		}
-		if swept.Err != nil {
-			one.Error = swept.Err.Error()
+		if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 {
+			swept := states[at]
+			one.Reachable, one.Ours, one.NotOurs, one.OldestAgeSeconds = swept.Err == nil, swept.Ours, swept.NotOurs, swept.OldestAge.Seconds()
+			if swept.Err != nil {
+				one.Error = swept.Err.Error()
+			}
 		}
 		st.Backends = append(st.Backends, one)
 	}
 	return st
 }
 
-// newLogger writes to stderr, in the format of log_format.
-func newLogger(c config.Server, stderr io.Writer) zerolog.Logger {
-	level, err := zerolog.ParseLevel(c.LogLevel)
+// logLevel is the least severe level that is logged, which may change.
+type logLevel struct{ atomic.Int32 }
+
+func (l *logLevel) set(name string) {
+	level, err := zerolog.ParseLevel(name)
 	if err != nil { // config has checked it
 		level = zerolog.InfoLevel
 	}
+	l.Store(int32(level))
+}
+
+// Sample implements zerolog.Sampler: what is not logged is not written in the first place.
+func (l *logLevel) Sample(level zerolog.Level) bool { return level >= zerolog.Level(l.Load()) }
+
+// newLogger writes to stderr, in the format of log_format.
+func newLogger(c config.Server, stderr io.Writer, level *logLevel) zerolog.Logger {
+	level.set(c.LogLevel)
 	if c.LogFormat == "console" || c.LogFormat == "auto" && isTerminal(stderr) {
 		stderr = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly}
 	}
-	return zerolog.New(stderr).Level(level).With().Timestamp().Logger()
+	return zerolog.New(stderr).Sample(level).With().Timestamp().Logger()
 }
 
 func isTerminal(w io.Writer) bool {

@@ -90,6 +90,9 @@ func writeStatus(w io.Writer, s recovery.Status, now time.Time) error {
 		if !b.Reachable {
 			state = b.Error
 		}
+		if b.Leaving {
+			state = "leaving, " + state
+		}
 		row(b.Name, b.Kind, b.Version, b.Open, b.Busy, b.Ours, b.NotOurs, time.Duration(b.OldestAgeSeconds)*time.Second, state)
 	}
 	return t.Flush()

@@ -81,18 +81,43 @@ func (s store) Close() error {
 	return nil
 }
 
-// checkTables does the start check of the participant store on one backend, and tells the other proxies that this one is alive. unsafe
-// says that the tables are not there; err that the backend could not be asked.
+// checkTables does the start check of the participant store on one backend. unsafe says that the tables are not there; err that the
+// backend could not be asked.
 func (s store) checkTables(ctx context.Context, a *backend.Admin) (unsafe, err error) {
 	if s.rows == nil {
 		return nil, nil
 	}
 	wrong, err := participant.Check(ctx, a)
+	if err == nil && wrong != nil {
+		wrong = fmt.Errorf("%w; decision.store = %q needs its tables there: run xaproxy doctor --fix", wrong, config.ParticipantStore)
+	}
+	return wrong, err
+}
+
+// beat tells the other proxies on a backend that this one is alive.
+func (s store) beat(ctx context.Context, a *backend.Admin) error {
+	if s.rows == nil {
+		return nil
+	}
+	return s.rows.Beat(ctx, a.Name())
+}
+
+// add uses another backend from now on, if it can be told that this proxy is alive.
+func (s store) add(ctx context.Context, a *backend.Admin) error {
+	if s.rows == nil {
+		return nil
+	}
+	s.rows.Add(a)
+	err := s.rows.Beat(ctx, a.Name())
 	if err != nil {
-		return nil, err
+		s.rows.Remove(a)
 	}
-	if wrong != nil {
-		return fmt.Errorf("%w; decision.store = %q needs its tables there: run xaproxy doctor --fix", wrong, config.ParticipantStore), nil
+	return err
+}
+
+// remove ends the use of a backend where nothing is unfinished.
+func (s store) remove(a *backend.Admin) {
+	if s.rows != nil {
+		s.rows.Remove(a)
 	}
-	return nil, s.rows.Beat(ctx, a.Name())
 }

@@ -142,9 +142,10 @@ func TestRecoverCommandOnline(t *testing.T) {
 				InFlight: 6, Unfinished: 7, Heuristics: 8, Uncounted: []string{"b2"}, Backends: []recovery.BackendStatus{
 					{Name: "b1", Kind: "mysql", Version: "9.7.4", Reachable: true, Open: 9, Busy: 2, Ours: 3, NotOurs: 1, OldestAgeSeconds: 61},
 					{Name: "b2", Kind: "mariadb", Error: "connection refused"},
+					{Name: "b3", Kind: "mysql", Version: "8.4", Reachable: true, Leaving: true},
 				},
 			}
-		})
+		}, nil)
 	check(t, err)
 	b.prepare(xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}.SQL(), 1, false)
 	c.run(1, "1 transaction of ours is not finished", "recover", "--dry-run")
@@ -158,6 +159,7 @@ log 0badcafe epoch 4: 6 in flight, 7 unfinished, 8 heuristic (not counted: b2); 
 BACKEND  KIND     VERSION  CONNECTIONS  BUSY  OURS  OTHERS  OLDEST  STATE
 b1       mysql    9.7.4    9            2     3     1       1m1s    up
 b2       mariadb           0            0     0     0       0s      connection refused
+b3       mysql    8.4      0            0     0     0       0s      leaving, up
 `, os.Getpid())
 	age := regexp.MustCompile(`, up \d+s\n`)
 	if got := age.ReplaceAllString(c.run(0, "", "status"), ", up T\n"); got != want {
@@ -165,7 +167,7 @@ b2       mariadb           0            0     0     0       0s      connection r
 	}
 	var s recovery.Status
 	check(t, json.Unmarshal([]byte(c.run(0, "", "status", "--json")), &s))
-	if s.Unfinished != 7 || len(s.Backends) != 2 {
+	if s.Unfinished != 7 || len(s.Backends) != 3 {
 		t.Errorf("got %+v", s)
 	}
 	check(t, control.Close())

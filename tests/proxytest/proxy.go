@@ -91,6 +91,33 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	}
 }
 
+// Rewrite changes the configuration file. What runs goes on with what it has read.
+func (p *Proxy) Rewrite(change func(*Options)) error {
+	_, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	change(&p.options)
+	text, err := p.options.toml(n)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p.ConfigPath(), []byte(text), 0o600)
+}
+
+// Signal sends the process a signal.
+func (p *Proxy) Signal(s syscall.Signal) error {
+	c := p.running()
+	if c == nil {
+		return errors.New("signal xaproxy: not running")
+	}
+	return c.signal(s)
+}
+
 // ConfigPath is the path of the configuration file.
 func (p *Proxy) ConfigPath() string { return filepath.Join(p.Dir, "xaproxy.toml") }
 
