@@ -186,14 +186,13 @@ func (j *Janitor) Poke(backend string) {
 // Pass sweeps all backends once, in parallel and now, and reports. With dryRun nothing is changed anywhere. progress,
 // if not nil, is called for each backend as soon as it was looked at, one call at a time.
 func (j *Janitor) Pass(ctx context.Context, dryRun bool, progress func(BackendReport)) Report {
-	sweeps := j.sweep(ctx, dryRun, progress)
+	sweeps := sweepAll(ctx, j.all(), dryRun, progress)
 	decisions := j.conclude(sweeps, dryRun)
 	return j.report(sweeps, decisions, dryRun)
 }
 
-// sweep is a sweep of every backend, with the arguments of Pass.
-func (j *Janitor) sweep(ctx context.Context, dryRun bool, progress func(BackendReport)) []*sweep {
-	workers := j.all()
+// sweepAll is a sweep of several backends, with the arguments of Pass.
+func sweepAll(ctx context.Context, workers []*worker, dryRun bool, progress func(BackendReport)) []*sweep {
 	sweeps := make([]*sweep, len(workers))
 	var running sync.WaitGroup
 	var one sync.Mutex

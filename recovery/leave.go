@@ -87,7 +87,7 @@ func (j *Janitor) released(w *worker) bool {
 	}
 	sweeps := j.latest()
 	for _, s := range sweeps {
-		if j.tells(s, w.name) && (!s.done() || s.began.Before(l.since)) {
+		if j.tells(s.backend, w.name) && (!s.done() || s.began.Before(l.since)) {
 			return false
 		}
 	}
@@ -102,11 +102,9 @@ func (j *Janitor) released(w *worker) bool {
 	return true
 }
 
-// tells reports whether a sweep may show what a backend has to do with: that of the backend itself, and where backends decide those of all
-// others, whose branches may be decided there.
-func (j *Janitor) tells(s *sweep, backend string) bool {
-	return s.backend == backend || j.o.Decisions.Coord() == ""
-}
+// tells reports whether a sweep of one backend may show what another has to do with: it is the same, or decisions are on backends, and what is
+// prepared on the one may be decided on the other.
+func (j *Janitor) tells(one, other string) bool { return one == other || j.o.Decisions.Coord() == "" }
 
 // unfinished says, by the name of the transaction, what keeps a backend from leaving, as the sweeps, the decisions and the coordinator tell.
 func (j *Janitor) unfinished(backend string, sweeps []*sweep) map[string]string {
@@ -142,13 +140,14 @@ func (j *Janitor) Unfinished(ctx context.Context, backend string) ([]string, err
 	defer cancel()
 	var stuck map[string]string
 	for began := time.Now(); ; {
-		sweeps := j.sweep(ctx, false, nil)
+		telling := slices.DeleteFunc(slices.Clone(j.all()), func(w *worker) bool { return !j.tells(w.name, backend) })
+		sweeps := sweepAll(ctx, telling, false, nil)
 		for _, s := range sweeps {
-			if s.err != nil && j.tells(s, backend) {
+			if s.err != nil {
 				return nil, fmt.Errorf("%s cannot be looked at: %w", s.backend, s.err)
 			}
 		}
-		j.conclude(sweeps, false)
+		j.conclude(j.latest(), false)
 		now := j.unfinished(backend, sweeps)
 		if stuck == nil {
 			stuck = now
