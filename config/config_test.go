@@ -43,6 +43,7 @@ max_packet = 1_048_576
 handshake_timeout = "1s"
 idle_timeout = "2s"
 stall_timeout = "12s"
+drain_timeout = "14s"
 log_level = "debug"
 log_format = "json"
 [[users]]
@@ -161,7 +162,7 @@ node = 9
 		Server: Server{
 			Listen: ":0", Version: "8.0.40-x", TLSCert: cert, TLSKey: key, TLSRequired: true, MaxConnections: 16, MaxPacket: MiB,
 			TLSClientCA: cert, TLSClientRequired: true, LoginFailures: 5, LoginBlock: seconds(10),
-			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), LogLevel: "debug", LogFormat: "json",
+			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), DrainTimeout: seconds(14), LogLevel: "debug", LogFormat: "json",
 		},
 		Users: []User{
 			{

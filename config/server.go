@@ -45,6 +45,8 @@ type Server struct {
 	// has begun to, before it is disconnected, 100ms to 24h. A larger net_write_timeout that it sets itself counts instead.
 	// Default 1m.
 	StallTimeout Duration `toml:"stall_timeout"`
+	// DrainTimeout is how long open transactions may go on after SIGTERM, before their connections are closed, 0s to 1h. Default 10s.
+	DrainTimeout Duration `toml:"drain_timeout"`
 	// LogLevel is the least severe level that is logged: debug, info, warn or error. Default info.
 	LogLevel string `toml:"log_level"`
 	// LogFormat is console, json or auto: console on a terminal, json elsewhere. Default auto.
@@ -61,6 +63,7 @@ func defaultServer() Server {
 		LoginBlock:       Duration(time.Minute),
 		IdleTimeout:      Duration(8 * time.Hour),
 		StallTimeout:     Duration(time.Minute),
+		DrainTimeout:     Duration(10 * time.Second),
 		LogLevel:         "info",
 		LogFormat:        "auto",
 	}
@@ -101,6 +104,7 @@ func (s *Server) validate(at section) {
 	within(at, "handshake_timeout", s.HandshakeTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute))
 	within(at, "idle_timeout", s.IdleTimeout, Duration(time.Second), Duration(year))
 	within(at, "stall_timeout", s.StallTimeout, Duration(100*time.Millisecond), Duration(24*time.Hour))
+	within(at, "drain_timeout", s.DrainTimeout, 0, Duration(time.Hour))
 	at.oneOf("log_level", s.LogLevel, "debug", "info", "warn", "error")
 	at.oneOf("log_format", s.LogFormat, "auto", "console", "json")
 }

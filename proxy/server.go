@@ -169,13 +169,15 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// Close ends all sessions: those that wait for their client at once, the others after their present statement.
-// Open transactions are rolled back. The caller closes the listener first.
+// Close ends all sessions: those that run no statement at once, the others after it, and those in a transaction when it has ended. Abort ends
+// them sooner. The caller closes the listener first.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closing = true
 	for session := range s.open {
-		session.interrupt()
+		if session.work.finish() {
+			session.interrupt()
+		}
 	}
 	s.mu.Unlock()
 }

@@ -202,7 +202,9 @@ func (s *session) answer(command wire.Command, arg []byte) error {
 		err = s.command(command, arg)
 	}
 	now := time.Now()
-	s.work.end(now, s.tx != nil || len(s.pins) > 0)
+	if s.work.end(now, s.tx != nil || s.open, len(s.pins) > 0) {
+		s.armed = time.Time{} // it may have been interrupted just before it began a transaction
+	}
 	s.relay.Infile = false
 	if err == nil {
 		err = s.lostPin()
@@ -355,7 +357,7 @@ func (s *session) arm(now time.Time) {
 	if now.Sub(s.armed) > limit/16 {
 		s.armed = now
 		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so
-		if s.srv.isClosing() {
+		if s.srv.isClosing() && s.work.finish() {
 			s.interrupt() // this may have undone it
 		}
 	}

@@ -24,6 +24,8 @@ type work struct {
 	since  time.Time   // when the statement began; zero between statements
 	text   []byte      // the beginning of the statement
 	slept  time.Time   // when the last statement ended
+	inTx   bool        // a transaction was open then
+	ending bool        // the session is to end when none is
 	conns  []*backend.Conn
 	doing  string // what the statement does, in words; "" if conns say all
 
@@ -156,15 +158,24 @@ func (w *work) does(what string) {
 	w.mu.Unlock()
 }
 
-// end notes that the statement has been answered. keeps says that the next one belongs to the same generation.
-func (w *work) end(now time.Time, keeps bool) {
+// end notes that the statement has been answered, and how it left the session. It reports whether the session is to end when no transaction is open.
+func (w *work) end(now time.Time, inTx, pinned bool) bool {
 	w.mu.Lock()
-	if !keeps {
+	defer w.mu.Unlock()
+	if w.inTx = inTx; !inTx && !pinned {
 		w.gen = nil
 	}
 	w.since, w.slept, w.done, w.doing = time.Time{}, now, nil, ""
 	w.clear()
-	w.mu.Unlock()
+	return w.ending
+}
+
+// finish says that the session is to end as soon as it runs no statement and no transaction is open. It reports whether that is now.
+func (w *work) finish() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending = true
+	return w.since.IsZero() && !w.inTx
 }
 
 // settle waits until no kill is on its way. w.mu is held, but not while it waits.

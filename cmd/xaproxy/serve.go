@@ -50,6 +50,7 @@ func serveCommand() *cobra.Command {
 // service is a running proxy with everything that belongs to it, in the order in which it is started.
 type service struct {
 	path        string // of the configuration
+	listen      string // as it says
 	log         zerolog.Logger
 	level       *logLevel
 	started     time.Time
@@ -60,6 +61,7 @@ type service struct {
 	running     *sync.WaitGroup // goroutines that serve waits for
 	listener    net.Listener
 
+	drain   atomic.Int64   // drain_timeout
 	loading sync.Mutex     // one at a time; protects following fields, but for who serves alone yet
 	cfg     *config.Config // in effect; sealed
 	seal    []byte
@@ -75,7 +77,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &service{path: path, level: &logLevel{}, started: time.Now(), seal: make([]byte, 32)}
+	s := &service{path: path, listen: cfg.Server.Listen, level: &logLevel{}, started: time.Now(), seal: make([]byte, 32)}
 	if _, err := rand.Read(s.seal); err != nil {
 		return err
 	}
@@ -99,9 +101,11 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 
 	var background sync.WaitGroup
 	s.running = &background
-	ctx, cancel := context.WithCancel(ctx)
-	defer background.Wait() // after cancel: deferred calls run in reverse order
+	signalled := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what transactions need goes on until the last one has ended
+	defer background.Wait()                                       // after cancel: deferred calls run in reverse order
 	defer cancel()
+	starting := context.AfterFunc(signalled, cancel)
 	if err := s.open(ctx, cfg); err != nil {
 		return err
 	}
@@ -128,21 +132,15 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
-	served := make(chan struct{})
+	if !starting() {
+		return nil // stopped while it started
+	}
 	background.Go(func() {
-		<-ctx.Done()
-		_ = s.listener.Close() // it is being taken down anyway
-		s.proxy.Close()
-		overdue := time.AfterFunc(drainTimeout, func() {
-			s.log.Warn().Int("sessions", s.proxy.Sessions()).Msg("statements still run: their connections are closed")
-			s.proxy.Abort()
-			all, _ := s.all()
-			for _, m := range all {
-				m.backend.Load().Abort()
-			}
-		})
-		<-served
-		overdue.Stop()
+		select {
+		case <-ctx.Done():
+		case <-signalled.Done():
+			s.shutDown(ctx)
+		}
 	})
 	background.Go(func() {
 		for {
@@ -157,7 +155,6 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	s.log.Info().Str("listen", s.listener.Addr().String()).Str("coord", s.store.log.Coord()).Uint32("epoch", s.store.log.Epoch()).
 		Int("backends", len(cfg.Backends)).Msg("serving")
 	err = s.proxy.Serve(s.listener)
-	close(served)
 	cancel()
 	if err != nil {
 		return err
@@ -196,12 +193,33 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 			return s.reload(ctx, asked, s.path, dryRun)
 		},
 	})
+	s.drain.Store(int64(cfg.Server.DrainTimeout))
 	s.cfg = cfg.Sealed(s.seal) // no password of a user stays in memory for longer than it is needed
 	return err
 }
 
-// drainTimeout is how long statements may go on after the signal to stop.
-const drainTimeout = 10 * time.Second
+// shutDown takes no more clients and ends the sessions: those in a transaction when it has ended, for which they have drain_timeout. It returns
+// when ctx ends, which is when the last one has.
+func (s *service) shutDown(ctx context.Context) {
+	_ = s.listener.Close() // it is being taken down anyway
+	s.proxy.Close()
+	limit := time.Duration(s.drain.Load())
+	s.log.Info().Int("sessions", s.proxy.Sessions()).Dur("drain_timeout", limit).Msg("stopping: open transactions may end")
+	overdue := time.NewTimer(limit)
+	defer overdue.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-overdue.C:
+	}
+	s.log.Warn().Int("sessions", s.proxy.Sessions()).Msg("transactions are still open, or statements run: their connections are closed")
+	s.proxy.Abort()
+	all, _ := s.all()
+	for _, m := range all {
+		m.backend.Load().Abort()
+	}
+	<-ctx.Done()
+}
 
 // adminTimeout bounds one question of recovery or of a start check to a server.
 const adminTimeout = 5 * time.Second
@@ -240,7 +258,7 @@ func haltWhenBroken(ctx context.Context, broken <-chan struct{}, cause func() er
 // status answers the control socket.
 func (s *service) status() recovery.Status {
 	st := recovery.Status{
-		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.listener.Addr().String(),
+		Version: version(), PID: os.Getpid(), Started: s.started, Listen: s.listen,
 		Coord: s.store.log.Coord(), Epoch: s.store.log.Epoch(),
 		Sessions: s.proxy.Sessions(), InFlight: s.coordinator.Running(),
 		Unfinished: len(s.store.decisions.Unfinished()),

@@ -226,6 +226,7 @@ func (s *service) apply(ctx context.Context, r *reloading) error {
 		s.janitor.Add(ctx, m.admin)
 	}
 	s.level.set(r.cfg.Server.LogLevel)
+	s.drain.Store(int64(r.cfg.Server.DrainTimeout))
 	for i, m := range r.members {
 		m.backend.Store(r.backends[i])
 		r.backends[i].Resize()

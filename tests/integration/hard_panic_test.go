@@ -44,6 +44,7 @@ func TestPanicIsContained(t *testing.T) {
 	t.Cleanup(func() {
 		ln.Close() // the stack's own proxy.Close ends its sessions
 		s.proxy.Close()
+		s.proxy.Abort()
 		check(t, <-served)
 	})
 	other := s.raw()

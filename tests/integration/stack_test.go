@@ -120,6 +120,9 @@ func admin(t testing.TB, s *servers.Server, statements ...string) {
 	}
 }
 
+// drainTimeout is for transactions that tests leave open.
+const drainTimeout = 500 * time.Millisecond
+
 func (s *stack) start(cfg *config.Config) {
 	t := s.t
 	logger := zerolog.New(s.log).Level(zerolog.DebugLevel)
@@ -186,6 +189,7 @@ func (s *stack) start(cfg *config.Config) {
 	s.stop = sync.OnceFunc(func() {
 		_ = ln.Close() // Serve reports what matters
 		server.Close()
+		time.AfterFunc(drainTimeout, server.Abort)
 		cancel()
 		running.Wait()
 	})
