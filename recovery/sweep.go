@@ -147,6 +147,11 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 		return err
 	}
 	s.branches, s.prepared = w.judge(ctx, s.branches, listed, false), set(listed)
+	for l, seen := range w.seen {
+		if !s.prepared[l] {
+			seen.holder = nil // it was finished meanwhile, and the session that had it works for others by now
+		}
+	}
 	w.adopt(s, orphans, dryRun)
 	return nil
 }
