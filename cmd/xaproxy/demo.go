@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ const (
 func demoCommand() *cobra.Command {
 	var exit bool
 	var seconds int
+	var backends string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what a killed proxy does to transfers between two real databases",
@@ -44,8 +46,12 @@ func demoCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second Ctrl-C ends the demo at once, and the kernel its children
-			d := &demo{screen: newScreen(cmd.OutOrStdout()), load: time.Duration(seconds) * time.Second}
-			err := d.run(ctx, exit || os.Getenv("CI") == "true")
+			kinds, err := demoKinds(backends)
+			if err != nil {
+				return err
+			}
+			d := &demo{kinds: kinds, screen: newScreen(cmd.OutOrStdout()), load: time.Duration(seconds) * time.Second}
+			err = d.run(ctx, exit || os.Getenv("CI") == "true")
 			if err != nil && ctx.Err() != nil {
 				return &exitError{code: exitInterrupt, err: errors.New("interrupted; everything is stopped and removed")}
 			}
@@ -53,12 +59,31 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&exit, "exit", false, "end after the verdict (also when CI=true)")
+	cmd.Flags().StringVar(&backends, "backends", "", "the two servers: mariadb, mysql or postgres, with a comma between them (default mariadb,mysql where MySQL is there)")
 	cmd.Flags().IntVar(&seconds, "seconds", 20, "how long transfers run, all rounds together")
 	return cmd
 }
 
+// demoKinds reads --backends.
+func demoKinds(text string) ([]servers.Kind, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var kinds []servers.Kind
+	for _, k := range strings.Split(text, ",") {
+		if k := servers.Kind(k); k == servers.MariaDB || k == servers.MySQL || k == servers.Postgres {
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) != len(shardNames) || len(kinds) != strings.Count(text, ",")+1 {
+		return nil, fmt.Errorf("--backends %s: give two of mariadb, mysql and postgres, with a comma between them", text)
+	}
+	return kinds, nil
+}
+
 // demo is the story: two servers, a proxy, a bank whose accounts are on both servers, and what happened so far.
 type demo struct {
+	kinds  []servers.Kind // of the servers; nil: those that can be had
 	screen *screen
 	load   time.Duration
 	bank   *bank
@@ -106,12 +131,14 @@ func (d *demo) close() error {
 // boot starts the servers, MySQL beside MariaDB where it can be had, and makes the tables on each.
 func (d *demo) boot(ctx context.Context) error {
 	d.screen.step("Two database servers, in a temporary folder")
-	second := servers.MySQL
-	if _, _, err := servers.Find(second); err != nil {
+	kinds, second := d.kinds, servers.MySQL
+	if _, _, err := servers.Find(second); kinds == nil && err != nil {
 		d.screen.say("no MySQL on this machine, so both are MariaDB")
 		second = servers.MariaDB
 	}
-	kinds := []servers.Kind{servers.MariaDB, second}
+	if kinds == nil {
+		kinds = []servers.Kind{servers.MariaDB, second}
+	}
 	for _, k := range kinds {
 		if _, _, err := servers.Find(k); err != nil {
 			return fmt.Errorf("the demo needs a database server: %w (it installs the package mariadb-server-core)", err)

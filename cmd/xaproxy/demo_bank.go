@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"github.com/xaproxy/xaproxy/backend/postgres"
 	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
@@ -42,7 +45,7 @@ type shard struct {
 
 // open makes the tables of the shard.
 func (s *shard) open(ctx context.Context) (err error) {
-	if s.db, err = s.server.DB(); err != nil {
+	if s.db, err = s.connect(ctx); err != nil {
 		return err
 	}
 	for _, statement := range []string{
@@ -57,12 +60,32 @@ func (s *shard) open(ctx context.Context) (err error) {
 	return nil
 }
 
+// connect opens connections to the server. PostgreSQL appears as a MySQL server, with what translated statements use.
+func (s *shard) connect(ctx context.Context) (*sql.DB, error) {
+	if s.server.Kind != servers.Postgres {
+		return s.server.DB()
+	}
+	d := &postgres.Dialer{
+		Network: "tcp", Addr: s.server.Addr(), User: s.server.User, Password: s.server.Password, Database: "postgres", Timeout: serveTimeout,
+	}
+	if err := d.SetUp(ctx); err != nil {
+		return nil, err
+	}
+	c := driver.NewConfig()
+	c.User, c.Net, c.Addr = s.server.User, "tcp", s.server.Addr()
+	c.Logger = &driver.NopLogger{} // a server that is being killed is no news
+	c.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Dial(ctx) }
+	connector, err := driver.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
 // label is the server's product and version.
 func (s *shard) label() string {
-	if s.server.Kind == servers.MySQL {
-		return "MySQL " + s.server.Version
-	}
-	return "MariaDB " + s.server.Version
+	product := map[servers.Kind]string{servers.MySQL: "MySQL ", servers.Postgres: "PostgreSQL "}[s.server.Kind]
+	return cmp.Or(product, "MariaDB ") + s.server.Version
 }
 
 // money is the sum of the balances that a reader sees now.
@@ -92,6 +115,11 @@ func (s *shard) lockedRows(ctx context.Context) (locked int, err error) {
 // voting counts the sessions of the proxy that may still come to hold a prepared branch. Those that wait for a lock do
 // not: they notice that the proxy is dead when they get it, at the latest after recovery, and roll back.
 func (s *shard) voting(ctx context.Context) (n int, err error) {
+	if s.server.Kind == servers.Postgres {
+		const voting = "/* xaproxy: dialect=postgres */ SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%PREPARE TRANSACTION%' AND pid <> pg_backend_pid()"
+		err = s.db.QueryRowContext(ctx, voting).Scan(&n)
+		return n, err
+	}
 	err = s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = ? AND (command <> 'Query' OR info LIKE 'XA %')",
 		s.server.User).Scan(&n)
 	return n, err

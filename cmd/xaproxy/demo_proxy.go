@@ -90,12 +90,11 @@ func demoConfig(addr string, shards []*shard) string {
 	names := make([]string, 0, len(shards))
 	for _, s := range shards {
 		names = append(names, strconv.Quote(s.name))
-		kind := "mariadb"
-		if s.server.Kind == servers.MySQL {
-			kind = "mysql"
-		}
 		fmt.Fprintf(&b, "\n[[backends]]\nname = %q\nkind = %q\nhost = %q\nport = %d\nuser = %q\npassword = %q\n",
-			s.name, kind, s.server.Host, s.server.Port, s.server.User, s.server.Password)
+			s.name, s.server.Kind, s.server.Host, s.server.Port, s.server.User, s.server.Password)
+		if s.server.Kind == servers.Postgres {
+			b.WriteString("database = \"postgres\"\n")
+		}
 	}
 	fmt.Fprintf(&b, "\n[[schemas]]\nname = %q\nbackend = %q\n", schema, shards[0].name)
 	for _, table := range [][2]string{{"accounts", "id"}, {"transfers", "account"}} {
