@@ -96,6 +96,7 @@ func configured(cfg *config.Config, index int) (*Backend, error) {
 	}
 	if c.Kind == config.Postgres {
 		b.postgres = postgresDialer(c, b.tls, b.maxPacket)
+		b.postgres.Warn = b.warn
 	}
 	return b, nil
 }

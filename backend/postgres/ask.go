@@ -53,7 +53,7 @@ func (s *session) question(st *statement, a *answer) (done bool, err error) {
 				return true, cmp.Or[error](err, wire.NewError(wire.CodeUnknownDatabase, "%s '%s'", q.missing, m[1]))
 			}
 		}
-		return true, s.direct(sql, a)
+		return true, s.direct(sql, false, a)
 	}
 	return false, nil
 }

@@ -23,8 +23,16 @@ type Dialer struct {
 	TLS                      *tls.Config // nil is no TLS; otherwise a server without TLS is an error
 	MaxPacket                int         // largest statement, in bytes; 0 is wire.DefaultMaxPacket
 	Timeout                  time.Duration
+	// Warn is told what an administrator should see to, and may be called by several goroutines at once; nil: nobody wants to know.
+	Warn func(error)
 
 	tables tables
+}
+
+func (d *Dialer) warn(err error) {
+	if d.Warn != nil {
+		d.Warn(err)
+	}
 }
 
 // Dial logs in and returns a connection on which a MySQL server speaks, which takes any user without a password. The context and

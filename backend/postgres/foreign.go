@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
@@ -12,14 +13,20 @@ import (
 )
 
 // translate translates a statement of the client's for values of these classes.
-func (s *session) translate(st *statement, classes []dialect.Class) (dialect.Statement, error) {
+func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.Statement, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the statement has not been sent: nothing has happened
+			s.dialer.warn(fmt.Errorf("panic in the translation of a statement: %v: this is a mistake in xaproxy\n%s", r, debug.Stack()))
+			err = wire.NewError(wire.CodeNotSupported, "the statement cannot be translated to PostgreSQL because of a mistake in xaproxy; write it in another way, or in PostgreSQL's words behind /* xaproxy: %s */", dialectHint)
+		}
+	}()
 	mode := "," + s.vars.values["sql_mode"].text + ","
 	if _, set := s.vars.values["sql_mode"]; !set {
 		mode = "," + defaultMode + ","
 	}
 	has := func(m string) bool { return strings.Contains(mode, ","+m+",") }
 	c := &catalog{s: s}
-	t, err := dialect.Translate(string(st.text), dialect.Options{
+	t, err = dialect.Translate(string(st.text), dialect.Options{
 		Catalog: c, Schema: s.schema,
 		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
 		LenientGroupBy: !has("ONLY_FULL_GROUP_BY"), Lenient: !has("STRICT_TRANS_TABLES") && !has("STRICT_ALL_TABLES") && !has("TRADITIONAL"),
@@ -55,7 +62,7 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if alone {
 		s.begin("", "")
 	}
-	err = s.guarded(func(lead string) error { return r.steps(t.Steps, lead) })
+	err = s.guarded(st.is("SELECT"), func(lead string) error { return r.steps(t.Steps, lead) })
 	if alone {
 		if ended := s.end(err == nil); err == nil {
 			err = ended

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -47,6 +48,11 @@ func (s *session) verb(st *statement) func([]part, *answer) error {
 		return s.kill
 	case st.is("SHOW", "WARNINGS"):
 		return s.showWarnings
+	case st.is("SHOW", "COUNT", "("):
+		return func(_ []part, a *answer) error {
+			a.small([]wire.Column{numberColumn("@@session.warning_count")}, [][]byte{strconv.AppendInt(nil, int64(len(s.warnings)), 10)})
+			return nil
+		}
 	case st.is("SHOW", "VARIABLES"), st.is("SHOW", "SESSION", "VARIABLES"), st.is("SHOW", "LOCAL", "VARIABLES"), st.is("SHOW", "GLOBAL", "VARIABLES"),
 		st.is("SHOW", "STATUS"), st.is("SHOW", "SESSION", "STATUS"), st.is("SHOW", "LOCAL", "STATUS"):
 		return s.showVariables
@@ -130,14 +136,18 @@ func (s *session) enter(schema string) error {
 	if schema == "" {
 		return nil
 	}
-	found, err := s.ask("SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE nspname = " + quote(schema))
+	found, err := s.ask(s.unlimited() + "SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE nspname = " + quote(schema))
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 {
 		return wire.NewError(wire.CodeUnknownDatabase, "Unknown database '%s'", schema)
 	}
+	path := fmt.Sprint(found[0][0])
 	s.schema = schema
+	if s.tx.phase == active || s.tx.phase == ended {
+		s.tx.sets = append(s.tx.sets, "SET search_path TO "+path)
+	}
 	return nil
 }
 
@@ -224,6 +234,8 @@ func (s *session) values(st *statement) (columns []wire.Column, row [][]byte, er
 func aliased(item []part) ([]part, string) {
 	if n := len(item); n > 2 && item[n-2].is == "AS" && item[n-2].kind == word && item[n-1].kind != mark {
 		return item[:n-2], unquoted(item[n-1])
+	} else if n > 1 && item[n-1].kind == name && item[n-2].kind != mark {
+		return item[:n-1], item[n-1].is
 	}
 	return item, ""
 }
@@ -272,6 +284,14 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 		v, err := s.vars.get(name)
 		return v, true, err
 	}
+	if n := len(item); n > 5 && join(item[:4]) == "IF(1," { // as the proxy writes a value of its own, with what it stands for behind it
+		if inner := items(item[2 : n-1]); len(inner) == 3 {
+			return s.evaluate(inner[1])
+		}
+	}
+	if n := len(item); n == 6 && join(item[:2])+join(item[3:]) == "CAST(ASUNSIGNED)" {
+		return s.evaluate(item[2:3])
+	}
 	switch join(item) {
 	case "LAST_INSERT_ID()":
 		return number(int64(s.insertID)), true, nil
@@ -289,6 +309,9 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 		return v, true, err
 	case "ROW_COUNT()", "FOUND_ROWS()":
 		return number(0), true, nil
+	}
+	if written, ok := writtenString(item); ok {
+		return variable{text: written}, true, nil
 	}
 	if len(item) == 1 && item[0].kind == word && strings.Trim(item[0].is, "0123456789") == "" {
 		return variable{text: item[0].raw, number: true}, true, nil

@@ -86,7 +86,6 @@ func (c *column) measure(t dialect.Type) {
 	}
 	switch c.form {
 	case asInteger:
-		c.Flags |= flagNumber
 		if t.Length == 1 && c.Type == wire.TypeTiny {
 			c.Length = 1
 		} else if t.Unsigned && c.Type != wire.TypeYear && c.Type != wire.TypeLongLong {
@@ -96,7 +95,7 @@ func (c *column) measure(t dialect.Type) {
 			c.form = asUnsigned
 		}
 	case asDecimal:
-		c.Flags |= flagNumber | wire.FlagBinary
+		c.Flags |= wire.FlagBinary
 		c.Length, c.Decimals = uint32(t.Length), byte(t.Scale)
 		if t.Scale > 0 {
 			c.Length++
@@ -105,7 +104,7 @@ func (c *column) measure(t dialect.Type) {
 			c.Length++
 		}
 	case asFloat, asDouble:
-		c.Flags |= flagNumber | wire.FlagBinary
+		c.Flags |= wire.FlagBinary
 	case asTime, asMoment:
 		if c.Decimals = byte(t.Scale); t.Scale > 0 {
 			c.Length += uint32(t.Scale) + 1

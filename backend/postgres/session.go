@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -90,6 +91,11 @@ func startBits(pid string) string {
 func (s *session) serve(far net.Conn, socket net.Conn) {
 	defer far.Close()
 	defer socket.Close()
+	defer func() {
+		if r := recover(); r != nil { // the connection is lost, and no other client has anything of it
+			s.dialer.warn(fmt.Errorf("panic in a session of PostgreSQL: %v: this is a mistake in xaproxy\n%s", r, debug.Stack()))
+		}
+	}()
 	login := s.dialer.login(Version(s.version), utf8mb4Collation)
 	client, l, err := login.Accept(context.Background(), far, s.id)
 	if err != nil {
@@ -250,7 +256,7 @@ func (s *session) statement(st *statement, a *answer, p *preparedStatement) erro
 	if verb, refused := st.first(), notNative[st.first()]; refused != "" {
 		return wire.NewError(wire.CodeNotSupported, "%s in PostgreSQL's words is refused: %s", verb, refused)
 	}
-	return s.direct(string(st.text), a)
+	return s.direct(string(st.text), st.is("SELECT"), a)
 }
 
 // notNative are statements that cannot be sent in PostgreSQL's words, with the reason and what to do.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -32,6 +33,60 @@ type transaction struct {
 	named   int         // how many there were so far
 	// characteristics are what BEGIN says behind itself.
 	characteristics string
+	// sets are settings of the session that were made within: PostgreSQL takes them back with what else it undoes, MySQL does not.
+	sets    []string
+	limited bool // the time of its statements is bounded at present
+}
+
+// configure runs a statement that makes a setting of the session.
+func (s *session) configure(sql string) error {
+	err := s.run(s.unlimited() + sql)
+	if err == nil && (s.tx.phase == active || s.tx.phase == ended) {
+		s.tx.sets = append(s.tx.sets, sql)
+	}
+	if err != nil && s.tx.phase == active && s.lost == nil { // it has failed the transaction, too
+		return cmp.Or(s.undo(), err)
+	}
+	return err
+}
+
+// undo takes back what has happened since the last statement began.
+func (s *session) undo() error {
+	if !s.tx.guarded {
+		return wire.NewError(wire.CodeXARBRollback, "XA_RBROLLBACK: the transaction has failed")
+	}
+	return s.undone("ROLLBACK TO SAVEPOINT " + guard)
+}
+
+// undone runs a statement that takes something back, and makes the settings again.
+func (s *session) undone(sql string) error {
+	if err := s.run(sql); err != nil {
+		return err
+	}
+	for _, set := range s.tx.sets {
+		if err := s.run(set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounded is what goes in front of a SELECT whose time is bounded, as max_execution_time says.
+func (s *session) bounded() string {
+	if s.vars.limit == "" {
+		return ""
+	}
+	s.tx.limited = s.tx.phase == begun || s.tx.phase == active
+	return "SET LOCAL statement_timeout = " + s.vars.limit + "; "
+}
+
+// unlimited is what goes in front of the next statement after it.
+func (s *session) unlimited() string {
+	if !s.tx.limited {
+		return ""
+	}
+	s.tx.limited = false
+	return "SET LOCAL statement_timeout = 0; "
 }
 
 // savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
@@ -69,9 +124,9 @@ func (s *session) lead() string {
 	case t.phase == begun:
 		return "BEGIN" + t.characteristics + "; "
 	case t.phase == active && t.guarded:
-		return "RELEASE SAVEPOINT " + guard + "; SAVEPOINT " + guard + "; "
+		return s.unlimited() + "RELEASE SAVEPOINT " + guard + "; SAVEPOINT " + guard + "; "
 	case t.phase == active:
-		return "SAVEPOINT " + guard + "; "
+		return s.unlimited() + "SAVEPOINT " + guard + "; "
 	}
 	return ""
 }
@@ -105,39 +160,46 @@ func (s *session) ran(err error) error {
 		return nil
 	}
 	if e := said(err); e != nil && e.Code.Class() == "40" { // deadlock, serialization failure: another try would see the same snapshot
-		t.phase, t.points = undone, nil
-		if undo := s.run("ROLLBACK"); undo != nil {
+		t.phase, t.points, t.limited = undone, nil, false
+		if undo := s.undone("ROLLBACK"); undo != nil {
 			return undo
 		}
 		return err
 	}
 	if t.phase == begun { // nothing else has happened in it
+		t.limited = false
 		if undo := s.run("ROLLBACK"); undo != nil {
 			return undo
 		}
 		return err
 	}
 	t.guarded = true
-	if undo := s.run("ROLLBACK TO SAVEPOINT " + guard); undo != nil {
+	if undo := s.undone("ROLLBACK TO SAVEPOINT " + guard); undo != nil {
 		return undo
 	}
 	return err
 }
 
-// guarded runs a statement of the client, behind what it is given to go in front of it.
-func (s *session) guarded(run func(lead string) error) error {
+// guarded runs a statement of the client, behind what it is given to go in front of it. reads says that its time may be bounded.
+func (s *session) guarded(reads bool, run func(lead string) error) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
+	lead := func() string {
+		if !reads {
+			return s.lead()
+		}
+		return s.lead() + s.bounded()
+	}
 	if s.tx.phase == idle && s.vars.next != (next{}) { // SET TRANSACTION is for this statement
 		s.begin("", "")
-		err := s.ran(run(s.lead()))
+		err := s.ran(run(lead()))
 		if ended := s.end(err == nil); err == nil {
 			err = ended
 		}
 		return err
 	}
-	err := s.ran(run(s.lead()))
+	err := s.ran(run(lead()))
 	if s.tx.phase == idle {
 		s.count(err == nil)
 	}
@@ -154,8 +216,8 @@ func (s *session) count(commit bool) {
 }
 
 // direct runs one statement in PostgreSQL's words and answers it.
-func (s *session) direct(sql string, a *answer) error {
-	return s.guarded(func(lead string) error {
+func (s *session) direct(sql string, reads bool, a *answer) error {
+	return s.guarded(reads, func(lead string) error {
 		rows, err := s.send(lead + sql)
 		if err != nil {
 			return err
@@ -198,21 +260,20 @@ func (s *session) drain(rows pqRows) error {
 // end ends the transaction. COMMIT of a transaction that has failed is no error in PostgreSQL, but a ROLLBACK; a savepoint in front of it is
 // one then.
 func (s *session) end(commit bool) error {
-	t := s.tx
-	s.tx = transaction{}
-	switch {
-	case t.phase == undone && commit:
+	defer func() { s.tx = transaction{} }()
+	switch phase := s.tx.phase; {
+	case phase == undone && commit:
 		return errXAUndone
-	case t.phase != active && t.phase != ended:
+	case phase != active && phase != ended:
 		return nil
 	}
 	s.count(commit)
 	if !commit {
-		return s.run("ROLLBACK")
+		return s.undone("ROLLBACK")
 	}
-	err := s.run("SAVEPOINT " + guard + "; COMMIT")
+	err := s.run(s.unlimited() + "SAVEPOINT " + guard + "; COMMIT")
 	if err != nil && s.lost == nil {
-		if undo := s.run("ROLLBACK"); undo != nil { // a warning where COMMIT itself has failed
+		if undo := s.undone("ROLLBACK"); undo != nil { // a warning where COMMIT itself has failed
 			return undo
 		}
 	}
@@ -266,7 +327,7 @@ func (s *session) toSavepoint(name string, release bool) error {
 		if release {
 			verb, keep = "RELEASE SAVEPOINT ", i
 		}
-		if err := s.run(verb + t.points[i].inside); err != nil {
+		if err := s.undone(verb + t.points[i].inside); err != nil {
 			return err
 		}
 		t.points, t.guarded = t.points[:keep], false
@@ -363,7 +424,7 @@ func (s *session) xaPrepare(xid string, mine bool) error {
 	case s.tx.phase != ended:
 		return errXAState
 	}
-	rows, err := s.send("SAVEPOINT " + guard + "; PREPARE TRANSACTION " + quote(xid))
+	rows, err := s.send(s.unlimited() + "SAVEPOINT " + guard + "; PREPARE TRANSACTION " + quote(xid))
 	if err == nil {
 		err = s.drain(rows)
 	}
@@ -374,9 +435,9 @@ func (s *session) xaPrepare(xid string, mine bool) error {
 		s.tx.phase = prepared
 		return nil
 	}
-	s.tx = transaction{}
+	defer func() { s.tx = transaction{} }()
 	if s.lost == nil {
-		if undo := s.run("ROLLBACK"); undo != nil { // a warning where PREPARE TRANSACTION itself has failed
+		if undo := s.undone("ROLLBACK"); undo != nil { // a warning where PREPARE TRANSACTION itself has failed
 			return undo
 		}
 		if e := said(err); e != nil && e.Code == "42710" {

@@ -40,13 +40,10 @@ type dataType struct {
 	note     string
 }
 
-// Flags of columns that package wire has no name for.
+// flagBlob is BLOB_FLAG, for which package wire has no name.
 //
 // Source: MySQL "Column Definition Flags".
-const (
-	flagBlob   = 1 << 4
-	flagNumber = 1 << 15
-)
+const flagBlob = 1 << 4
 
 const (
 	binaryCharset = 63
@@ -149,9 +146,9 @@ func columnsOf(rows described, collation uint16) []column {
 					c.Length++
 				}
 			}
-			c.Flags |= wire.FlagBinary | flagNumber
+			c.Flags |= wire.FlagBinary
 		case asBool, asInteger, asFloat, asDouble:
-			c.Flags |= wire.FlagBinary | flagNumber
+			c.Flags |= wire.FlagBinary
 		default:
 			c.Flags |= wire.FlagBinary
 		}

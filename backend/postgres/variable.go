@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,6 +29,7 @@ type variables struct {
 	standard   string
 	values     map[string]variable
 	user       map[string]variable // by name in lower case
+	limit      string              // of the time of a SELECT, in milliseconds; "" is none
 }
 
 // next is what SET TRANSACTION says of the next transaction.
@@ -53,7 +55,8 @@ var settings = map[string]variable{
 	"init_connect": {text: ""}, "innodb_lock_wait_timeout": number(defaultLockWait), "interactive_timeout": number(28800),
 	"license": {text: "PostgreSQL"}, "lock_wait_timeout": number(31536000), "lower_case_table_names": number(0), "max_allowed_packet": number(wire.DefaultMaxPacket),
 	"max_execution_time": number(0), "net_buffer_length": number(16384), "net_read_timeout": number(30), "net_write_timeout": number(60),
-	"optimizer_switch": {text: ""}, "performance_schema": number(0), "session_track_schema": number(0), "sql_auto_is_null": number(0),
+	"optimizer_switch": {text: ""}, "performance_schema": number(0), "session_track_schema": number(0), "session_track_system_variables": {text: ""}, "session_track_state_change": number(0),
+	"session_track_transaction_info": {text: "OFF"}, "session_track_gtids": {text: "OFF"}, "sql_auto_is_null": number(0),
 	"sql_mode": {text: defaultMode}, "sql_notes": number(1), "sql_quote_show_create": number(1), "sql_safe_updates": number(0),
 	"sql_select_limit": {text: "18446744073709551615", number: true}, "sql_warnings": number(0), "system_time_zone": {text: "UTC"},
 	"time_zone": {text: "SYSTEM"}, "timestamp": number(0), "transaction_isolation": {text: "READ-COMMITTED"}, "transaction_read_only": number(0),
@@ -185,7 +188,7 @@ func (s *session) isolate(level string) error {
 	v := &s.vars
 	v.isolation = level
 	v.values["transaction_isolation"], v.values["tx_isolation"] = variable{text: level}, variable{text: level}
-	return s.run("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " + strings.ReplaceAll(level, "-", " "))
+	return s.configure("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " + strings.ReplaceAll(level, "-", " "))
 }
 
 // only says whether the transactions to come may only read.
@@ -195,7 +198,7 @@ func (s *session) only(read bool) error {
 		value, mode = number(1), "READ ONLY"
 	}
 	v.values["transaction_read_only"], v.values["tx_read_only"] = value, value
-	return s.run("SET SESSION CHARACTERISTICS AS TRANSACTION " + mode)
+	return s.configure("SET SESSION CHARACTERISTICS AS TRANSACTION " + mode)
 }
 
 // assign carries out one assignment.
@@ -254,15 +257,15 @@ func (s *session) literal(name string, words []part) (variable, error) {
 	if len(words) == 2 && words[0].is == "-" {
 		sign, words = "-", words[1:]
 	}
-	if len(words) == 2 && words[0].kind == word && strings.HasPrefix(words[0].is, "_UTF8") && words[1].kind == text {
-		words = words[1:]
+	if written, ok := writtenString(words); ok {
+		return variable{text: written}, nil
 	}
 	if len(words) != 1 {
 		return s.computed(name, words)
 	}
 	w := words[0]
 	switch {
-	case w.kind == text || w.kind == quotedName:
+	case w.kind == quotedName:
 		return variable{text: w.is}, nil
 	case w.is == "DEFAULT":
 		if name == "transaction_isolation" || name == "tx_isolation" {
@@ -279,6 +282,26 @@ func (s *session) literal(name string, words []part) (variable, error) {
 		return variable{text: sign + w.raw, number: true}, nil
 	}
 	return variable{text: w.raw}, nil
+}
+
+// writtenString reads a string that is written in one of MySQL's ways, such as _utf8mb4 X'41' COLLATE utf8mb4_bin.
+//
+// Source: MySQL manual, "Character Set Introducers".
+func writtenString(words []part) (string, bool) {
+	if n := len(words); n > 2 && words[n-2].kind == word && words[n-2].is == "COLLATE" {
+		words = words[:n-2]
+	}
+	if len(words) > 1 && words[0].kind == word && (strings.HasPrefix(words[0].is, "_UTF8") || words[0].is == "_BINARY") {
+		words = words[1:]
+	}
+	switch {
+	case len(words) == 1 && words[0].kind == text:
+		return words[0].is, true
+	case len(words) == 2 && words[0].kind == word && words[0].is == "X" && words[1].kind == text:
+		b, err := hex.DecodeString(words[1].is)
+		return string(b), err == nil
+	}
+	return "", false
 }
 
 // computed is the value of an expression.
@@ -344,7 +367,7 @@ func (s *session) apply(name string, value variable) error {
 	case "transaction_read_only", "tx_read_only":
 		return s.only(on)
 	case "time_zone":
-		if err := s.run(timeZone(value.text)); err != nil {
+		if err := s.configure(timeZone(value.text)); err != nil {
 			return &wire.Error{Errno: 1298, State: "HY000", Message: "Unknown or incorrect time zone: '" + value.text + "'"}
 		}
 	case "innodb_lock_wait_timeout":
@@ -352,7 +375,7 @@ func (s *session) apply(name string, value variable) error {
 		if err != nil {
 			return wrong
 		}
-		if err := s.run("SET lock_timeout = " + strconv.Quote(strconv.FormatUint(max(seconds, 1), 10)+"s")); err != nil {
+		if err := s.configure("SET lock_timeout = " + strconv.Quote(strconv.FormatUint(max(seconds, 1), 10)+"s")); err != nil {
 			return err
 		}
 	case "max_execution_time":
@@ -360,8 +383,9 @@ func (s *session) apply(name string, value variable) error {
 		if err != nil {
 			return wrong
 		}
-		if err := s.run("SET statement_timeout = " + strconv.FormatUint(ms, 10)); err != nil {
-			return err
+		s.vars.limit = ""
+		if ms > 0 {
+			s.vars.limit = strconv.FormatUint(ms, 10)
 		}
 	case "character_set_client", "character_set_connection", "character_set_results", "collation_connection":
 		if !value.null && !unicode(value.text) {
@@ -418,5 +442,8 @@ func (s *session) otherCharset(name string) error {
 // SQLMode is that of a new session.
 const SQLMode = defaultMode
 
-// Version is what clients are told of a server's version.
-func Version(of string) string { return mysqlVersion + "-PostgreSQL-" + of }
+// Version is what clients are told of a server's version, without what a distribution adds to it.
+func Version(of string) string {
+	number, _, _ := strings.Cut(of, " ")
+	return mysqlVersion + "-PostgreSQL-" + number
+}

@@ -95,3 +95,30 @@ func TestDeadlock(t *testing.T) {
 	lost.exec("XA ROLLBACK " + xid)
 	lost.wantRows("1", pg+"SELECT 1")
 }
+
+// What a session sets within a transaction stays when that, or a statement of it, is undone.
+func TestSettingsStay(t *testing.T) {
+	f := newFace(t, accounts, "CREATE SCHEMA other", "CREATE TABLE other.only_there (id int)")
+	c := f.conn()
+	const moment = pg + "SELECT '2026-07-01 12:00:00+00'::timestamptz"
+	c.exec("BEGIN;" + pg + "INSERT INTO accounts VALUES (1, 1);SET time_zone = '+05:00';USE other")
+	c.fails(1365, pg+"SELECT 1 / 0")
+	c.wantRows("2026-07-01 17:00:00|0", pg+"SELECT '2026-07-01 12:00:00+00'::timestamptz, (SELECT count(*) FROM only_there)")
+	c.exec("SAVEPOINT a;SET time_zone = '+06:00';ROLLBACK TO a")
+	c.wantRows("2026-07-01 18:00:00", moment)
+	c.exec("ROLLBACK")
+	c.wantRows("2026-07-01 18:00:00", moment)
+	c.wantRows("0|other", pg+"SELECT count(*), current_schema() FROM only_there")
+	c.fails(1298, "SET time_zone = 'nowhere'")
+
+	// The time of a SELECT is bounded, that of everything else is not.
+	c.exec("SET max_execution_time = 50;BEGIN")
+	c.fails(3024, pg+"SELECT pg_sleep(10)")
+	c.exec(pg + "WITH slow AS (SELECT pg_sleep(0.1)) INSERT INTO only_there SELECT 1 FROM slow")
+	c.wantRows("1", pg+"SELECT count(*) FROM only_there")
+	c.exec("COMMIT")
+	c.fails(3024, pg+"SELECT pg_sleep(10)")
+	c.exec("SET TRANSACTION READ ONLY")
+	c.fails(1792, pg+"INSERT INTO only_there VALUES (2)")
+	c.exec(pg + "INSERT INTO only_there VALUES (2)")
+}
