@@ -97,7 +97,7 @@ func (r *commitReport) pair(ctx context.Context, o commitOptions, kind servers.K
 				progress("%s, clients: %d, round %d of %d: %s", kind, clients, round+1, o.rounds, w.ways[at].name)
 				s, err := w.transfers(ctx, w.ways[at], clients, o.length)
 				if err != nil {
-					return fmt.Errorf("%s: %w", w.ways[at].name, err)
+					return errors.Join(fmt.Errorf("%s: %w", w.ways[at].name, err), w.ended())
 				}
 				samples[at] = append(samples[at], s)
 			}

@@ -208,6 +208,20 @@ func (w *pairWorld) connect(ctx context.Context, addr, user, password string) (*
 	return db.Conn(ctx)
 }
 
+// ended says which servers have ended by themselves, and their last words.
+func (w *pairWorld) ended() error {
+	const lastWords = 8 * kb
+	var errs []error
+	for _, s := range w.servers {
+		if s.Running() {
+			continue
+		}
+		log, err := os.ReadFile(filepath.Join(s.Dir, "server.log"))
+		errs = append(errs, fmt.Errorf("%s has ended: %s", s, log[max(0, len(log)-lastWords):]), err)
+	}
+	return errors.Join(errs...)
+}
+
 // pids are those of the servers.
 func (w *pairWorld) pids() []int { return []int{w.servers[0].Pid(), w.servers[1].Pid()} }
 
