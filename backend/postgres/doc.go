@@ -4,10 +4,10 @@
 // protocol (pipe.go, session.go). Each such connection stands for one PostgreSQL session:
 //
 //   - Statements come with MySQL's words. What xaproxy itself sends (SET, USE, XA, SAVEPOINT, KILL, questions about variables) is carried
-//     out here (own.go, transaction.go, variable.go, ask.go). Everything else is the client's: it runs as it is behind the comment
+//     out here (own.go, transaction.go, xa.go, variable.go, show.go, ask.go). Everything else is the client's: package dialect translates it (foreign.go), or it runs as it is behind the comment
 //     /* xaproxy: dialect=postgres */.
-//   - XA verbs become BEGIN, PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED (transaction.go).
-//   - Errors become MySQL's (errors.go), types and values too (types.go, value.go). A value that MySQL cannot express is an error, never
+//   - XA verbs become BEGIN, PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED (xa.go).
+//   - Errors become MySQL's (errors.go), types and values too (types.go, resulttype.go, value.go). A value that MySQL cannot express is an error, never
 //     another value.
 //
 // The session ends with either of its two connections: Close of the returned net.Conn closes the one to PostgreSQL.
