@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,14 +30,19 @@ func TestNoRoomForLog(t *testing.T) {
 
 // noRoomForLog returns false if a record needed the very last byte of the segment, which the limit does not give: then the proxy halts.
 func noRoomForLog(t *testing.T, schema string) bool {
-	const clients = 16
 	b, db := newBank(t, schema)
+	return noRoom(t, b, db, func(b *batch) error { return b.proxy.LimitFiles(segmentSize - 1) }, func(b *batch) error { return b.proxy.LimitFiles(proxytest.Unlimited) })
+}
+
+// noRoom pays until there is no room in the log, which fill sees to, and goes on when free has made room.
+func noRoom(t *testing.T, b *batch, db *sql.DB, fill, free func(*batch) error) bool {
+	const clients = 16
 	for i := range clients {
 		for _, table := range tables {
 			b.m.execute(t, "INSERT INTO %s.%s VALUES (%d, %d)", b.schema, table, account+1+i, money)
 		}
 	}
-	if err := b.proxy.LimitFiles(segmentSize - 1); err != nil {
+	if err := fill(b); err != nil {
 		t.Fatal(err)
 	}
 	var paid atomic.Int64
@@ -56,7 +62,7 @@ func noRoomForLog(t *testing.T, schema string) bool {
 		paid.Add(1)
 		return nil
 	}
-	noRoom := func(err error, what string) {
+	refused := func(err error, what string) {
 		var said *mysql.MySQLError
 		if !errors.As(err, &said) || said.Number != 1180 {
 			t.Errorf("%s, after %d commits: %v, want 1180", what, paid.Load(), err)
@@ -67,7 +73,7 @@ func noRoomForLog(t *testing.T, schema string) bool {
 	for i := range clients {
 		all.Go(func() {
 			var err error
-			for n := 0; err == nil && n < segmentSize/clients; n++ { // a record takes more than a byte
+			for n := 0; err == nil && n < 8*segmentSize/clients; n++ { // a record takes more than a byte
 				err = pay(account + 1 + i)
 			}
 			ends[i] = err
@@ -83,11 +89,11 @@ func noRoomForLog(t *testing.T, schema string) bool {
 		}
 	}
 	for i, err := range ends {
-		noRoom(err, fmt.Sprintf("client %d", i))
+		refused(err, fmt.Sprintf("client %d", i))
 	}
 	before := paid.Load()
-	noRoom(pay(account), "one more")
-	if err := b.proxy.LimitFiles(proxytest.Unlimited); err != nil {
+	refused(pay(account), "one more")
+	if err := free(b); err != nil {
 		t.Fatal(err)
 	}
 	if err := pay(account); err != nil {
