@@ -205,6 +205,16 @@ func (a *Admin) kill(ctx context.Context, id uint64) error {
 	}
 }
 
+// Holder returns the session that keeps a prepared branch from being finished by others, as MariaDB's do while they live, if it is one of
+// xaproxy's; 0 if there is none. The session may have ended the branch since, if that is not listed any more.
+func (a *Admin) Holder(ctx context.Context, x xa.XID) (id uint64, err error) {
+	if a.config().Kind == config.Postgres {
+		return 0, nil
+	}
+	err = a.db().QueryRowContext(ctx, "SELECT IFNULL(IS_USED_LOCK('"+holderLock(x)+"'), 0)").Scan(&id)
+	return id, a.explain("find the session of "+x.String(), err)
+}
+
 // Identity tells this server from any other that may come to answer at its address, for instance after a failover. It
 // stays the same over restarts.
 func (a *Admin) Identity(ctx context.Context) (string, error) {

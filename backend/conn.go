@@ -30,6 +30,7 @@ type Conn struct {
 	debts    []*Debt    // what its last user may still ask about
 	owed     []*Debt    // claimed for a waiter of the pool, who pays
 	branch   bool       // an XA branch lives on it
+	marked   string     // the lock of the branch that is prepared
 	held     bool       // its session keeps it: Put does nothing
 	soiled   bool       // what its session left must be reset before it serves another one
 	broken   bool       // it must be closed

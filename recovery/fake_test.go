@@ -47,15 +47,17 @@ type fakeServer struct {
 	down     error            // every question fails with it
 	frozen   bool             // no question is answered before its context ends
 	commit   map[xa.XID]error // what Commit answers, instead of committing
+	rollback map[xa.XID]error // the same of Rollback
 	onList   func()           // called after the list was made, before it is returned
 	kill     error            // what KillConn answers
+	holder   uint64           // what Holder answers
 	calls    []string         // what was done to branches and sessions
 	lists    []time.Time      // when Prepared was called
 	tries    []time.Time      // when Identity, the first question of a sweep, was called
 }
 
 func newFakeServer(name string, branches ...Listed) *fakeServer {
-	return &fakeServer{name: name, disk: &fakeDisk{branches: branches}, identity: "server of " + name, commit: make(map[xa.XID]error)}
+	return &fakeServer{name: name, disk: &fakeDisk{branches: branches}, identity: "server of " + name, commit: make(map[xa.XID]error), rollback: make(map[xa.XID]error)}
 }
 
 func (s *fakeServer) Name() string { return s.name }
@@ -97,9 +99,9 @@ func (s *fakeServer) end(ctx context.Context, verb string, x xa.XID) error {
 	}
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, verb+" "+x.String())
-	var answer error
-	if verb == "commit" {
-		answer = s.commit[x]
+	answer := s.commit[x]
+	if verb != "commit" {
+		answer = s.rollback[x]
 	}
 	if !s.disk.remove(prepared(x.GTRID, x.BQUAL), answer != nil && !xa.IsErrno(answer, xa.ErrnoRBRollback)) {
 		return &xa.ServerError{Errno: xa.ErrnoNotA}
@@ -118,6 +120,14 @@ func (s *fakeServer) KillConn(ctx context.Context, id uint64) error {
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, "kill "+time.Duration(id).String())
 	return s.kill
+}
+
+func (s *fakeServer) Holder(ctx context.Context, _ xa.XID) (uint64, error) {
+	if err := s.ask(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	return s.holder, nil
 }
 
 func (s *fakeServer) Identity(ctx context.Context) (string, error) {

@@ -37,6 +37,7 @@ func TestHolder(t *testing.T) {
 	} {
 		log := newFakeLog(decide(g, ref("a")))
 		a := newFakeServer("a", prepared(g, "a"))
+		a.holder = 5
 		if c.kept {
 			a.commit[xa.XID{GTRID: g, BQUAL: "a"}] = &xa.ServerError{Errno: xa.ErrnoNotA}
 		} else {

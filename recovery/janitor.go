@@ -27,6 +27,8 @@ type Server interface {
 	// KillConn ends the session with this id, if it exists and is one of our own user, and returns nil when no session
 	// of our user has the id any more.
 	KillConn(ctx context.Context, id uint64) error
+	// Holder returns the session that has prepared the branch and keeps others from finishing it, 0 if there is none or nobody knows.
+	Holder(context.Context, xa.XID) (id uint64, err error)
 	// Identity tells this server from any other that may come to answer at its address.
 	Identity(context.Context) (string, error)
 	// Started returns a time that is certainly not after the server's start, and seconds before it at most.

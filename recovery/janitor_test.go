@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,34 +163,44 @@ type rowsOf struct{ Decisions }
 func (rowsOf) Coord() string             { return "" }
 func (rowsOf) Unfinished() []xa.Decision { return nil }
 
-// A session of another process that keeps a decided branch from being committed is ended before the next list, unless the server was
-// started since, or is another one.
+// A session that keeps a branch from being finished is ended before the next list, unless it has ended the branch itself since.
 func TestSessionThatKeepsABranch(t *testing.T) {
 	g := xa.GTRID{Coord: testCoord, Epoch: 9, Seq: 1, Decider: "b"}
+	x := xa.XID{GTRID: g, BQUAL: "a"}
 	for name, c := range map[string]struct {
-		change func(*fakeServer)
-		want   string
+		decided bool
+		change  func(*fakeServer)
+		want    string
 	}{
-		"it lives":                  {func(*fakeServer) {}, "kill 5ns"},
-		"the server was restarted":  {func(s *fakeServer) { s.started = time.Now() }, ""},
-		"it is another server":      {func(s *fakeServer) { s.identity = "replica" }, ""},
-		"the branch cannot be held": {func(s *fakeServer) { s.commit[xa.XID{GTRID: g, BQUAL: "a"}] = &xa.ServerError{Errno: 1205} }, ""},
+		"decided":                   {true, func(*fakeServer) {}, "kill 5ns"},
+		"undecided":                 {false, func(*fakeServer) {}, "kill 5ns"},
+		"nobody holds it":           {true, func(s *fakeServer) { s.holder = 0 }, ""},
+		"it is ended":               {true, func(s *fakeServer) { s.disk.remove(prepared(g, "a"), false) }, ""},
+		"the branch cannot be held": {true, func(s *fakeServer) { s.commit[x] = &xa.ServerError{Errno: 1205} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := newFakeLog(decide(g, ref("a")))
+			log, verb := newFakeLog(), "rollback"
+			if c.decided {
+				log, verb = newFakeLog(decide(g, ref("a"))), "commit"
+			}
 			a := newFakeServer("a", prepared(g, "a"))
-			a.commit[xa.XID{GTRID: g, BQUAL: "a"}] = &xa.ServerError{Errno: xa.ErrnoNotA}
-			c.change(a)
+			a.holder = 5
+			a.commit[x], a.rollback[x] = &xa.ServerError{Errno: xa.ErrnoNotA}, &xa.ServerError{Errno: xa.ErrnoNotA}
 			j := newJanitor(t, log, a)
 			j.o.Decisions = rowsOf{j.o.Decisions}
+			if name == "the branch cannot be held" {
+				c.change(a)
+			}
 			j.Pass(t.Context(), false, nil)
-			expect(t, "first pass", a.did(), []string{"commit " + g.String() + "/a"})
-			a.set(func(s *fakeServer) { s.calls = nil; clear(s.commit) })
-			a.onList = sync.OnceFunc(func() {
-				if got := strings.Join(a.did(), ","); got != c.want {
-					t.Errorf("before the list: %q, want %q", got, c.want)
-				}
-			})
+			expect(t, "first pass", a.did(), []string{verb + " " + x.String()})
+			a.set(func(s *fakeServer) { s.calls = nil; clear(s.commit); clear(s.rollback) })
+			c.change(a)
+			a.set(func(s *fakeServer) { clear(s.commit) })
+			j.Pass(t.Context(), false, nil)
+			got := slices.DeleteFunc(a.did(), func(call string) bool { return !strings.HasPrefix(call, "kill") })
+			if strings.Join(got, ",") != c.want {
+				t.Errorf("did %q, want %q", got, c.want)
+			}
 			if r := j.Pass(t.Context(), false, nil); !r.Clean() {
 				t.Errorf("reports %s", r.Verdict())
 			}

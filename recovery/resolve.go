@@ -97,7 +97,11 @@ func (w *worker) resolve(ctx context.Context, g xa.GTRID, verdict Verdict, by st
 		}
 		b := ResolvedBranch{Backend: w.name, BQUAL: l.BQUAL, Record: "in the store of decisions"}
 		asked, cancel := w.ask(ctx)
-		if err := verb(asked, x); err != nil {
+		err := verb(asked, x)
+		if xa.IsErrno(err, xa.ErrnoNotA) && w.endHolder(asked, l) == nil { // its session was there; MariaDB knows no branch of one that is
+			err = verb(asked, x)
+		}
+		if err != nil {
 			b.Result = "failed: " + err.Error()
 		} else {
 			b.Result, b.Done = string(verdict)+" by hand", true

@@ -13,15 +13,13 @@ import (
 
 // session is one that may still hold branches, or be about to prepare or to finish them.
 type session struct {
-	id     uint64
-	server string    // its identity; "" when unknown
-	since  time.Time // it existed then; the latest such time that is known
-	xids   []xa.XID
+	id    uint64
+	since time.Time // it existed then; the latest such time that is known
+	xids  []xa.XID
 }
 
 // endSessions ends the sessions that lost their client: those of the orphans, and those of earlier runs of this process,
-// which a server may not have noticed the end of, and those that keep another process's decided branch. Those that cannot be ended are
-// noted in s.held.
+// which a server may not have noticed the end of. Those that cannot be ended are noted in s.held.
 func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, orphans []xa.Orphan) error {
 	s.held = make(map[xa.XID]error)
 	sessions := make(map[uint64]*session)
@@ -39,12 +37,6 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 	}
 	for _, o := range orphans {
 		note(o.XID, o.Server, o.ConnID, o.Since)
-	}
-	for _, seen := range w.seen {
-		if h := seen.holder; h != nil {
-			note(h.xids[0], h.server, h.id, h.since)
-			seen.holder = nil
-		}
 	}
 	for _, d := range open {
 		if d.GTRID.Epoch == w.j.o.Decisions.Epoch() {
@@ -84,17 +76,49 @@ func (w *worker) endSessions(ctx context.Context, s *sweep, open []xa.Decision, 
 	return nil
 }
 
-// holder returns the session that keeps a branch of a decider's transaction from being committed, if err says that there may be one:
-// MariaDB knows no branch of a session that is still there. Those of our own log's transactions are ended in any case.
-func (w *worker) holder(b *branch, err error) *session {
-	if b.gtrid.Decider == "" || b.Verdict != Commit || !xa.IsErrno(err, xa.ErrnoNotA) {
-		return nil
-	}
-	d := b.evidence.Ruling.Decision
-	for _, ref := range d.Branches {
-		if ref.Backend == w.name && ref.Server == w.identity {
-			return &session{id: ref.ConnID, server: ref.Server, since: d.Time, xids: []xa.XID{{GTRID: b.gtrid, BQUAL: w.name}}}
+// endHolders ends the sessions that kept branches from being finished at the last sweep: MariaDB lets nobody else do that while they are
+// there. Since then such a session may have ended its branch itself, and work for another transaction; so it is looked at once more.
+func (w *worker) endHolders(ctx context.Context) error {
+	var held []Listed
+	for l, seen := range w.seen {
+		if seen.held {
+			held = append(held, l)
+			seen.held = false
 		}
 	}
+	if len(held) == 0 {
+		return nil
+	}
+	listed, err := w.list(ctx)
+	if err != nil {
+		return err
+	}
+	there := set(listed)
+	inParallel(held, func(l Listed) {
+		if !there[l] {
+			return
+		}
+		if err := w.endHolder(ctx, l); err != nil {
+			w.j.o.Logger.Warn().Str("gtrid", l.GTRID).Str("backend", w.name).Err(err).Msg("the session that holds a branch cannot be ended")
+		}
+	})
+	return nil
+}
+
+func (w *worker) endHolder(ctx context.Context, l Listed) error {
+	g, err := xa.ParseGTRID(l.GTRID)
+	if err != nil {
+		return err
+	}
+	asked, cancel := w.ask(ctx)
+	defer cancel()
+	id, err := w.server.Holder(asked, xa.XID{GTRID: g, BQUAL: l.BQUAL})
+	if err != nil || id == 0 {
+		return err
+	}
+	if err := w.server.KillConn(asked, id); err != nil {
+		return err
+	}
+	w.j.o.Logger.Info().Str("gtrid", l.GTRID).Str("backend", w.name).Uint64("session", id).Msg("session ended that held a branch")
 	return nil
 }

@@ -34,8 +34,7 @@ type sighting struct {
 	first  time.Time
 	warned bool // that it cannot be finished
 	heur   bool // its heuristic outcome is in the log
-	// holder is the session of an owner that is dead, in which a decided branch was when it could not be committed; nil once it was ended.
-	holder *session
+	held   bool // a session that is still there may keep it from being finished
 }
 
 // sweep is the result of looking at one backend once. It is immutable when worker.sweep has returned it.
@@ -133,6 +132,9 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 		if err := w.endSessions(ctx, s, open, orphans); err != nil {
 			return err
 		}
+		if err := w.endHolders(ctx); err != nil {
+			return err
+		}
 	}
 	listed, err := w.list(ctx)
 	if err != nil {
@@ -149,7 +151,7 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 	s.branches, s.prepared = w.judge(ctx, s.branches, listed, false), set(listed)
 	for l, seen := range w.seen {
 		if !s.prepared[l] {
-			seen.holder = nil // it was finished meanwhile, and the session that had it works for others by now
+			seen.held = false // it was finished meanwhile, and the session that had it works for others by now
 		}
 	}
 	w.adopt(s, orphans, dryRun)
@@ -288,7 +290,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 		w.heuristic(ctx, b, err)
 	default:
 		b.result = "kept: " + err.Error()
-		w.seen[b.listed].holder = w.holder(b, err)
+		w.seen[b.listed].held = xa.IsErrno(err, xa.ErrnoNotA)
 		if seen := w.seen[b.listed]; !seen.warned {
 			seen.warned = true
 			log.Warn().Str("verdict", string(b.Verdict)).Err(err).Msg("branch cannot be finished yet")

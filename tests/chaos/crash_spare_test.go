@@ -101,6 +101,27 @@ func bytesArriveAfterAnother(t *testing.T, m *mix) {
 	b.check(t, ifLate)
 }
 
+// The machine of the proxy is cut off: the servers do not notice, and its sessions live on. MariaDB lets nobody finish what they have
+// prepared, so the other proxy finds and ends them, and everything is finished while no connection has been closed.
+func proxyCutOff(t *testing.T, m *mix) {
+	b := newBatch(t, m, "cut_off", spared, participantRows, 0, 1)
+	b.place(t)
+	for _, tap := range b.taps {
+		tap.Silence()
+	}
+	if err := b.proxy.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	b.inDoubt(t)
+	if err := b.spare.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	b.settled(t)
+	b.release(func(side) Verdict { return Cut })
+	b.answers(t)
+	b.check(t, ifLost)
+}
+
 // The proxy stands still for longer than the grace, while its last requests arrive; the other proxy takes over, and then
 // the first one goes on where it stood. It commits nothing that was fenced.
 func proxyFrozen(t *testing.T, m *mix) {

@@ -50,6 +50,8 @@ func TestCrash(t *testing.T) {
 				"proxy killed, bytes arrive late":                     bytesArriveLate,
 				"proxy killed, bytes arrive after another's recovery": bytesArriveAfterAnother,
 				"proxy frozen, another one recovers":                  proxyFrozen,
+				"proxy cut off, another one recovers":                 proxyCutOff,
+				"proxy cut off, it starts again":                      proxyCutOffAndBack,
 			} {
 				t.Run(name, func(t *testing.T) { t.Parallel(); test(t, m) })
 			}
@@ -109,6 +111,26 @@ func bytesArriveLate(t *testing.T, m *mix) {
 	b.answers(t)
 	b.settled(t)
 	b.check(t, ifLate)
+}
+
+// The machine of the proxy is cut off, its sessions live on, and it is started again with its log.
+func proxyCutOffAndBack(t *testing.T, m *mix) {
+	b := newBatch(t, m, "cut_off_and_back", unlimited, rows, 0, 1)
+	b.place(t)
+	for _, tap := range b.taps {
+		tap.Silence()
+	}
+	if err := b.proxy.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	b.inDoubt(t)
+	if err := b.proxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.settled(t)
+	b.release(func(side) Verdict { return Cut })
+	b.answers(t)
+	b.check(t, ifLost)
 }
 
 // ifLate is ifLost when the last requests arrive all the same.

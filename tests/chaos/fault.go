@@ -30,6 +30,8 @@ func (o Options) faults() []fault {
 		{"proxy killed", 6, false, (*world).killProxy},
 		{"server killed", 4, false, (*world).killServer},
 		{"proxy and server killed", 2, false, (*world).killBoth},
+		{"proxy cut off and killed", 3, false, (*world).cutOff},
+		{"recover commands", 2, false, (*world).recoverAtOnce},
 		{"proxy frozen", 2, false, (*world).freezeProxy},
 		{"server frozen", 3, false, (*world).freezeServer},
 		{"connection cut", 6, true, (*world).cutOne},

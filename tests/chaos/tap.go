@@ -65,6 +65,16 @@ func (t *Tap) Redirect(target string) {
 	t.CutAll()
 }
 
+// Silence has nothing pass on the present connections any more, as when the cable to the client's machine is cut: the server does not hear
+// that the client is gone.
+func (t *Tap) Silence() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for l := range t.links {
+		l.silent.Store(true)
+	}
+}
+
 // CutAll closes every connection, with what is under way on it, and returns how many there were.
 func (t *Tap) CutAll() int {
 	t.mu.Lock()
@@ -127,8 +137,8 @@ func (t *Tap) serve(client net.Conn) {
 	if t.postgres {
 		requests, answers = l.pgRequests, l.pgAnswers
 	}
-	both.Go(func() { requests(); l.cut() })
-	both.Go(func() { answers(); l.cut() })
+	both.Go(func() { requests(); l.ended() })
+	both.Go(func() { answers(); l.ended() })
 	both.Wait()
 	t.mu.Lock()
 	delete(t.links, l)
@@ -147,6 +157,7 @@ func (t *Tap) tell(e Event) Verdict {
 type link struct {
 	tap            *Tap
 	client, server net.Conn
+	silent         atomic.Bool
 
 	mu      sync.Mutex // protects the following
 	greeted bool       // the server's greeting has passed
@@ -169,6 +180,24 @@ func (l *link) cut() {
 	_ = l.server.Close()
 }
 
+// pass sends on what has come from the other side, unless nothing passes any more.
+func (l *link) pass(to net.Conn, data []byte) error {
+	if l.silent.Load() {
+		return nil
+	}
+	_, err := to.Write(data)
+	return err
+}
+
+// ended is cut, unless nobody may notice.
+func (l *link) ended() {
+	if l.silent.Load() {
+		_ = l.client.Close()
+		return
+	}
+	l.cut()
+}
+
 // requests forwards what the client sends, until one side ends or the hook cuts the connection.
 func (l *link) requests() {
 	var buf []byte
@@ -181,7 +210,7 @@ func (l *link) requests() {
 		if l.request(packet) == Cut {
 			return
 		}
-		if _, err := l.server.Write(packet); err != nil {
+		if err := l.pass(l.server, packet); err != nil {
 			return
 		}
 	}
@@ -241,7 +270,7 @@ func (l *link) answers() {
 				packet = append([]byte{byte(len(spoilt)), 0, 0, packet[3]}, spoilt...)
 			}
 		}
-		if _, err := l.client.Write(packet); err != nil {
+		if err := l.pass(l.client, packet); err != nil {
 			return
 		}
 		if ended != nil {

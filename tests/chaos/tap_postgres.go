@@ -30,7 +30,7 @@ func (l *link) pgRequests() {
 		if !first && message[0] == 'Q' && l.pgQuery(strings.TrimSuffix(string(message[5:]), "\x00")) == Cut {
 			return
 		}
-		if _, err := l.server.Write(message); err != nil {
+		if err := l.pass(l.server, message); err != nil {
 			return
 		}
 	}
@@ -80,7 +80,7 @@ func (l *link) pgAnswers() {
 				return
 			}
 		}
-		if _, err := l.client.Write(message); err != nil {
+		if err := l.pass(l.client, message); err != nil {
 			return
 		}
 		if ended != nil {

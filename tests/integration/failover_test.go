@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,13 +152,13 @@ func TestFailoverParticipant(t *testing.T) {
 			t.Parallel() // its servers are its own
 			p, other := newParticipantBench(t, kinds[0], kinds[1]), newBench(t, "b", kinds[1])
 			check(t, participant.Create(t.Context(), other.admin))
+			decided, undecided := p.xid(1, "a", "b"), p.xid(2, "a", "b")
+			p.b.held(decided, 1) // its session lives on
 			a := newAddress(t, p.b)
 			p.server[1] = p.b.admin
-			decided, undecided := p.xid(1, "a", "b"), p.xid(2, "a", "b")
-			id := p.b.prepare(decided.SQL(), 1, true)
 			p.b.prepare(undecided.SQL(), 2, false)
 			s := p.store(time.Nanosecond)
-			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity(), ConnID: id}}})[0])
+			_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: decided.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity()}}})[0])
 			check(t, err)
 			said := &bytes.Buffer{}
 			j := janitorOf(participant.Decisions{Store: s}, recovery.Idle{}, said, p.a.admin, p.b.admin)
@@ -256,68 +255,6 @@ func TestFailoverRefs(t *testing.T) {
 	}
 }
 
-// TestReadOnly: a server that has become read-only while a branch is prepared refuses its commit, if it is MariaDB. The branch stays in doubt,
-// that is told, and it is finished as soon as the server may be written again. MySQL lets it commit.
-func TestReadOnly(t *testing.T) {
-	t.Parallel()
-	for _, k := range recoveryKinds {
-		for _, store := range []string{config.FileStore, config.ParticipantStore} {
-			t.Run(string(k)+"/"+store, func(t *testing.T) {
-				t.Parallel() // its servers are its own
-				p := newParticipantBench(t, servers.MariaDB, k)
-				p.b.limit()
-				p.server[1] = p.b.admin
-				var d recovery.Decisions
-				var committed, undecided xa.XID
-				said := &bytes.Buffer{}
-				if store == config.FileStore {
-					log := openLog(t, t.TempDir()+"/log")
-					name := func(seq uint64) xa.XID {
-						return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b"}
-					}
-					committed, undecided, d = name(1), name(2), recovery.OfLog(log)
-					check(t, log.Append(xa.Decision{GTRID: committed.GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity()}}}))
-				} else {
-					s := p.store(time.Nanosecond)
-					committed, undecided, d = p.xid(1, "a", "b"), p.xid(2, "a", "b"), participant.Decisions{Store: s}
-					_, err := p.a.admin.Exec(t.Context(), s.Insert(xa.Decision{GTRID: committed.GTRID, Branches: []xa.BranchRef{{Backend: "b", Server: p.b.identity()}}})[0])
-					check(t, err)
-				}
-				p.b.prepare(committed.SQL(), 1, false)
-				p.b.prepare(undecided.SQL(), 2, false)
-				j := janitorOf(d, recovery.Idle{}, said, p.a.admin, p.b.admin)
-				p.b.exec("SET GLOBAL read_only = 1")
-				if k == servers.MySQL {
-					p.b.exec("SET GLOBAL super_read_only = 1")
-				}
-				r := j.Pass(t.Context(), false, nil)
-				if k == servers.MySQL {
-					if r.Committed != 1 {
-						t.Errorf("a read-only MySQL has refused a commit: the tables of docs/protocol.md say otherwise:\n%s", said)
-					}
-				} else {
-					j.Pass(t.Context(), false, nil)
-					if n := strings.Count(said.String(), "branch cannot be finished yet"); r.Committed != 0 || n == 0 || !strings.Contains(said.String(), "1290 (HY000)") {
-						t.Errorf("%d committed, and told %d times:\n%s", r.Committed, n, said)
-					}
-					if !slices.Contains(p.b.prepared(), committed.GTRID.String()+"|b") {
-						t.Error("the branch is not prepared any more")
-					}
-					if got := p.b.values(); got != "0,0,0,0" {
-						t.Errorf("values %s", got)
-					}
-				}
-				p.b.exec("SET GLOBAL read_only = 0")
-				j.Pass(t.Context(), false, nil)
-				wantVerdict(t, j.Pass(t.Context(), false, nil), "clean: nothing of ours is left")
-				if got := p.b.values(); got != "1,0,0,0" {
-					t.Errorf("values %s, want 1,0,0,0", got)
-				}
-			})
-		}
-	}
-}
-
 // limit has the proxy log in as a user whom read_only concerns.
 func (b *bench) limit() {
 	b.t.Helper()
@@ -326,6 +263,7 @@ func (b *bench) limit() {
 		b.exec("GRANT XA_RECOVER_ADMIN ON *.* TO plain@'%'")
 	}
 	b.config.User, b.config.Password = "plain", "pw"
+	b.server.User, b.server.Password = "plain", "pw"
 	check(b.t, b.admin.Close())
 	var err error
 	b.admin, err = backend.NewAdmin(b.config)

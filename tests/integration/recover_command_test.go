@@ -227,14 +227,20 @@ func TestRecoverByHand(t *testing.T) {
 
 // TestRecoverByHandParticipant: a decider that is gone for good leaves branches that only a person may finish.
 func TestRecoverByHandParticipant(t *testing.T) {
-	a, b := newBench(t, "b1", servers.MariaDB), newBench(t, "b2", servers.MySQL)
+	for _, k := range recoveryKinds {
+		t.Run(string(k), func(t *testing.T) { recoverByHandParticipant(t, k) })
+	}
+}
+
+func recoverByHandParticipant(t *testing.T, k servers.Kind) {
+	a, b := newBench(t, "b1", servers.MariaDB), newBench(t, "b2", k)
 	c := newCommands(t, a, b)
 	c.participates()
 	c.run(1, "", "serve") // the tables are missing
 	c.run(1, "", "doctor")
 	c.run(0, "", "doctor", "--fix")
 	x := xa.XID{GTRID: xa.GTRID{Coord: "0badcafe", Epoch: 1, Seq: 0xabc, Decider: "b1"}, BQUAL: "b2"}
-	b.prepare(x.SQL(), 1, false)
+	b.held(x, 1) // and its session is still there
 	check(t, a.server.Kill())
 	out := c.run(2, "", "recover")
 	if n := len(b.prepared()); n != 1 {

@@ -17,6 +17,7 @@ import (
 	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
 )
 
@@ -131,6 +132,27 @@ func (b *bench) prepare(xid string, row int, stay bool) uint64 {
 		eventually(b.t, "the session ends", func() bool { return !b.alive(id) })
 	}
 	return id
+}
+
+// held prepares a branch as the proxy does, on a session that stays.
+func (b *bench) held(x xa.XID, row int) {
+	b.t.Helper()
+	cfg := config.Default()
+	cfg.Backends = []config.Backend{b.config}
+	pool, err := backend.Open(&cfg, 0)
+	check(b.t, err)
+	b.t.Cleanup(pool.Close)
+	facts, _, err := b.admin.Check(b.t.Context())
+	check(b.t, err)
+	pool.Ready(facts)
+	conn, err := pool.Get(b.t.Context(), &backend.Session{Caps: wire.DeprecateEOF}, nil)
+	check(b.t, err)
+	branch := backend.NewBranch(conn, x.GTRID)
+	b.t.Cleanup(branch.Release)
+	check(b.t, branch.Begin(&backend.Session{Caps: wire.DeprecateEOF}, nil, []byte(fmt.Sprintf("UPDATE d.r SET v = 1 WHERE id = %d", row)), ""))
+	_, err = conn.Result()
+	check(b.t, err)
+	check(b.t, branch.Prepare(time.Now().Add(10*time.Second)))
 }
 
 // alive reports whether the server has a session with the id.
@@ -300,6 +322,37 @@ func TestRecoveryOfAHeldBranch(t *testing.T) {
 			}
 			if b.alive(first) || b.alive(second) {
 				t.Error("a lost session still lives")
+			}
+		})
+	}
+}
+
+// TestRecoveryFindsTheSession: a branch whose proxy is gone, while the server has not noticed, is finished by who has never heard of its session;
+// that one is ended and no other.
+func TestRecoveryFindsTheSession(t *testing.T) {
+	t.Parallel()
+	for _, k := range recoveryKinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			b := newBench(t, "b1", k)
+			log := openLog(t, t.TempDir()+"/log")
+			name := func(seq uint64) xa.XID {
+				return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+			}
+			committed, undecided := name(1), name(2)
+			_, bystander := b.session()
+			b.held(committed, 1)
+			b.held(undecided, 2)
+			check(t, log.Append(xa.Decision{GTRID: committed.GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b1", Server: b.identity()}}}))
+			j := newJanitor(t, log, &lost{}, b)
+			j.Pass(t.Context(), false, nil)
+			j.Pass(t.Context(), false, nil)
+			wantVerdict(t, j.Pass(t.Context(), false, nil), "clean: nothing of ours is left")
+			if got := b.values(); got != "1,0,0,0" || len(b.prepared()) != 0 {
+				t.Errorf("values %s, want 1,0,0,0; prepared %q", got, b.prepared())
+			}
+			if !b.alive(bystander) {
+				t.Error("another session was ended")
 			}
 		})
 	}

@@ -69,7 +69,6 @@ func TestTruthOfRefusals(t *testing.T) {
 				t.Parallel() // its server is its own
 				b := newBench(t, "b0", k)
 				b.limit()
-				b.server.User, b.server.Password = b.config.User, b.config.Password.Reveal()
 				s := newStackOn(t, []*servers.Server{b.server}, func(cfg *config.Config) {
 					cfg.Decision.Store, cfg.Decision.PrepareTimeout = store, config.Duration(20*time.Second)
 				})

@@ -79,7 +79,7 @@ var executes = func() map[string]string {
 	all := make(map[string]string)
 	for _, verb := range []string{
 		"XA START", "BEGIN", "WRITE", "XA END", "XA PREPARE", "XA COMMIT", "XA COMMIT ONE PHASE", "XA ROLLBACK", "COMMIT", "ROLLBACK", "RESET",
-		"XA RECOVER", "KILL", "IDENTITY", "UPTIME", "SQL",
+		"XA RECOVER", "KILL", "IDENTITY", "UPTIME", "SQL", "HOLDER",
 	} {
 		all[verb] = "exec " + verb + " of "
 	}

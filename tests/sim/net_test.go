@@ -249,6 +249,12 @@ func (a admin) KillConn(ctx context.Context, id uint64) error {
 	return err
 }
 
+func (a admin) Holder(ctx context.Context, x xa.XID) (uint64, error) {
+	v, err := a.ask(ctx, stmt{verb: "HOLDER", xid: x.String()})
+	id, _ := v.(uint64)
+	return id, err
+}
+
 func (a admin) Identity(ctx context.Context) (string, error) {
 	v, err := a.ask(ctx, stmt{verb: "IDENTITY"})
 	identity, _ := v.(string)

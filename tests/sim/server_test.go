@@ -334,6 +334,11 @@ func (s *server) exec(c *session, st stmt) (value any, err *xa.ServerError, wait
 			s.disconnect(victim)
 		}
 		return nil, nil, false
+	case "HOLDER":
+		if t := s.branches[st.xid]; t != nil && t.session != nil {
+			return t.session.id, nil, false
+		}
+		return uint64(0), nil, false
 	case "IDENTITY":
 		return s.identity, nil, false
 	case "UPTIME":
