@@ -48,7 +48,12 @@ func newReloaded(t *testing.T, store string, on []*servers.Server, change func(*
 	for i, s := range on {
 		if i > 0 {
 			admin(t, s, "CREATE DATABASE "+r.schema)
-			t.Cleanup(func() { admin(t, s, "DROP DATABASE IF EXISTS "+r.schema) })
+			t.Cleanup(func() { // a branch that a test has left in doubt would be in the way for ever
+				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				defer cancel()
+				_, err := pool(t, s).ExecContext(ctx, "DROP DATABASE IF EXISTS "+r.schema)
+				check(t, err)
+			})
 		}
 		admin(t, s, "CREATE TABLE "+r.schema+".accounts (id INT PRIMARY KEY, v INT NOT NULL)", "CREATE TABLE "+r.schema+".orders (id INT PRIMARY KEY, v INT)")
 		if store == config.ParticipantStore {
@@ -522,6 +527,7 @@ func TestReloadInDoubt(t *testing.T) {
 			session, err := pool(t, on[h.server]).Conn(t.Context())
 			check(t, err)
 			holder := &conn{t, session}
+			t.Cleanup(func() { _, _ = session.ExecContext(context.Background(), "XA ROLLBACK "+x.SQL()) }) // if the test has not come to its end
 			holder.exec("XA START "+x.SQL(), "INSERT INTO "+r.schema+".orders VALUES (50, 0)", "XA END "+x.SQL(), "XA PREPARE "+x.SQL())
 			if h.branch == 0 {
 				refused(g.String() + ": a branch is prepared on b0, and its decision is here")
