@@ -104,11 +104,18 @@ func (d *Decider) keyCommitted(key xa.Key, deadline time.Time) bool {
 	return err == nil && r.Committed
 }
 
-// fencePause is the pause between two attempts to fence.
-const fencePause = 100 * time.Millisecond
+const (
+	// fencePause is the pause between two attempts to fence.
+	fencePause = 100 * time.Millisecond
+	// fenceTime bounds all attempts: a backend that is down for longer keeps no client waiting.
+	fenceTime = 5 * time.Second
+)
 
 // Fence asks the decider's backend, on another connection, what was decided, until it answers or the time is up: the client waits to know.
 func (d *Decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
+	if limit := time.Now().Add(fenceTime); limit.Before(deadline) {
+		deadline = limit
+	}
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	ticker := time.NewTicker(fencePause)
