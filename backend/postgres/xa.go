@@ -196,4 +196,3 @@ func parseXID(words []part) (gid string, rest []part, err error) {
 	}
 	return gid, words[5:], nil
 }
-
