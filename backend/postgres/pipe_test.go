@@ -13,7 +13,9 @@ import (
 func TestPipe(t *testing.T) {
 	closed := 0
 	near, far := newPipe("p", nil, func() { closed++ })
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		_, _ = near.Write(make([]byte, 3*maxBuffered)) // more than it holds
 		_ = near.Close()
 		_ = near.Close()
@@ -22,6 +24,7 @@ func TestPipe(t *testing.T) {
 	if len(all) != 3*maxBuffered || err != nil {
 		t.Errorf("%d bytes, %v", len(all), err)
 	}
+	<-ended
 	if closed != 1 {
 		t.Errorf("told %d times that it is closed", closed)
 	}
