@@ -28,8 +28,8 @@ func postgresDialer(c config.Backend, encryption *tls.Config, maxPacket int) *po
 // inPostgres is in front of statements in PostgreSQL's words.
 const inPostgres = "/* xaproxy: dialect=postgres */ "
 
-// oldestPostgres is the oldest series with which anything is tested or fixed by anybody.
-const oldestPostgres = 130000
+// oldestPostgres is the oldest series that has all the functions of the translation (bit_count, bit_xor).
+const oldestPostgres = 140000
 
 // askPostgresIdentity has a second column for log_bin, which it has not.
 const askPostgresIdentity = inPostgres + "SELECT concat(system_identifier, '/', timeline_id), '0' FROM pg_control_system(), pg_control_checkpoint()"
