@@ -29,7 +29,7 @@ func (st *stmt) prepared(i int, p *Plan) bool {
 		p.Var = st.variableName(i)
 		p.Variables = []string{p.Var}
 	case kString:
-		p.Text = unescape([]byte(st.text[t.start:t.end]), st.mode)
+		p.Text = Unescape([]byte(st.text[t.start:t.end]), st.mode)
 	default:
 		return false
 	}
@@ -83,7 +83,7 @@ func (st *stmt) argument(i int, p *Plan) (next int, ok bool) {
 	case t.word == "NULL" && !minus:
 		a.Value.Kind = ValueNull
 	case t.kind == kString && !minus:
-		a.Value = Value{Kind: ValueBytes, Bytes: unescape([]byte(st.text[t.start:t.end]), st.mode)}
+		a.Value = Value{Kind: ValueBytes, Bytes: Unescape([]byte(st.text[t.start:t.end]), st.mode)}
 	case t.kind == kInt, t.kind == kDecimal, t.kind == kOther:
 		a.Value.Kind = ValueOther
 		if n, err := strconv.ParseInt(st.text[t.start:t.end], 10, 64); err == nil {
@@ -109,11 +109,11 @@ func Unquote(expr string, mode Mode) (value string, ok bool) {
 	if t.kind != kString || t.start != 0 || t.end != len(expr) {
 		return "", false
 	}
-	return string(unescape(l.src, mode)), true
+	return string(Unescape(l.src, mode)), true
 }
 
-// unescape is the value of a quoted string. https://dev.mysql.com/doc/refman/8.4/en/string-literals.html
-func unescape(src []byte, mode Mode) []byte {
+// Unescape is the value of a quoted string, with its quotes. https://dev.mysql.com/doc/refman/8.4/en/string-literals.html
+func Unescape(src []byte, mode Mode) []byte {
 	quote := src[0]
 	out := make([]byte, 0, len(src))
 	for i := 1; i < len(src)-1; i++ {

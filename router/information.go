@@ -188,7 +188,7 @@ func (l *limit) names(pl *placing, current string) (all []string, ok bool) {
 		var name string
 		switch lit := pl.s.lits[slot]; {
 		case lit.kind == kString:
-			name = string(unescape(pl.s.sql[lit.start:lit.end], pl.s.mode))
+			name = string(Unescape(pl.s.sql[lit.start:lit.end], pl.s.mode))
 		case lit.kind == kParam && pl.value != nil:
 			v := pl.value(int(lit.param))
 			if v.Kind == ValueNull {

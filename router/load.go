@@ -107,7 +107,7 @@ func (st *stmt) load() (*Plan, *reason) {
 	if i += 2; i >= len(st.toks) || st.toks[i].kind != kString {
 		return nil, st.wrong(i)
 	}
-	file := unescape([]byte(st.text[st.toks[i].start:st.toks[i].end]), st.mode)
+	file := Unescape([]byte(st.text[st.toks[i].start:st.toks[i].end]), st.mode)
 	if i++; st.word(i) == "REPLACE" || st.word(i) == "IGNORE" {
 		i++
 	}
@@ -318,7 +318,7 @@ func (l *loading) separator() []byte {
 	l.i++
 	switch {
 	case i < len(l.toks) && l.toks[i].kind == kString:
-		return unescape([]byte(l.stmt.text[l.toks[i].start:l.toks[i].end]), l.mode)
+		return Unescape([]byte(l.stmt.text[l.toks[i].start:l.toks[i].end]), l.mode)
 	case i < len(l.toks) && l.toks[i].kind == kOther && l.table == nil:
 		return nil // nobody asks
 	case i < len(l.toks) && l.toks[i].kind == kOther:

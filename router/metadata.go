@@ -45,7 +45,7 @@ func (c *catalog) asked(about []int, s *scan, value func(int) Value) int {
 		var name []byte
 		switch lit := s.lits[slot]; lit.kind {
 		case kString:
-			name = unescape(s.sql[lit.start:lit.end], s.mode)
+			name = Unescape(s.sql[lit.start:lit.end], s.mode)
 		case kParam:
 			name = value(int(lit.param)).Bytes
 		}

@@ -124,39 +124,8 @@ func (s *source) other(l literal, text string) (literal, error) {
 	return l, nil
 }
 
-// unquote reads a string with its quotes. https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
-func (s *source) unquote(text string) string {
-	q := text[0]
-	text = text[1 : len(text)-1]
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case c == q:
-			i++ // doubled
-		case c == '\\' && s.escapes && i+1 < len(text):
-			i++
-			switch c = text[i]; c {
-			case '0':
-				c = 0
-			case 'b':
-				c = '\b'
-			case 'n':
-				c = '\n'
-			case 'r':
-				c = '\r'
-			case 't':
-				c = '\t'
-			case 'Z':
-				c = 26
-			case '%', '_': // patterns read these themselves
-				b.WriteByte('\\')
-			}
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
+// unquote reads a string with its quotes.
+func (s *source) unquote(text string) string { return string(router.Unescape([]byte(text), s.mode)) }
 
 // first is the first of the strings that the token begins: it alone gives a column its name.
 func (s *source) first(tok int) string { return s.unquote(strings.TrimLeft(s.text(tok), "nN")) }

@@ -30,7 +30,7 @@ type source struct {
 	starts        []int       // where each token begins in the text for the parser
 	lock          string      // the locking clause, in the words of PostgreSQL
 	rollup        bool        // WITH ROLLUP, of the outermost query
-	escapes       bool        // a backslash in a string escapes
+	mode          router.Mode // how strings and names are written
 	pipesAsConcat bool        // || joins strings
 }
 

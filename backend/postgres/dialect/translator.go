@@ -50,7 +50,7 @@ func newTranslator(sql string, o Options) (*translator, error) {
 	if o.NoBackslashEscapes {
 		mode |= router.NoBackslashEscapes
 	}
-	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), escapes: !o.NoBackslashEscapes, pipesAsConcat: o.PipesAsConcat}}
+	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), mode: mode, pipesAsConcat: o.PipesAsConcat}}
 	t.src.params = map[int]int{}
 	for _, k := range t.src.toks {
 		if k.Class == router.Param {
