@@ -34,7 +34,7 @@ type pairWorld struct {
 	log     *decision.File
 	seq     atomic.Uint64
 	ways    []*way
-	undo    []func() error
+	undo
 }
 
 // way is one way to commit.
@@ -249,16 +249,4 @@ func (w *pairWorld) audit(ctx context.Context) error {
 		return fmt.Errorf("the money was %d at first and is %d: some transfers are half done", 0, sum)
 	}
 	return nil
-}
-
-// later notes what close has to do.
-func (w *pairWorld) later(f func() error) { w.undo = append(w.undo, f) }
-
-// close takes everything down, in reverse order.
-func (w *pairWorld) close() (err error) {
-	for _, f := range slices.Backward(w.undo) {
-		err = errors.Join(err, f())
-	}
-	w.undo = nil
-	return err
 }

@@ -31,7 +31,7 @@ type world struct {
 	haproxy *haproxy
 	binary  string // xaproxy
 	paths   []*path
-	undo    []func() error
+	undo
 }
 
 // path is one way to the server.
@@ -131,18 +131,6 @@ func (w *world) proxy(ctx context.Context, name, program string, lines ...string
 	return &path{name: name, addr: p.Addr, user: proxytest.User, password: proxytest.Password, pid: p.Pid()}, nil
 }
 
-// later notes what close has to do.
-func (w *world) later(f func() error) { w.undo = append(w.undo, f) }
-
-// close takes everything down, in reverse order.
-func (w *world) close() (err error) {
-	for _, f := range slices.Backward(w.undo) {
-		err = errors.Join(err, f())
-	}
-	w.undo = nil
-	return err
-}
-
 // fill makes the table.
 func fill(ctx context.Context, s *servers.Server) error {
 	db, err := s.DB()
@@ -159,4 +147,19 @@ func fill(ctx context.Context, s *servers.Server) error {
 		}
 	}
 	return nil
+}
+
+// undo is what has to be done at the end.
+type undo []func() error
+
+// later notes one thing more.
+func (u *undo) later(f func() error) { *u = append(*u, f) }
+
+// close does it all, the last first.
+func (u *undo) close() (err error) {
+	for _, f := range slices.Backward(*u) {
+		err = errors.Join(err, f())
+	}
+	*u = nil
+	return err
 }
