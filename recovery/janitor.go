@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -256,12 +255,12 @@ func (j *Janitor) conclude(sweeps []*sweep, dryRun bool) []DecisionReport {
 		}
 		r := decisionReport(d)
 		for _, b := range d.Branches {
-			why := j.unproven(d, b, sweeps)
+			why, replaced := j.unproven(d, b, sweeps)
 			if why != "" {
 				r.Open = append(r.Open, b.Backend+": "+why)
 			}
 			if !dryRun {
-				j.tellReplaced(xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}, why)
+				j.tellReplaced(xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}, why, replaced)
 			}
 		}
 		r.Finished = len(r.Open) == 0
@@ -310,8 +309,8 @@ func (j *Janitor) endsOf(d xa.Decision) (all []xa.BranchEnd) {
 	return all
 }
 
-// unproven says why a branch of a decision may still come to light, or "".
-func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) string {
+// unproven says why a branch of a decision may still come to light, or "", and whether that is because another server is in the place of its own.
+func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) (why string, replaced bool) {
 	x := xa.XID{GTRID: d.GTRID, BQUAL: b.Backend}
 	var own *sweep
 	for _, s := range sweeps {
@@ -323,33 +322,30 @@ func (j *Janitor) unproven(d xa.Decision, b xa.BranchRef, sweeps []*sweep) strin
 		// A list of the same server under another backend's name says no more than the own one, and may be older.
 		sameServer := s != own && own.done() && s.identity == own.identity
 		if s.lists(x) && !sameServer {
-			return "prepared"
+			return "prepared", false
 		}
 	}
 	switch {
 	case own == nil:
-		return "not in the configuration: put the backend back there"
+		return "not in the configuration: put the backend back there", false
 	case own.ended.IsZero() && own.err == nil:
-		return "not looked at yet"
+		return "not looked at yet", false
 	case own.err != nil:
-		return "cannot be looked at"
+		return "cannot be looked at", false
 	case !own.open[d.GTRID]:
-		return "decided after the last look"
+		return "decided after the last look", false
 	case own.held[x] != nil:
-		return fmt.Sprintf("session %d may still hold it: %v", b.ConnID, own.held[x])
+		return fmt.Sprintf("session %d may still hold it: %v", b.ConnID, own.held[x]), false
 	case b.Server == "":
-		return "not prepared, but the server that prepared it is not known"
+		return "not prepared, but the server that prepared it is not known", false
 	case own.identity != b.Server:
-		return fmt.Sprintf("%s (%s) than the one that prepared it (%s)", anotherServer, own.identity, b.Server)
+		return fmt.Sprintf("not prepared, but this is another server (%s) than the one that prepared it (%s)", own.identity, b.Server), true
 	}
-	return ""
+	return "", false
 }
 
-const anotherServer = "not prepared, but this is another server"
-
 // tellReplaced tells, once, of a decided branch whose server is not there: nobody can finish it before that server is back.
-func (j *Janitor) tellReplaced(x xa.XID, why string) {
-	replaced := strings.HasPrefix(why, anotherServer)
+func (j *Janitor) tellReplaced(x xa.XID, why string, replaced bool) {
 	j.mu.Lock()
 	told := j.told[x]
 	if replaced {
