@@ -26,6 +26,7 @@ type pair struct {
 	server *servers.Server // MySQL
 	mysql  *wire.Conn
 	pg     *sql.Conn
+	dsn    string // of pg
 
 	same, refused, failed int
 	refusals              []string
@@ -77,7 +78,8 @@ func newPair(t *testing.T) *pair {
 			t.Fatal(r.err)
 		}
 	}
-	a.pg = open(t, "postgres", fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=disable timezone=UTC", p.Host, p.Port, servers.AdminUser, servers.AdminPassword, database))
+	a.dsn = fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=disable timezone=UTC", p.Host, p.Port, servers.AdminUser, servers.AdminPassword, database)
+	a.pg = open(t, "postgres", a.dsn)
 	must(t, a.pg, dialect.Setup)
 	must(t, a.pg, "CREATE SCHEMA shop")
 	return a

@@ -21,8 +21,8 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	if err != nil {
 		return err
 	}
-	if len(n.Targets) > 1 || hasOuter(n.TableExprs) {
-		return t.deleteMany(n, w)
+	if len(n.Targets) > 1 || hasOuter(n.TableExprs) || n.Limit != nil && len(n.Targets) == 0 {
+		return t.deleteChosen(n, w)
 	}
 	m, err := t.many(n.TableExprs)
 	if err != nil {
@@ -44,7 +44,7 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	if target.table == nil {
 		return &Error{Errno: 1288, State: "HY000", At: -1, What: "The target table of the DELETE is not updatable"}
 	}
-	t.target = target.table
+	t.targets = []*Table{target.table}
 	where := m.on
 	if n.Where != nil {
 		t.clause = "where clause"
@@ -53,16 +53,6 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 			return err
 		}
 		where = append(where, s)
-	}
-	if n.Limit != nil {
-		if len(m.relations) > 1 {
-			return &Error{Errno: 1221, State: "HY000", At: t.src.find("LIMIT"), What: "Incorrect usage of DELETE and LIMIT"}
-		}
-		chosen, err := t.chosen(target, where, n.OrderBy, n.Limit)
-		if err != nil {
-			return err
-		}
-		where = []string{chosen}
 	}
 	s := w + "DELETE FROM " + named(target)
 	if using := m.others(target); using != "" {
@@ -75,69 +65,47 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	return nil
 }
 
-// hasOuter tells whether there is an outer join.
-func hasOuter(list sqlparser.TableExprs) bool {
-	found := false
-	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) {
-		switch n := n.(type) {
-		case *sqlparser.Subquery:
-			return false, nil
-		case *sqlparser.JoinTableExpr:
-			found = found || n.Join != sqlparser.JoinStr && n.Join != sqlparser.StraightJoinStr
-		}
-		return true, nil
-	}, list)
-	return found
-}
-
-// deleteMany translates a DELETE from several tables, or through an outer join: one query chooses and locks the rows, by their primary keys.
-func (t *translator) deleteMany(n *sqlparser.Delete, with string) error {
+// deleteChosen translates a DELETE from several tables, through an outer join or with a LIMIT.
+func (t *translator) deleteChosen(n *sqlparser.Delete, with string) error {
 	t.clause = "from clause"
 	from, err := t.from(n.TableExprs)
 	if err != nil {
 		return err
 	}
-	where := ""
+	targets := t.scope.relations
+	if len(n.Targets) > 0 {
+		targets = nil
+	}
+	for _, name := range n.Targets {
+		at := slices.IndexFunc(t.scope.relations, func(r *relation) bool { return r.table != nil && r.alias == name.Name.String() })
+		if at < 0 {
+			return &Error{Errno: 1109, State: "42S02", At: t.src.find(name.Name.String()), What: "Unknown table '" + name.Name.String() + "' in MULTI DELETE"}
+		}
+		targets = append(targets, t.scope.relations[at])
+	}
+	rows := &chosenRows{}
+	var deletes []string
+	for _, r := range targets {
+		same, err := t.choose(rows, r, "a DELETE")
+		if err != nil {
+			return err
+		}
+		t.targets = append(t.targets, r.table)
+		deletes = append(deletes, fmt.Sprintf("DELETE FROM %s AS t USING chosen WHERE %s", tableName(r.table), same))
+	}
+	var where []string
 	if n.Where != nil {
 		t.clause = "where clause"
 		s, err := t.condition(n.Where.Expr)
 		if err != nil {
 			return err
 		}
-		where = " WHERE " + s
+		where = append(where, s)
 	}
-	var keys, locks, deletes, counts []string
-	for i, name := range n.Targets {
-		at := slices.IndexFunc(t.scope.relations, func(r *relation) bool { return r.table != nil && r.alias == name.Name.String() })
-		if at < 0 {
-			return &Error{Errno: 1109, State: "42S02", At: t.src.find(name.Name.String()), What: "Unknown table '" + name.Name.String() + "' in MULTI DELETE"}
-		}
-		r := t.scope.relations[at]
-		switch {
-		case r.outer:
-			return refuse(t.src.find(r.alias), "rows that an outer join may leave out cannot be locked before they are deleted", "delete from the tables one by one")
-		case len(r.table.Keys) == 0 || !r.table.Keys[0].Primary:
-			return refuse(t.src.find(r.alias), "a DELETE of this kind needs a primary key", "give the table one")
-		}
-		var same []string
-		for j, c := range r.table.Keys[0].Columns {
-			key := fmt.Sprintf("k%d_%d", i, j)
-			keys = append(keys, quoteName(r.alias)+"."+quoteName(c)+" AS "+key)
-			same = append(same, "t."+quoteName(c)+" = chosen."+key)
-		}
-		locks = append(locks, quoteName(r.alias))
-		deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s AS t USING chosen WHERE %s RETURNING 1)", i, tableName(r.table), strings.Join(same, " AND ")))
-		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
+	limit, err := t.first(n.OrderBy, n.Limit)
+	if err != nil {
+		return err
 	}
-	if with == "" {
-		with = "WITH "
-	} else {
-		with = strings.TrimSuffix(with, " ") + ", "
-	}
-	t.step(Step{
-		Kind: Count, InsertID: -1, InsertIDGiven: -1, Affected: 0,
-		Text: with + "chosen AS (SELECT " + strings.Join(keys, ", ") + " FROM " + from + where + " FOR UPDATE OF " + strings.Join(locks, ", ") + "), " +
-			strings.Join(deletes, ", ") + " SELECT " + strings.Join(counts, " + "),
-	})
+	t.step(rows.step(with, from, where, limit, deletes))
 	return nil
 }

@@ -182,7 +182,7 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 		return nil
 	}
 	var texts []string
-	t.target = in.r.table
+	t.targets = []*Table{in.r.table}
 	for i, row := range rows {
 		if len(row) != len(in.columns) {
 			return &Error{Errno: 1136, State: "21S01", At: t.src.find("VALUES"), What: fmt.Sprintf("Column count doesn't match value count at row %d", i+1)}

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -227,7 +228,7 @@ func (t *translator) aliased(e *sqlparser.AliasedTableExpr) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if t.target != nil && t.target.Schema == r.table.Schema && t.target.Name == r.table.Name {
+		if slices.ContainsFunc(t.targets, func(target *Table) bool { return target.Schema == r.table.Schema && target.Name == r.table.Name }) {
 			return "", &Error{Errno: 1093, State: "HY000", At: t.src.find(r.table.Name), What: "You can't specify target table '" + r.alias + "' for update in FROM clause"}
 		}
 		if err := t.add(r); err != nil {
@@ -243,10 +244,10 @@ func (t *translator) aliased(e *sqlparser.AliasedTableExpr) (string, error) {
 		if !e.Lateral {
 			t.scope = &scope{queries: outer.all()}
 		}
-		target := t.target
-		t.target = nil // a derived table is read before
+		targets := t.targets
+		t.targets = nil // a derived table is read before
 		q, err := t.subquery(n.Select)
-		t.scope, t.target = outer, target
+		t.scope, t.targets = outer, targets
 		if err != nil {
 			return "", err
 		}

@@ -27,7 +27,7 @@ type translator struct {
 	// aliases may be named in HAVING and ORDER BY.
 	aliases  map[string]value
 	excluded *relation // the row that ON DUPLICATE KEY UPDATE is about
-	target   *Table    // that a change is about, which no subquery of it may read
+	targets  []*Table  // that a change is about, which no subquery of it may read
 	altered  *Table    // what ALTER TABLE leaves
 	inSet    int       // the query is a part of a UNION
 }
