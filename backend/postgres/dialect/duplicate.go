@@ -2,13 +2,14 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// conflicting is the unique key in which the new rows may meet old ones, nil if there is none.
-func (t *translator) conflicting(in *newRows) (*Key, error) {
+// conflicting are the unique keys in which the new rows may meet old ones.
+func (in *newRows) conflicting() []*Key {
 	var keys []*Key
 	id := in.r.table.identity()
 	for i := range in.r.table.Keys {
@@ -18,17 +19,7 @@ func (t *translator) conflicting(in *newRows) (*Key, error) {
 			keys = append(keys, k)
 		}
 	}
-	if len(keys) > 1 {
-		names := make([]string, len(keys))
-		for i, k := range keys {
-			names[i] = k.Name
-		}
-		return nil, refuse(t.src.find(in.r.table.Name), "a row may be in the table already by the unique keys "+strings.Join(names, " and ")+", and PostgreSQL updates on a conflict in one", "leave the AUTO_INCREMENT column out, or UPDATE first and INSERT if there was no row")
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	return keys[0], nil
+	return keys
 }
 
 func (k *Key) quoted() string {
@@ -39,54 +30,50 @@ func (k *Key) quoted() string {
 	return strings.Join(quoted, ", ")
 }
 
-// replaces is REPLACE: a row with the same key becomes the new one, in all of its columns. It counts as one row more if it was another.
-func (t *translator) replaces(in *newRows, s *Step) (conflict, weight string, err error) {
-	if in.r.table.Referenced {
-		return "", "", t.refuse("REPLACE", "use INSERT … ON DUPLICATE KEY UPDATE", "REPLACE of rows that foreign keys refer to is not translated")
-	}
-	k, err := t.conflicting(in)
-	if err != nil || k == nil {
-		return "", "", err
-	}
-	if in.rows == 0 {
-		return "", "", t.refuse("REPLACE", "use INSERT … ON DUPLICATE KEY UPDATE", "REPLACE … SELECT is not translated")
-	}
-	given := map[*Column]bool{}
-	for _, c := range in.columns {
-		given[c] = true
-	}
-	var sets, differs []string
-	for i, c := range in.r.table.Columns {
+// replaces is REPLACE by one key: a row with the same key becomes the new one, in all of its columns. It counts as one row more if it was another.
+func (t *translator) replaces(in *newRows, k *Key, s *Step) (conflict, weight string) {
+	var sets []string
+	for _, c := range in.r.table.Columns {
 		switch {
 		case c.Generated:
-		case given[c]:
+		case slices.Contains(in.columns, c):
 			sets = append(sets, quoteName(c.Name)+" = excluded."+quoteName(c.Name))
-			differs = append(differs, changed(in.r.fields[i].v.s, c, "excluded."+quoteName(c.Name)))
 		default:
 			sets = append(sets, quoteName(c.Name)+" = DEFAULT")
-			if c.Default != "" || c.Identity {
-				differs = append(differs, "TRUE")
-			} else {
-				differs = append(differs, in.r.fields[i].v.s+" IS NOT NULL")
-			}
 		}
 	}
 	s.AffectedPlus = in.rows
-	return fmt.Sprintf(" ON CONFLICT (%s) DO UPDATE SET %s WHERE %s", k.quoted(), strings.Join(sets, ", "), strings.Join(differs, " OR ")),
-		"CASE WHEN " + quoteName(in.r.alias) + ".xmax = 0 THEN 0 ELSE 1 END", nil
+	differs := in.differs(func(c *Column) string { return "excluded." + quoteName(c.Name) })
+	return fmt.Sprintf(" ON CONFLICT (%s) DO UPDATE SET %s WHERE %s", k.quoted(), strings.Join(sets, ", "), differs),
+		"CASE WHEN " + quoteName(in.r.alias) + ".xmax = 0 THEN 0 ELSE 1 END"
 }
 
-// onDuplicate translates ON DUPLICATE KEY UPDATE. A new row counts as one, a changed one as two, and one that is as it was as none, or as
-// one for a client that counts the rows found.
-func (t *translator) onDuplicate(n *sqlparser.Insert, in *newRows, s *Step) (conflict, weight string, err error) {
-	k, err := t.conflicting(in)
-	if err != nil || k == nil {
-		return "", "", err
+// differs is the condition that an old row is another one than the new row.
+func (in *newRows) differs(given func(*Column) string) string {
+	var all []string
+	for i, c := range in.r.table.Columns {
+		old := in.r.fields[i].v.s
+		switch {
+		case c.Generated:
+		case slices.Contains(in.columns, c):
+			all = append(all, changed(old, c, given(c)))
+		case c.Identity:
+			all = append(all, "TRUE")
+		case c.Default == "":
+			all = append(all, old+" IS NOT NULL")
+		default:
+			all = append(all, changed(old, c, "("+c.Default+")"))
+		}
 	}
-	excluded := &relation{alias: "excluded"}
+	return strings.Join(all, " OR ")
+}
+
+// newRow names the new row for the values of ON DUPLICATE KEY UPDATE.
+func (t *translator) newRow(n *sqlparser.Insert, in *newRows, alias string) {
+	excluded := &relation{alias: alias}
 	for i, c := range in.r.table.Columns {
 		v := in.r.fields[i].v
-		v.s = strings.Replace(v.s, quoteName(in.r.alias)+"."+quoteName(c.Name), "excluded."+quoteName(c.Name), 1)
+		v.s = strings.Replace(v.s, quoteName(in.r.alias)+"."+quoteName(c.Name), alias+"."+quoteName(c.Name), 1)
 		v.notNull = false
 		excluded.fields = append(excluded.fields, field{c.Name, v})
 	}
@@ -101,6 +88,12 @@ func (t *translator) onDuplicate(n *sqlparser.Insert, in *newRows, s *Step) (con
 		}
 		t.scope.relations = append(t.scope.relations, excluded)
 	}
+}
+
+// onDuplicate translates ON DUPLICATE KEY UPDATE by one key. A new row counts as one, a changed one as two, and one that is as it was as none, or
+// as one for a client that counts the rows found.
+func (t *translator) onDuplicate(n *sqlparser.Insert, in *newRows, k *Key, s *Step) (conflict, weight string, err error) {
+	t.newRow(n, in, "excluded")
 	list, seeks := t.withoutSeek(sqlparser.AssignmentExprs(n.OnDup), in)
 	all, err := t.assignments(in.r, list)
 	if err != nil {

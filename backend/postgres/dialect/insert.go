@@ -12,7 +12,10 @@ type newRows struct {
 	r       *relation
 	columns []*Column
 	rows    int // of VALUES, 0 if they come from a query
+	values  [][]string
+	query   string
 	text    string
+	free    bool   // a value is another one each time it is computed
 	maybe   string // the condition that the one row's number is given
 	given   bool   // the client gives the numbers of the AUTO_INCREMENT column itself
 	makes   bool   // PostgreSQL makes them
@@ -46,28 +49,29 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 		return err
 	}
 	s := Step{Kind: Count, InsertID: -1, Affected: -1, InsertIDGiven: -1}
-	text := w + "INSERT INTO " + tableName(r.table) + in.text
-	conflict := ""
-	weight := ""
-	switch {
+	conflict, weight := "", ""
+	switch keys := in.conflicting(); {
 	case strings.EqualFold(n.Action, sqlparser.ReplaceStr):
-		if conflict, weight, err = t.replaces(in, &s); err != nil {
-			return err
+		switch {
+		case len(keys) == 0:
+		case len(keys) == 1 && in.rows > 0 && !r.table.Referenced:
+			conflict, weight = t.replaces(in, keys[0], &s)
+		default:
+			return t.replaceRows(in, keys, w)
 		}
-	case len(n.OnDup) > 0:
-		if conflict, weight, err = t.onDuplicate(n, in, &s); err != nil {
+	case len(n.OnDup) > 0 && len(keys) > 1:
+		return t.onDuplicates(n, in, keys)
+	case len(n.OnDup) > 0 && len(keys) == 1:
+		if conflict, weight, err = t.onDuplicate(n, in, keys[0], &s); err != nil {
 			return err
 		}
 	case n.Ignore != "":
 		conflict = " ON CONFLICT DO NOTHING"
 	}
-	text += conflict
+	text := w + "INSERT INTO " + tableName(r.table) + in.text + conflict
 	var returning []string
 	if id := r.table.identity(); id != nil {
-		ref := quoteName(r.alias) + "." + quoteName(id.Name)
-		if in.given {
-			ref = fmt.Sprintf("xaproxy.advance(%s, %s)", sequence(r.table, id), ref)
-		}
+		ref, given := in.numbers(id)
 		if len(n.OnDup) > 0 && in.rows != 1 && !in.given && conflict != "" { // of new rows alone
 			ref = fmt.Sprintf("CASE WHEN %s.xmax = 0 THEN %s END", quoteName(r.alias), ref)
 		}
@@ -77,10 +81,7 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 		}
 		if in.given {
 			s.InsertIDGiven = len(returning)
-			if in.rows != 1 || in.maybe == "" {
-				in.maybe = "TRUE"
-			}
-			returning = append(returning, in.maybe)
+			returning = append(returning, given)
 		}
 	}
 	if weight != "" {
@@ -93,6 +94,19 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 	s.Text = text
 	t.step(s)
 	return nil
+}
+
+// numbers are the number of a new row for RETURNING, and whether the client gave it.
+func (in *newRows) numbers(id *Column) (ref, given string) {
+	ref = quoteName(in.r.alias) + "." + quoteName(id.Name)
+	if !in.given {
+		return ref, "FALSE"
+	}
+	given = in.maybe
+	if in.rows != 1 || given == "" {
+		given = "TRUE"
+	}
+	return fmt.Sprintf("xaproxy.advance(%s, %s)", sequence(in.r.table, id), ref), given
 }
 
 func (t *Table) identity() *Column {
@@ -181,7 +195,7 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 		in.text = " DEFAULT VALUES"
 		return nil
 	}
-	var texts []string
+	texts := make([]string, len(rows))
 	t.targets = []*Table{in.r.table}
 	for i, row := range rows {
 		if len(row) != len(in.columns) {
@@ -198,7 +212,8 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 			}
 			values[j] = s
 		}
-		texts = append(texts, "("+strings.Join(values, ", ")+")")
+		in.values = append(in.values, values)
+		texts[i] = "(" + strings.Join(values, ", ") + ")"
 	}
 	if in.given && in.makes {
 		return refuse(t.src.find("VALUES"), "rows with numbers for the AUTO_INCREMENT column and rows without are not translated in one INSERT", "insert them one after the other")
@@ -216,6 +231,7 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 	if err != nil {
 		return "", err
 	}
+	in.free = in.free || v.free
 	if !c.Identity {
 		return t.assign(c, v)
 	}
@@ -256,6 +272,7 @@ func (t *translator) insertQuery(n sqlparser.SelectStatement, in *newRows) error
 			return err
 		}
 	}
-	in.text += "SELECT " + strings.Join(texts, ", ") + " FROM (" + q.s + ") AS q(" + strings.Join(names, ", ") + ")"
+	in.query = "SELECT " + strings.Join(texts, ", ") + " FROM (" + q.s + ") AS q(" + strings.Join(names, ", ") + ")"
+	in.text += in.query
 	return nil
 }
