@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,9 +58,13 @@ func (a *Admin) postgres() *postgres.Dialer { return a.current.Load().postgres }
 
 // listed is recovery.Listed, an alias there too, so that neither package imports the other.
 type listed = struct {
-	FormatID     int64
-	GTRID, BQUAL string
+	FormatID              int64
+	GTRID, BQUAL, Session string
 }
+
+// startedColumn tells one run of a server from the next: ids of sessions are given again after a start. Both are of the moment at which the
+// query began, so their difference stays the same, whatever clocks do.
+const startedColumn = "(SELECT HEX(UNIX_TIMESTAMP() - VARIABLE_VALUE) FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME')"
 
 // NewAdmin returns the Admin of a backend. It connects to nothing yet.
 func NewAdmin(b config.Backend) (*Admin, error) {
@@ -142,6 +147,9 @@ func (a *Admin) Prepared(ctx context.Context) ([]listed, error) {
 			return fmt.Errorf("%d bytes of data for a gtrid of %d and a bqual of %d", len(data), gtrid, bqual)
 		}
 		l.GTRID, l.BQUAL = string(data[:gtrid]), string(data[gtrid:])
+		if l.FormatID == xa.FormatID {
+			l.BQUAL, l.Session = xa.CutSession(l.BQUAL)
+		}
 		all = append(all, l)
 		return nil
 	})
@@ -205,14 +213,20 @@ func (a *Admin) kill(ctx context.Context, id uint64) error {
 	}
 }
 
-// Holder returns the session that keeps a prepared branch from being finished by others, as MariaDB's do while they live, if it is one of
-// xaproxy's; 0 if there is none. The session may have ended the branch since, if that is not listed any more.
-func (a *Admin) Holder(ctx context.Context, x xa.XID) (id uint64, err error) {
-	if a.config().Kind == config.Postgres {
-		return 0, nil
+// Holder returns the session that has prepared a branch, where it keeps others from finishing it as long as it is there; 0 if there is
+// none, or if the server was started since: its ids may be those of others by now.
+func (a *Admin) Holder(ctx context.Context, x xa.XID) (uint64, error) {
+	text, started, _ := strings.Cut(x.Session, ".")
+	id, err := strconv.ParseUint(text, 16, 64)
+	if err != nil {
+		return 0, nil // it names none
 	}
-	err = a.db().QueryRowContext(ctx, "SELECT IFNULL(IS_USED_LOCK('"+holderLock(x)+"'), 0)").Scan(&id)
-	return id, a.explain("find the session of "+x.String(), err)
+	var now string
+	err = a.db().QueryRowContext(ctx, "SELECT "+startedColumn).Scan(&now)
+	if err != nil || now != started {
+		return 0, a.explain("find the session of "+x.String(), err)
+	}
+	return id, nil
 }
 
 // Identity tells this server from any other that may come to answer at its address, for instance after a failover. It

@@ -168,7 +168,7 @@ func (b *Backend) meets(c *Conn) error {
 	case b.postgres != nil:
 		question = askPostgresIdentity
 	case c.facts.MariaDB:
-		question = "SELECT CONCAT(@@GLOBAL.server_id, '@', @@GLOBAL.hostname, ':', @@GLOBAL.port, @@GLOBAL.datadir), @@GLOBAL.log_bin"
+		question = "SELECT CONCAT(@@GLOBAL.server_id, '@', @@GLOBAL.hostname, ':', @@GLOBAL.port, @@GLOBAL.datadir), @@GLOBAL.log_bin, " + startedColumn
 	}
 	var rows wire.Rows
 	err := c.within(func() (err error) {
@@ -182,6 +182,9 @@ func (b *Backend) meets(c *Conn) error {
 	case err != nil:
 		return err
 	case len(rows.Values) == 1 && string(rows.Values[0][0]) == c.facts.Identity && (string(rows.Values[0][1]) == "1") == c.facts.LogBin:
+		if len(rows.Values[0]) > 2 {
+			c.started = string(rows.Values[0][2])
+		}
 		return nil
 	default:
 		err = fmt.Errorf("it was %s, with log_bin %t, and is %q now", c.facts.Identity, c.facts.LogBin, rows.Values)

@@ -1,10 +1,9 @@
 package backend
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +36,7 @@ const (
 // NewBranch returns the branch of a transaction on the connection. XA START is sent by its first Begin.
 func NewBranch(c *Conn, g xa.GTRID) *Branch {
 	c.branch = true
-	x := xa.XID{GTRID: g, BQUAL: c.b.Config.Name}
+	x := xa.XID{GTRID: g, BQUAL: c.b.Config.Name, Session: c.session()}
 	b := &Branch{conn: c, xid: x, sql: x.SQL()}
 	b.start = []string{"XA START " + b.sql}
 	return b
@@ -64,6 +63,15 @@ func (b *Branch) Ready(s *Session, opening string, lead ...string) error {
 	}
 	b.state = branchActive
 	return nil
+}
+
+// session is what the name of a branch says of the session, where that keeps others from finishing the branch once it is prepared: its id,
+// and when the server was started. See Admin.Holder.
+func (c *Conn) session() string {
+	if c.started == "" {
+		return ""
+	}
+	return strconv.FormatUint(c.ID, 16) + "." + c.started
 }
 
 // lead returns what goes before a statement: for the first one of the branch, its start.
@@ -97,15 +105,10 @@ func (b *Branch) RecordOnePhase() bool {
 	return f != nil && f.MariaDB && f.LogBin
 }
 
-// Prepare asks for the vote, in one packet. Where nobody else may finish the branch as long as this session is there, the session can be
-// found by it: see Admin.Holder.
+// Prepare asks for the vote, in one packet.
 func (b *Branch) Prepare(deadline time.Time) error {
 	b.state = branchUnknown
-	verbs := []string{"XA END " + b.sql, "XA PREPARE " + b.sql}
-	if f := b.conn.facts; f != nil && !f.DetachOnPrepare {
-		verbs = append([]string{b.conn.mark(b.xid)}, verbs...)
-	}
-	if err := b.verbs(deadline, verbs...); err != nil {
+	if err := b.verbs(deadline, "XA END "+b.sql, "XA PREPARE "+b.sql); err != nil {
 		return err
 	}
 	b.state = branchPrepared
@@ -114,7 +117,7 @@ func (b *Branch) Prepare(deadline time.Time) error {
 
 // Commit commits the prepared branch.
 func (b *Branch) Commit(deadline time.Time) error {
-	return b.end(b.finish(deadline, "XA COMMIT "+b.sql))
+	return b.end(b.verbs(deadline, "XA COMMIT "+b.sql))
 }
 
 // CommitOnePhase commits the branch without a vote, in one packet. It is never sent for a prepared branch: MySQL
@@ -126,40 +129,6 @@ func (b *Branch) CommitOnePhase(deadline time.Time) error {
 		err = b.truth(err)
 	}
 	return b.end(err)
-}
-
-// finish sends the verb that ends a branch that may be prepared, and gives its lock back in the same packet: clients can see the locks of
-// their session.
-func (b *Branch) finish(deadline time.Time, verb string) error {
-	c := b.conn
-	if c.marked == "" {
-		return b.verbs(deadline, verb)
-	}
-	done, err := b.answers(deadline, verb, "DO RELEASE_LOCK('"+c.marked+"')")
-	if done == 0 {
-		return err
-	}
-	c.marked = ""
-	if err != nil { // the branch has ended, and the lock ends with the connection
-		c.broken = true
-	}
-	return nil
-}
-
-// mark is the statement after which the session has the lock of the branch, and no other branch's.
-func (c *Conn) mark(x xa.XID) string {
-	release, lock := "", holderLock(x)
-	if c.marked != "" {
-		release = "RELEASE_LOCK('" + c.marked + "'),"
-	}
-	c.marked = lock
-	return "DO " + release + "GET_LOCK('" + lock + "',0)"
-}
-
-// holderLock is the name of the lock that the session of a prepared branch has. A lock's name has 64 characters at most.
-func holderLock(x xa.XID) string {
-	sum := sha256.Sum256([]byte(x.String()))
-	return "xaproxy." + hex.EncodeToString(sum[:16])
 }
 
 // truth makes of a server's error to a commit without a vote a loss, unless it says that nothing has been committed. PostgreSQL gives none
@@ -205,7 +174,7 @@ func (b *Branch) Rollback(deadline time.Time) error {
 			err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
 		}
 	default:
-		err = b.finish(deadline, "XA ROLLBACK "+b.sql)
+		err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
 	}
 	if xa.IsErrno(err, xa.ErrnoNotA, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock) {
 		err = nil // gone already: this is the session that had it, so nobody else can still hold it

@@ -19,6 +19,7 @@ type Conn struct {
 	b        *Backend // of its user, or the last one
 	pool     *pool
 	facts    *Facts  // of the server that it leads to; nil before the start checks
+	started  string  // when the server was started: startedColumn; "" where nobody asks
 	state    Session // what the server's session is known to be
 	lead     []byte  // scratch space of Begin
 	born     time.Time
@@ -30,7 +31,6 @@ type Conn struct {
 	debts    []*Debt    // what its last user may still ask about
 	owed     []*Debt    // claimed for a waiter of the pool, who pays
 	branch   bool       // an XA branch lives on it
-	marked   string     // the lock of the branch that is prepared
 	held     bool       // its session keeps it: Put does nothing
 	soiled   bool       // what its session left must be reset before it serves another one
 	broken   bool       // it must be closed

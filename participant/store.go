@@ -290,8 +290,8 @@ func (Decisions) Unfinished() []xa.Decision { return nil }
 
 // Prune deletes rows: see recovery.Decisions.
 func (d Decisions) Prune(ctx context.Context, listed []struct {
-	FormatID     int64
-	GTRID, BQUAL string
+	FormatID              int64
+	GTRID, BQUAL, Session string
 }, age time.Duration,
 ) (int, error) {
 	if time.Since(d.began) < d.o.ComeBack {

@@ -90,10 +90,10 @@ func (s *sweep) report() BackendReport {
 	}
 	for _, b := range s.branches {
 		br := BranchReport{
-			GTRID: plain(b.listed.GTRID), BQUAL: plain(b.listed.BQUAL), FormatID: b.listed.FormatID,
+			GTRID: plain(b.listed.GTRID), BQUAL: plain(bqual(b.listed)), FormatID: b.listed.FormatID,
 			Owner: b.Owner, AgeSeconds: b.age.Seconds(), Decided: b.evidence.Ruling.Decided,
 			Verdict: b.Verdict, Reason: b.Reason, Result: b.result,
-			gtrid: b.gtrid, ended: b.ended, prepared: s.prepared[b.listed],
+			gtrid: b.gtrid, ended: b.ended, prepared: s.prepared[bare(b.listed)],
 		}
 		br.Left = b.Owner == Ours && b.Verdict != Running && br.prepared
 		switch {
@@ -112,7 +112,7 @@ func (s *sweep) state() State {
 	st := State{Backend: s.backend, Swept: s.ended, Err: s.err}
 	for _, b := range s.branches {
 		switch {
-		case !s.prepared[b.listed] || b.Verdict == Elsewhere:
+		case !s.prepared[bare(b.listed)] || b.Verdict == Elsewhere:
 		case b.Owner != Ours:
 			st.NotOurs++
 		default:
@@ -153,11 +153,12 @@ func (j *Janitor) report(sweeps []*sweep, decisions []DecisionReport, dryRun boo
 		kept := b.Branches[:0]
 		for _, br := range b.Branches {
 			if br.Verdict == Elsewhere {
-				own := lists[br.BQUAL]
+				name, _ := xa.CutSession(br.BQUAL)
+				own := lists[name]
 				if own == nil || own.identity == s.identity {
 					continue // its own backend answers for it
 				}
-				br.Reason = fmt.Sprintf("belongs to backend %s, which is another server now: correct the configuration", br.BQUAL)
+				br.Reason = fmt.Sprintf("belongs to backend %s, which is another server now: correct the configuration", name)
 			}
 			if (br.Verdict == Unclaimed || br.Owner != Ours) && s.identity != "" {
 				key := fmt.Sprintf("%s %d %s %s", s.identity, br.FormatID, br.GTRID, br.BQUAL)

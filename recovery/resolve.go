@@ -90,12 +90,12 @@ func (w *worker) resolve(ctx context.Context, g xa.GTRID, verdict Verdict, by st
 		if l.FormatID != xa.FormatID || l.GTRID != g.String() || l.BQUAL != w.name && w.j.find(l.BQUAL) != nil {
 			continue // foreign, of another one, or to be found under another name of this server
 		}
-		x := xa.XID{GTRID: g, BQUAL: l.BQUAL}
+		x := xa.XID{GTRID: g, BQUAL: l.BQUAL, Session: l.Session}
 		verb := w.server.Commit
 		if verdict == Rollback {
 			verb = w.server.Rollback
 		}
-		b := ResolvedBranch{Backend: w.name, BQUAL: l.BQUAL, Record: "in the store of decisions"}
+		b := ResolvedBranch{Backend: w.name, BQUAL: bqual(l), Record: "in the store of decisions"}
 		asked, cancel := w.ask(ctx)
 		err := verb(asked, x)
 		if xa.IsErrno(err, xa.ErrnoNotA) && w.endHolder(asked, l) == nil { // its session was there; MariaDB knows no branch of one that is

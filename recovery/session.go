@@ -95,7 +95,7 @@ func (w *worker) endHolders(ctx context.Context) error {
 	}
 	there := set(listed)
 	inParallel(held, func(l Listed) {
-		if !there[l] {
+		if !there[bare(l)] {
 			return
 		}
 		if err := w.endHolder(ctx, l); err != nil {
@@ -112,7 +112,7 @@ func (w *worker) endHolder(ctx context.Context, l Listed) error {
 	}
 	asked, cancel := w.ask(ctx)
 	defer cancel()
-	id, err := w.server.Holder(asked, xa.XID{GTRID: g, BQUAL: l.BQUAL})
+	id, err := w.server.Holder(asked, xa.XID{GTRID: g, BQUAL: l.BQUAL, Session: l.Session})
 	if err != nil || id == 0 {
 		return err
 	}

@@ -47,7 +47,7 @@ type sweep struct {
 	open     map[xa.GTRID]bool // the decisions that were unfinished, and not in flight, before anything was looked at
 	held     map[xa.XID]error  // branches that a session may still hold, because it could not be ended
 	branches []branch          // everything that was listed, first or last
-	prepared map[Listed]bool   // what was listed last
+	prepared map[Listed]bool   // what was listed last, each without its session
 }
 
 // branch is one listed branch with what was concluded and done.
@@ -150,7 +150,7 @@ func (w *worker) look(ctx context.Context, s *sweep, dryRun bool) error {
 	}
 	s.branches, s.prepared = w.judge(ctx, s.branches, listed, false), set(listed)
 	for l, seen := range w.seen {
-		if !s.prepared[l] {
+		if !s.prepared[bare(l)] {
 			seen.held = false // it was finished meanwhile, and the session that had it works for others by now
 		}
 	}
@@ -195,7 +195,7 @@ func (w *worker) judge(ctx context.Context, known []branch, listed []Listed, dry
 		have[b.listed] = true
 	}
 	for l := range w.seen {
-		if !there[l] && !have[l] {
+		if !there[bare(l)] && !have[l] {
 			delete(w.seen, l)
 		}
 	}
@@ -270,18 +270,17 @@ func (w *worker) finish(ctx context.Context, branches []branch) (tried bool) {
 func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 	ctx, cancel := w.ask(ctx)
 	defer cancel()
-	x := xa.XID{GTRID: b.gtrid, BQUAL: w.name}
 	verb := w.server.Commit
 	if b.Verdict == Rollback {
 		verb = w.server.Rollback
 	}
-	err := verb(ctx, x)
+	err := verb(ctx, xa.XID{GTRID: b.gtrid, BQUAL: w.name, Session: b.listed.Session})
 	rolledBackBefore := xa.IsErrno(err, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock)
 	log := w.j.o.Logger.With().Str("gtrid", b.gtrid.String()).Str("backend", w.name).Logger()
 	switch {
 	case err == nil && b.Verdict == Commit:
 		b.ended, b.result = committed, "committed"
-		w.j.ended(x)
+		w.j.ended(xa.XID{GTRID: b.gtrid, BQUAL: w.name})
 		log.Info().Str("reason", b.Reason).Msg("branch committed")
 	case err == nil, rolledBackBefore && b.Verdict == Rollback:
 		b.ended, b.result = rolledBack, "rolled back"
@@ -343,10 +342,24 @@ func inParallel[T any](items []T, do func(T)) {
 	running.Wait()
 }
 
+// set has the branches without their sessions, which decisions know nothing of.
 func set(listed []Listed) map[Listed]bool {
 	m := make(map[Listed]bool, len(listed))
 	for _, l := range listed {
-		m[l] = true
+		m[bare(l)] = true
 	}
 	return m
+}
+
+func bare(l Listed) Listed {
+	l.Session = ""
+	return l
+}
+
+// bqual is the one that the server has.
+func bqual(l Listed) string {
+	if l.Session == "" {
+		return l.BQUAL
+	}
+	return l.BQUAL + "." + l.Session
 }

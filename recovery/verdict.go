@@ -9,8 +9,8 @@ import (
 // Listed is one row of a server's list of prepared branches, as the server has it. It is an alias so that a backend
 // can have the methods of Server without an import of this package.
 type Listed = struct {
-	FormatID     int64
-	GTRID, BQUAL string // raw bytes, as long as gtrid_length and bqual_length say
+	FormatID              int64
+	GTRID, BQUAL, Session string // raw bytes, as long as gtrid_length and bqual_length say; Session is cut from ours, as xa.XID has it
 }
 
 // Owner says who made a branch.

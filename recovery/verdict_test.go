@@ -106,10 +106,10 @@ func TestJudge(t *testing.T) {
 			evidence(prepared(other, "a"), participant),
 			Judgement{Other, Untouched, "made by the xaproxy installation 11111111, whose log decides"},
 		},
-		{"our text in another format", evidence(Listed{1, g.String(), "a"}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
-		{"our format, another text", evidence(Listed{xa.FormatID, "xp1.0badcafe.3", "a"}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
-		{"not our canonical text", evidence(Listed{xa.FormatID, "xp1.0badcafe.03.7", "a"}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
-		{"binary", evidence(Listed{xa.FormatID, "\x00\xff", ""}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
+		{"our text in another format", evidence(Listed{1, g.String(), "a", ""}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
+		{"our format, another text", evidence(Listed{xa.FormatID, "xp1.0badcafe.3", "a", ""}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
+		{"not our canonical text", evidence(Listed{xa.FormatID, "xp1.0badcafe.03.7", "a", ""}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
+		{"binary", evidence(Listed{xa.FormatID, "\x00\xff", "", ""}, nil), Judgement{Foreign, Untouched, "not made by xaproxy"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := Judge(c.evidence); got != c.want {

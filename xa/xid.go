@@ -109,16 +109,30 @@ func ValidCoord(s string) bool {
 	return true
 }
 
-// XID names one branch: the transaction and, as bqual, the name of the backend that runs the branch.
+// XID names one branch: the transaction and, as bqual, the name of the backend that runs the branch. A transaction has one branch on a
+// backend at most.
 type XID struct {
 	GTRID GTRID
 	BQUAL string
+	// Session says which session prepares the branch, where the backend wants recovery to know; servers see it behind the name
+	// and a dot. It is "" where an XID only tells branches apart.
+	Session string
 }
 
 // SQL returns the argument of XA START, END, PREPARE, COMMIT and ROLLBACK. Both parts are plain ASCII without quotes:
-// the prefix form fixes the gtrid, and config allows only [a-z0-9_-] in backend names.
+// the prefix form fixes the gtrid, config allows only [a-z0-9_-] in backend names, and Session has no others but the dot.
 func (x XID) SQL() string {
-	return "'" + x.GTRID.String() + "','" + x.BQUAL + "'," + strconv.Itoa(FormatID)
+	bqual := x.BQUAL
+	if x.Session != "" {
+		bqual += "." + x.Session
+	}
+	return "'" + x.GTRID.String() + "','" + bqual + "'," + strconv.Itoa(FormatID)
+}
+
+// CutSession splits the bqual of a server's XID into the backend's name and Session.
+func CutSession(bqual string) (backend, session string) {
+	backend, session, _ = strings.Cut(bqual, ".")
+	return backend, session
 }
 
 // String returns gtrid and bqual separated by a slash, as logs and reports show a branch.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // batch is a proxy with many transactions that have all come to their moment at the same time, so that one fault hits
@@ -193,10 +194,16 @@ func (b *batch) inDoubt(t *testing.T) {
 	}
 }
 
-// prepared lists the branches of the batch that server i holds.
+// prepared lists the branches of the batch that server i holds, without their sessions.
 func (b *batch) prepared(t *testing.T, i int) []string {
 	t.Helper()
-	return slices.DeleteFunc(b.m.prepared(t, i), func(x string) bool { return !b.proxy.Owns(x) })
+	all := slices.DeleteFunc(b.m.prepared(t, i), func(x string) bool { return !b.proxy.Owns(x) })
+	for i, x := range all {
+		gtrid, bqual, _ := strings.Cut(x, "|")
+		name, _ := xa.CutSession(bqual)
+		all[i] = gtrid + "|" + name
+	}
+	return all
 }
 
 // explain chooses what is printed of the logs when the test fails.

@@ -1,26 +1,39 @@
 package integration
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/xaproxy/xaproxy/tests/servers"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
-// TestNoLockIsLeft: the locks by which the sessions of prepared branches are found are gone when these have ended, and clients see none.
-func TestNoLockIsLeft(t *testing.T) {
+// The session that a branch's name tells of is the one that prepared it, until the server is started again.
+func TestSessionInTheName(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, []servers.Kind{servers.MariaDB, servers.MariaDBBinlog}, nil)
-	c := s.conn()
-	c.exec("INSERT INTO accounts (id, v) VALUES (1, 0), (2, 0)")
-	for _, end := range []string{"COMMIT", "ROLLBACK"} {
-		c.exec("BEGIN", "UPDATE accounts SET v = v + 1 WHERE id = 1", "UPDATE accounts SET v = v + 1 WHERE id = 2", end)
-	}
-	c.exec("BEGIN", "UPDATE accounts SET v = v + 1 WHERE id = 1", "UPDATE accounts SET v = v + 1 WHERE id = 2")
-	if got := c.rows("SELECT RELEASE_ALL_LOCKS()"); got != "0" {
-		t.Errorf("a client has %s locks that it did not take", got)
-	}
-	c.exec("COMMIT")
-	if got := s.on(0, "SELECT v FROM SCHEMA.accounts") + s.on(1, "SELECT v FROM SCHEMA.accounts"); got != "22" {
-		t.Errorf("values %s", got)
+	for _, k := range []servers.Kind{servers.MariaDB, servers.MariaDBBinlog} {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			b := newBench(t, "b1", k)
+			g := xa.GTRID{Coord: "0badcafe", Epoch: 1, Seq: 1}
+			b.held(xa.XID{GTRID: g}, 1)
+			listed, err := b.admin.Prepared(t.Context())
+			check(t, err)
+			if len(listed) != 1 || listed[0].BQUAL != "b1" || listed[0].GTRID != g.String() {
+				t.Fatalf("listed %v", listed)
+			}
+			x := xa.XID{GTRID: g, BQUAL: "b1", Session: listed[0].Session}
+			id, err := b.admin.Holder(t.Context(), x)
+			check(t, err)
+			if !b.alive(id) || !strings.HasPrefix(x.Session, fmt.Sprintf("%x.", id)) {
+				t.Errorf("session %d of %q, alive %v", id, x.Session, b.alive(id))
+			}
+			x.Session = fmt.Sprintf("%x.%X", id, time.Now().Add(-time.Hour).Unix()) // of an earlier run of the server
+			if id, err := b.admin.Holder(t.Context(), x); id != 0 || err != nil {
+				t.Errorf("session %d of %q, %v", id, x.Session, err)
+			}
+		})
 	}
 }

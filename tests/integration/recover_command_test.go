@@ -253,7 +253,7 @@ func recoverByHandParticipant(t *testing.T, k servers.Kind) {
 		}
 	}
 	out = c.run(2, "", "recover", "resolve", x.GTRID.String(), "--commit", "--force", "--yes")
-	if !strings.Contains(out, "branch b2 on b2: commit by hand; recorded in the store of decisions") || b.values() != "1,0,0,0" {
+	if !strings.Contains(out, "on b2: commit by hand; recorded in the store of decisions") || !strings.Contains(out, "branch b2") || b.values() != "1,0,0,0" {
 		t.Errorf("values %s:\n%s", b.values(), out)
 	}
 	out = c.run(0, "", "recover", "explain", x.GTRID.String())
