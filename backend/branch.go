@@ -21,6 +21,16 @@ type Branch struct {
 	sql   string   // the XID as the argument of the XA verbs
 	start []string // the statements that start it
 	state branchState
+
+	question
+}
+
+// question is what the server was asked, and has not answered yet.
+type question struct {
+	deadline time.Time
+	answers  int                                        // that come, unless one is an error
+	unasked  error                                      // why it could not be asked
+	then     func(b *Branch, done int, err error) error // makes of the answers what Answer returns
 }
 
 type branchState uint8
@@ -106,29 +116,36 @@ func (b *Branch) RecordOnePhase() bool {
 }
 
 // Prepare asks for the vote, in one packet.
-func (b *Branch) Prepare(deadline time.Time) error {
+func (b *Branch) Prepare(deadline time.Time) {
 	b.state = branchUnknown
-	if err := b.verbs(deadline, "XA END "+b.sql, "XA PREPARE "+b.sql); err != nil {
-		return err
+	b.ask(deadline, (*Branch).voted, 2, "XA END ", b.sql, ";XA PREPARE ", b.sql)
+}
+
+func (b *Branch) voted(_ int, err error) error {
+	if err == nil {
+		b.state = branchPrepared
 	}
-	b.state = branchPrepared
-	return nil
+	return err
 }
 
 // Commit commits the prepared branch.
-func (b *Branch) Commit(deadline time.Time) error {
-	return b.end(b.verbs(deadline, "XA COMMIT "+b.sql))
+func (b *Branch) Commit(deadline time.Time) {
+	b.ask(deadline, (*Branch).ended, 1, "XA COMMIT ", b.sql)
 }
 
 // CommitOnePhase commits the branch without a vote, in one packet. It is never sent for a prepared branch: MySQL
 // would commit it.
-func (b *Branch) CommitOnePhase(deadline time.Time) error {
+func (b *Branch) CommitOnePhase(deadline time.Time) {
 	b.state = branchUnknown
-	done, err := b.answers(deadline, "XA END "+b.sql, "XA COMMIT "+b.sql+" ONE PHASE")
+	b.ask(deadline, (*Branch).decided, 2, "XA END ", b.sql, ";XA COMMIT ", b.sql, " ONE PHASE")
+}
+
+// decided is what came of a commit without a vote, behind an XA END.
+func (b *Branch) decided(done int, err error) error {
 	if done > 0 {
 		err = b.truth(err)
 	}
-	return b.end(err)
+	return b.ended(done, err)
 }
 
 // truth makes of a server's error to a commit without a vote a loss, unless it says that nothing has been committed. PostgreSQL gives none
@@ -158,28 +175,33 @@ func uncommitted(err error) bool {
 }
 
 // Rollback rolls the branch back, from whichever state it is in.
-func (b *Branch) Rollback(deadline time.Time) error {
-	if b.conn.broken {
-		return errBroken
-	}
-	var err error
+func (b *Branch) Rollback(deadline time.Time) {
 	switch b.state {
 	case branchNew: // the server never had it
-		return b.end(nil)
+		b.ask(deadline, (*Branch).ended, 0)
 	case branchActive:
-		// After a deadlock MySQL wants XA END before XA ROLLBACK and MariaDB refuses it, so its result does not count.
 		b.state = branchUnknown
-		err = b.verbs(deadline, "XA END "+b.sql, "XA ROLLBACK "+b.sql)
-		if answered(err) {
-			err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
-		}
+		b.ask(deadline, (*Branch).rolledBackOrEnded, 2, "XA END ", b.sql, ";XA ROLLBACK ", b.sql)
 	default:
-		err = b.verbs(deadline, "XA ROLLBACK "+b.sql)
+		b.ask(deadline, (*Branch).rolledBack, 1, "XA ROLLBACK ", b.sql)
 	}
+}
+
+// rolledBackOrEnded asks once more where XA ROLLBACK was not reached, or refused. After a deadlock MySQL wants XA END before it and MariaDB
+// refuses that, so the result of XA END does not count.
+func (b *Branch) rolledBackOrEnded(done int, err error) error {
+	if answered(err) {
+		b.ask(b.deadline, nil, 1, "XA ROLLBACK ", b.sql)
+		done, err = b.hear()
+	}
+	return b.rolledBack(done, err)
+}
+
+func (b *Branch) rolledBack(done int, err error) error {
 	if xa.IsErrno(err, xa.ErrnoNotA, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock) {
 		err = nil // gone already: this is the session that had it, so nobody else can still hold it
 	}
-	return b.end(err)
+	return b.ended(done, err)
 }
 
 // Release gives the connection back. It is closed unless the branch has ended: a server may keep a branch attached to
@@ -191,7 +213,7 @@ func (b *Branch) Release() {
 	b.conn.Put()
 }
 
-func (b *Branch) end(err error) error {
+func (b *Branch) ended(_ int, err error) error {
 	if err == nil {
 		b.state = branchEnded
 		b.conn.branch = false
@@ -201,34 +223,51 @@ func (b *Branch) end(err error) error {
 
 var errBroken = errors.New("connection was lost before")
 
-// verbs sends statements that end the branch in one packet and reads their answers, up to the first error. A server's error comes back
-// as *xa.ServerError; after anything else the connection is broken.
-func (b *Branch) verbs(deadline time.Time, verbs ...string) error {
-	_, err := b.answers(deadline, verbs...)
-	return err
-}
-
-// answers is verbs that says how many of the statements were carried out.
-func (b *Branch) answers(deadline time.Time, verbs ...string) (done int, err error) {
+// ask sends so many statements that end the branch, in one packet; without any there is nothing to answer.
+func (b *Branch) ask(deadline time.Time, then func(b *Branch, done int, err error) error, statements int, text ...string) {
+	b.question = question{deadline: deadline, answers: statements, then: then}
 	c := b.conn
 	if c.broken {
-		return 0, errBroken
+		b.unasked = errBroken
+		return
+	}
+	if statements == 0 {
+		return
 	}
 	if err := c.SetDeadline(deadline); err != nil {
-		return 0, c.Lost(err)
+		b.unasked = c.Lost(err)
+		return
 	}
 	c.lead = c.lead[:0]
-	for i, v := range verbs {
-		if i > 0 {
-			c.lead = append(c.lead, ';')
-		}
-		c.lead = append(c.lead, v...)
+	for _, piece := range text {
+		c.lead = append(c.lead, piece...)
 	}
 	if err := c.SendQuery(nil, c.lead); err != nil {
-		return 0, c.Lost(err)
+		b.unasked = c.Lost(err)
+	}
+}
+
+// Answer is that to the last question.
+func (b *Branch) Answer(by time.Time) (bool, error) {
+	if b.unasked == nil && b.answers > 0 && by.Before(b.deadline) {
+		if err := b.conn.SetDeadline(by); err == nil && !b.conn.Arrived(b.answers) {
+			_ = b.conn.SetDeadline(b.deadline) // if it fails, so will reading
+			return false, nil
+		}
+	}
+	done, err := b.hear()
+	return true, b.then(b, done, err)
+}
+
+// hear reads the answers, up to the first error, and says how many of the statements were carried out. A server's error comes back
+// as *xa.ServerError; after anything else the connection is broken.
+func (b *Branch) hear() (done int, err error) {
+	c := b.conn
+	if b.unasked != nil || b.answers == 0 {
+		return 0, b.unasked
 	}
 	var refused error
-	for range verbs {
+	for range b.answers {
 		if err := c.Expect(); c.broken {
 			return done, err
 		} else if err != nil { // a server runs nothing behind the first error

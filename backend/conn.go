@@ -187,8 +187,11 @@ func (c *Conn) Expect() error {
 
 // classify marks the connection as broken unless err is nil or the server's own answer.
 func (c *Conn) classify(err error) error {
-	var answered *wire.Error
-	if err == nil || errors.As(err, &answered) {
+	if err == nil {
+		return nil
+	}
+	var answered *wire.Error // it takes an allocation
+	if errors.As(err, &answered) {
 		return err
 	}
 	return c.Lost(err)

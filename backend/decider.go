@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xaproxy/xaproxy/wire"
@@ -41,19 +42,23 @@ func NewDecider(c *Conn, g xa.GTRID) *Decider {
 var errNoVote = errors.New("a plain transaction has no vote")
 
 // Prepare refuses: the vote of a decider is its Decide.
-func (d *Decider) Prepare(time.Time) error { return errNoVote }
+func (d *Decider) Prepare(deadline time.Time) { d.refuse(deadline) }
 
 // Commit refuses: a decider has committed when the others are to.
-func (d *Decider) Commit(time.Time) error { return errNoVote }
+func (d *Decider) Commit(deadline time.Time) { d.refuse(deadline) }
+
+func (d *Decider) refuse(deadline time.Time) {
+	d.ask(deadline, func(*Branch, int, error) error { return errNoVote }, 0)
+}
 
 // CommitOnePhase commits. No record is needed.
-func (d *Decider) CommitOnePhase(deadline time.Time) error {
+func (d *Decider) CommitOnePhase(deadline time.Time) {
 	d.state = branchUnknown
-	return d.end(d.truth(d.verbs(deadline, "COMMIT")))
+	d.ask(deadline, func(b *Branch, done int, err error) error { return b.ended(done, b.truth(err)) }, 1, "COMMIT")
 }
 
 // Decide inserts the record and commits, in one packet.
-func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
+func (d *Decider) Decide(r xa.Decision, deadline time.Time) {
 	started := d.state != branchNew
 	d.state = branchUnknown
 	first := "RELEASE SAVEPOINT " + mark
@@ -61,17 +66,18 @@ func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
 		first = "START TRANSACTION"
 	}
 	statements := append(append([]string{first}, d.conn.b.Records.Insert(r)...), "COMMIT")
-	done, err := d.answers(deadline, statements...)
-	switch {
-	case err == nil || !answered(err):
-	case done < len(statements)-1:
-		d.state = branchActive
-		return d.refusal(r, done, err, deadline)
-	default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
-		d.conn.broken = true
-		return fmt.Errorf("COMMIT was answered with an error: %s", err.Error())
-	}
-	return d.end(err)
+	d.ask(deadline, func(_ *Branch, done int, err error) error {
+		switch {
+		case err == nil || !answered(err):
+		case done < len(statements)-1:
+			d.state = branchActive
+			return d.refusal(r, done, err, deadline)
+		default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
+			d.conn.broken = true
+			return fmt.Errorf("COMMIT was answered with an error: %s", err.Error())
+		}
+		return d.ended(done, err)
+	}, len(statements), strings.Join(statements, ";"))
 }
 
 // refusal says in the client's words why the record could not be written. What a server says of the client's own transaction stays as it
@@ -134,12 +140,10 @@ func (d *Decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
 }
 
 // Rollback rolls the transaction back.
-func (d *Decider) Rollback(deadline time.Time) error {
-	switch {
-	case d.conn.broken:
-		return errBroken
-	case d.state == branchNew:
-		return d.end(nil)
+func (d *Decider) Rollback(deadline time.Time) {
+	if d.state == branchNew {
+		d.ask(deadline, (*Branch).ended, 0)
+		return
 	}
-	return d.end(d.verbs(deadline, "ROLLBACK"))
+	d.ask(deadline, (*Branch).ended, 1, "ROLLBACK")
 }

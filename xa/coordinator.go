@@ -3,6 +3,7 @@ package xa
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,17 +22,21 @@ type Log interface {
 	Done(GTRID, ...BranchEnd)
 }
 
-// BranchConn is a branch that runs on a connection of its own. The coordinator calls one method at a time. Each takes
-// the moment at which to give up, because raw connections have deadlines and a context per packet would cost more
-// than the packet. Errors: nil, a *ServerError if the server answered with one, anything else if no usable answer came.
+// BranchConn is a branch that runs on a connection of its own. The coordinator calls one method at a time. Prepare, Commit,
+// CommitOnePhase and Rollback send a request, and do not wait for what comes of it: Answer does. A request takes the moment at which
+// to give up, because raw connections have deadlines and a context per packet would cost more than the packet.
 type BranchConn interface {
 	Ref() BranchRef
-	Prepare(deadline time.Time) error
-	Commit(deadline time.Time) error
-	CommitOnePhase(deadline time.Time) error
-	// Rollback ends the branch in whichever state it is before its commit. It returns nil also when the server no
+	Prepare(deadline time.Time)
+	Commit(deadline time.Time)
+	CommitOnePhase(deadline time.Time)
+	// Rollback ends the branch in whichever state it is before its commit. The answer is nil also when the server no
 	// longer knows the branch.
-	Rollback(deadline time.Time) error
+	Rollback(deadline time.Time)
+	// Answer waits for the answer to the request. It reports false if there is none by then, and is called again; at the deadline
+	// of the request there is one. Errors: nil, a *ServerError if the server answered with one, anything else if no usable
+	// answer came.
+	Answer(by time.Time) (answered bool, err error)
 	// Release gives the connection back. It is closed unless the branch has come to a proven end.
 	Release()
 }
@@ -40,9 +45,9 @@ type BranchConn interface {
 // commit is a plain COMMIT.
 type Decider interface {
 	BranchConn
-	// Decide inserts the record of d and commits. A *ServerError says that the record was not inserted and the transaction is still
-	// open; after any other error it may be committed, or may be later.
-	Decide(d Decision, deadline time.Time) error
+	// Decide is a request, too: it inserts the record of d and commits. A *ServerError says that the record was not inserted and the
+	// transaction is still open; after any other error it may be committed, or may be later.
+	Decide(d Decision, deadline time.Time)
 	// Fence asks on a connection of its own which record of g there is, and inserts one that it is rolled back if there is none. From
 	// then on that cannot change.
 	Fence(g GTRID, deadline time.Time) (committed bool, err error)
@@ -93,9 +98,10 @@ type Tx struct {
 	key      Key
 	txn      Txn
 	conns    []member
-	replies  chan reply
-	waiting  int       // actions on branches whose reply is outstanding
-	commitBy time.Time // when the client stops waiting for phase two; zero outside of it
+	asked    []request  // whose answers are taken one after the other
+	waits    int        // goroutines that wait for an answer each
+	replies  chan reply // of these
+	commitBy time.Time  // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
 	cause    error // the first thing that went wrong
 	forgot   bool
@@ -105,6 +111,12 @@ type Tx struct {
 type member struct {
 	BranchConn
 	voted, committed int64
+}
+
+// request is an action on a branch that was asked for.
+type request struct {
+	Action
+	deadline time.Time
 }
 
 // reply is an event with the error that it was made of.
@@ -185,7 +197,6 @@ func (tx *Tx) BranchLost(i int, cause error) Answer {
 // run drives the transaction until the client has its answer; what is left then goes on in a goroutine of its own,
 // for which Close waits.
 func (tx *Tx) run(first reply) Answer {
-	tx.replies = make(chan reply, len(tx.conns))
 	tx.step(first)
 	for tx.answer.Outcome == NoOutcome {
 		tx.step(tx.next())
@@ -200,27 +211,68 @@ func (tx *Tx) run(first reply) Answer {
 	return tx.answer
 }
 
-// next waits for the next event. Every outstanding action answers in bounded time, because each has a deadline.
+// patience is how long one answer may keep the others waiting. The moments of votes and commits are told as much too late.
+const patience = 20 * time.Millisecond
+
+// next waits for the next event. Every outstanding request is answered in bounded time, because each has a deadline.
+//
+// Nearly always the answers come within a moment of each other, and are taken one after the other: handing them over from
+// goroutines costs more than what they say. From the first one that takes long on, each is waited for in a goroutine of its own.
 func (tx *Tx) next() reply {
-	if tx.commitBy.IsZero() || tx.txn.Answered {
-		return <-tx.replies
+	if tx.waits == 0 {
+		by := time.Now().Add(patience)
+		if !tx.commitBy.IsZero() && tx.commitBy.Before(by) {
+			by = tx.commitBy
+		}
+		r := tx.asked[0]
+		if answered, err := tx.conns[r.Branch].Answer(by); answered {
+			tx.asked = slices.Delete(tx.asked, 0, 1)
+			return replied(r, err)
+		}
 	}
-	timer := time.NewTimer(time.Until(tx.commitBy))
-	defer timer.Stop()
+	for _, r := range tx.asked {
+		tx.wait(func() reply {
+			answered, err := tx.conns[r.Branch].Answer(r.deadline)
+			if !answered {
+				err = errSilent
+			}
+			return replied(r, err)
+		})
+	}
+	tx.asked = tx.asked[:0]
+	var late <-chan time.Time
+	if !tx.commitBy.IsZero() && !tx.txn.Answered {
+		timer := time.NewTimer(time.Until(tx.commitBy))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case r := <-tx.replies:
+		tx.waits--
 		return r
-	case <-timer.C:
+	case <-late:
 		return reply{Event: Event{Kind: EventLate}}
 	}
+}
+
+// wait waits for an answer in a goroutine of its own; run and Close wait for that.
+func (tx *Tx) wait(answer func() reply) {
+	if tx.replies == nil {
+		tx.replies = make(chan reply, len(tx.conns))
+	}
+	tx.waits++
+	go func() { tx.replies <- answer() }()
+}
+
+var errSilent = errors.New("no answer in time")
+
+func replied(r request, err error) reply {
+	return reply{Event{Kind: EventReply, Branch: r.Branch, Result: result(err)}, err}
 }
 
 // step applies one event, and those that its actions bring about at once.
 func (tx *Tx) step(r reply) {
 	for more := true; more; {
-		if r.Kind == EventReply || r.Kind == EventFenced {
-			tx.waiting--
-		}
 		if r.Kind == EventReply && r.Result == OK {
 			tx.stamp(r.Branch)
 		}
@@ -252,16 +304,8 @@ func (tx *Tx) stamp(i int) {
 	}
 }
 
-// perform does the actions in order. The log is asked in this goroutine and its reply is returned. Branch actions run
-// in goroutines of their own, unless there is nothing else to wait for: a lone one runs in this goroutine too, so that
-// a commit on one branch needs no other.
+// perform does the actions in order. The log is asked in this goroutine and its reply is returned.
 func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
-	replies := tx.waiting
-	for _, a := range actions {
-		if !a.silent() {
-			replies++
-		}
-	}
 	for _, a := range actions {
 		switch a.Kind {
 		case ActionAppend:
@@ -272,55 +316,42 @@ func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 			tx.forget(a.Outcome)
 		case ActionHalt:
 			tx.c.o.Halt(tx.cause)
+		case ActionFence:
+			deadline := time.Now().Add(tx.c.o.PrepareTimeout)
+			tx.wait(func() reply { return tx.fence(tx.conns[a.Branch].BranchConn.(Decider), deadline) })
 		case ActionCommit:
 			tx.commitBy = time.Now().Add(tx.c.o.CommitWait)
 			// The branch has longer than the client: a connection that is given up here costs a pass of recovery.
-			tx.start(a, time.Now().Add(tx.c.o.CommitWait+tx.c.o.PrepareTimeout))
+			tx.ask(a, time.Now().Add(tx.c.o.CommitWait+tx.c.o.PrepareTimeout))
 		default:
-			deadline := time.Now().Add(tx.c.o.PrepareTimeout)
-			if replies == 1 {
-				tx.waiting++
-				r, replied = tx.do(a, deadline), true
-			} else {
-				tx.start(a, deadline)
-			}
+			tx.ask(a, time.Now().Add(tx.c.o.PrepareTimeout))
 		}
 	}
 	return r, replied
 }
 
-// start performs a branch action in a goroutine of its own; run and Close wait for its reply.
-func (tx *Tx) start(a Action, deadline time.Time) {
-	tx.waiting++
-	go func() { tx.replies <- tx.do(a, deadline) }()
-}
-
-// silent reports whether nothing will reply to the action.
-func (a Action) silent() bool {
-	return a.Kind == ActionAnswer || a.Kind == ActionForget || a.Kind == ActionHalt
-}
-
-// do performs an action on a branch or its backend.
-func (tx *Tx) do(a Action, deadline time.Time) reply {
+// ask sends the request of an action. Nothing depends on the answers of readers, so they are taken last.
+func (tx *Tx) ask(a Action, deadline time.Time) {
 	conn := tx.conns[a.Branch]
-	var err error
 	switch a.Kind {
 	case ActionEnd, ActionRollback:
-		err = conn.Rollback(deadline)
+		conn.Rollback(deadline)
 	case ActionPrepare:
-		err = conn.Prepare(deadline)
+		conn.Prepare(deadline)
 	case ActionOnePhase:
-		err = conn.CommitOnePhase(deadline)
+		conn.CommitOnePhase(deadline)
 	case ActionCommit:
-		err = conn.Commit(deadline)
+		conn.Commit(deadline)
 	case ActionDecide:
-		err = conn.BranchConn.(Decider).Decide(tx.decision(), deadline)
-	case ActionFence:
-		return tx.fence(conn.BranchConn.(Decider), deadline)
+		conn.BranchConn.(Decider).Decide(tx.decision(), deadline)
 	default:
 		panic(fmt.Sprintf("xa: %v is not a branch's", a.Kind))
 	}
-	return reply{Event{Kind: EventReply, Branch: a.Branch, Result: result(err)}, err}
+	at := len(tx.asked)
+	for a.Kind != ActionEnd && at > 0 && tx.asked[at-1].Kind == ActionEnd {
+		at--
+	}
+	tx.asked = slices.Insert(tx.asked, at, request{a, deadline})
 }
 
 // fence asks the decider's backend what the decision is.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,7 @@ func TestMoments(t *testing.T) {
 		branches[0].On(xatest.Prepare, xatest.After(20*time.Millisecond, xatest.OK))
 		branches[1].On(xatest.Prepare, xatest.After(50*time.Millisecond, xatest.OK))
 		branches[0].On(xatest.Commit, xatest.After(30*time.Millisecond, xatest.OK))
+		branches[1].On(xatest.Commit, xatest.After(60*time.Millisecond, xatest.OK))
 		if answer := tx.Commit(); answer.Outcome != xa.Committed {
 			t.Fatal(answer)
 		}
@@ -249,7 +251,7 @@ func TestMoments(t *testing.T) {
 				t.Errorf("branch %d voted after %v, want %v", i, got, want)
 			}
 		}
-		want := []xa.BranchEnd{{Backend: "a", At: time.UnixMilli(start.UnixMilli() + 80)}, {Backend: "b", At: time.UnixMilli(start.UnixMilli() + 50)}}
+		want := []xa.BranchEnd{{Backend: "a", At: time.UnixMilli(start.UnixMilli() + 80)}, {Backend: "b", At: time.UnixMilli(start.UnixMilli() + 110)}}
 		if got := c.log.Ends(); !slices.Equal(got, want) {
 			t.Errorf("ends %v, want %v", got, want)
 		}
@@ -458,37 +460,127 @@ func TestVisibleBeforeLeaving(t *testing.T) {
 	}
 }
 
-// TestOneBranchNeedsNoGoroutine: the verb of a lone branch runs on the caller's stack.
-func TestOneBranchNeedsNoGoroutine(t *testing.T) {
-	onOurStack := func() bool {
-		pc := make([]uintptr, 64)
-		frames := runtime.CallersFrames(pc[:runtime.Callers(0, pc)])
-		for {
-			f, more := frames.Next()
-			if strings.HasSuffix(f.Function, ".TestOneBranchNeedsNoGoroutine") {
-				return true
+// prompt is a branch that answers at once, and notes whether it was called on the stack of the test.
+type prompt struct {
+	*xatest.Branch
+	test      string
+	elsewhere bool
+	said      []string
+}
+
+func (p *prompt) note(what string) {
+	p.said = append(p.said, what)
+	pc := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(0, pc)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "."+p.test) {
+			return
+		}
+		if !more {
+			p.elsewhere = true
+			return
+		}
+	}
+}
+
+func (p *prompt) Prepare(time.Time)        { p.note("prepare") }
+func (p *prompt) Commit(time.Time)         { p.note("commit") }
+func (p *prompt) CommitOnePhase(time.Time) { p.note("one-phase") }
+func (p *prompt) Rollback(time.Time)       { p.note("rollback") }
+
+func (p *prompt) Answer(time.Time) (bool, error) {
+	p.note("answer")
+	return true, nil
+}
+
+// TestPromptAnswersNeedNoGoroutine: a commit whose branches answer soon runs on the caller's stack.
+func TestPromptAnswersNeedNoGoroutine(t *testing.T) {
+	for _, record := range []bool{false, true} {
+		for n := 1; n <= 3; n++ {
+			c := newBench(&xatest.Log{})
+			tx := c.Begin("")
+			var branches []*prompt
+			for i := range n {
+				branches = append(branches, &prompt{Branch: xatest.NewBranch("a"), test: "TestPromptAnswersNeedNoGoroutine"})
+				tx.Add(branches[i], record)
+				tx.Wrote(i)
 			}
-			if !more {
-				return false
+			want := []string{"one-phase", "answer"}
+			if n > 1 {
+				want = []string{"prepare", "answer", "commit", "answer"}
+			}
+			wantAnswer(t, tx.Commit(), xa.Committed, nil)
+			for i, b := range branches {
+				if b.elsewhere || !slices.Equal(b.said, want) {
+					t.Errorf("record %v, branch %d of %d: called %v, in another goroutine: %v; want %v on the caller's stack", record, i, n, b.said, b.elsewhere, want)
+				}
 			}
 		}
 	}
-	for _, record := range []bool{false, true} {
+}
+
+// mute is a branch that has no answer, not even at the deadline.
+type mute struct{ *xatest.Branch }
+
+func (mute) Prepare(time.Time)              {}
+func (mute) Answer(time.Time) (bool, error) { return false, nil }
+
+// TestSilenceIsNoVote: a branch that breaks its word and has no answer at the deadline has not voted yes.
+func TestSilenceIsNoVote(t *testing.T) {
+	c := newBench(&xatest.Log{})
+	tx, branches := c.begin(1, 1, false)
+	tx.Wrote(tx.Add(mute{xatest.NewBranch("mute")}, false))
+	if a := tx.Commit(); a.Outcome != xa.RolledBack || len(c.log.Decisions()) > 0 {
+		t.Errorf("answer %+v, decisions %v; want it rolled back", a, c.log.Decisions())
+	}
+	wantCalls(t, branches[0], xatest.Prepare, xatest.Rollback, xatest.Release)
+}
+
+// TestAllAreAskedBeforeAnAnswer: no branch waits for what another one says.
+func TestAllAreAskedBeforeAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		c := newBench(&xatest.Log{})
-		tx, branches := c.begin(1, 1, record)
-		called := false
-		branches[0].On(xatest.OnePhase, func(time.Time) error {
-			called = true
-			if !onOurStack() {
-				t.Errorf("record %v: the commit runs in another goroutine", record)
+		tx, branches := c.begin(3, 3, false)
+		var asked atomic.Int32
+		for _, b := range branches {
+			for _, v := range []xatest.Verb{xatest.Prepare, xatest.Commit} {
+				b.On(v, func(deadline time.Time) error {
+					asked.Add(1)
+					<-time.After(time.Millisecond) // of fake time: it passes when nobody has anything else to do
+					if n := asked.Load(); n%3 != 0 {
+						t.Errorf("%s of %s is answered when %d of 3 were asked", v, b.Ref().Backend, n%3)
+					}
+					return nil
+				})
+			}
+		}
+		wantAnswer(t, tx.Commit(), xa.Committed, nil)
+		c.Close()
+	})
+}
+
+// TestSlowVoteHidesNoRefusal: a vote that takes its time keeps nobody from hearing of a refused one: the branch that has voted yes is
+// rolled back long before it.
+func TestSlowVoteHidesNoRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBench(&xatest.Log{})
+		tx, branches := c.begin(3, 3, false)
+		start := time.Now()
+		branches[0].On(xatest.Prepare, xatest.Hang)
+		branches[1].On(xatest.Prepare, deadlock)
+		branches[2].On(xatest.Rollback, func(time.Time) error {
+			if d := time.Since(start); d > 100*time.Millisecond {
+				t.Errorf("rolled back after %v", d)
 			}
 			return nil
 		})
-		tx.Commit()
-		if !called {
-			t.Error("no one-phase commit")
+		if a := tx.Commit(); a.Outcome != xa.RolledBack || !xa.IsErrno(a.Cause, xa.ErrnoRBDeadlock) {
+			t.Errorf("answer %+v, want rolled back because of the deadlock", a)
 		}
-	}
+		wantCalls(t, branches[2], xatest.Prepare, xatest.Rollback, xatest.Release)
+		c.Close()
+	})
 }
 
 // TestNamesNeverRepeat: concurrent Begins draw different names of this epoch.

@@ -152,7 +152,11 @@ func (b *bench) held(x xa.XID, row int) {
 	check(b.t, branch.Begin(&backend.Session{Caps: wire.DeprecateEOF}, nil, []byte(fmt.Sprintf("UPDATE d.r SET v = 1 WHERE id = %d", row)), ""))
 	_, err = conn.Result()
 	check(b.t, err)
-	check(b.t, branch.Prepare(time.Now().Add(10*time.Second)))
+	by := time.Now().Add(10 * time.Second)
+	branch.Prepare(by)
+	if answered, err := branch.Answer(by); !answered || err != nil {
+		b.t.Fatalf("vote: answered %v, %v", answered, err)
+	}
 }
 
 // alive reports whether the server has a session with the id.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xaproxy/xaproxy/xa"
+	"github.com/xaproxy/xaproxy/xa/xatest"
 )
 
 // branch is the xa.BranchConn of a simulated server. It sends what backend.Branch sends, packet by packet.
@@ -16,6 +17,7 @@ type branch struct {
 	ref   xa.BranchRef
 	part  *part
 	state branchState
+	xatest.Asking
 }
 
 type branchState uint8
@@ -67,7 +69,23 @@ func (b *branch) write(deadline time.Time, st stmt) error {
 
 func (b *branch) Ref() xa.BranchRef { return b.ref }
 
-func (b *branch) Prepare(deadline time.Time) error {
+func (b *branch) Prepare(deadline time.Time) {
+	b.Ask(deadline, func() error { return b.prepare(deadline) })
+}
+
+func (b *branch) Commit(deadline time.Time) {
+	b.Ask(deadline, func() error { return b.commit(deadline) })
+}
+
+func (b *branch) CommitOnePhase(deadline time.Time) {
+	b.Ask(deadline, func() error { return b.commitOnePhase(deadline) })
+}
+
+func (b *branch) Rollback(deadline time.Time) {
+	b.Ask(deadline, func() error { return b.rollback(deadline) })
+}
+
+func (b *branch) prepare(deadline time.Time) error {
 	b.state = branchUnknown
 	err := b.verbs(deadline, "XA END", "XA PREPARE")
 	if hook := b.conn.p.w.plant.prepared; hook != nil {
@@ -76,7 +94,7 @@ func (b *branch) Prepare(deadline time.Time) error {
 	return err
 }
 
-func (b *branch) Commit(deadline time.Time) error {
+func (b *branch) commit(deadline time.Time) error {
 	err := b.end(b.verbs(deadline, "XA COMMIT"))
 	if hook := b.conn.p.w.plant.committed; hook != nil {
 		err = hook(b, deadline, err)
@@ -84,7 +102,7 @@ func (b *branch) Commit(deadline time.Time) error {
 	return err
 }
 
-func (b *branch) CommitOnePhase(deadline time.Time) error {
+func (b *branch) commitOnePhase(deadline time.Time) error {
 	b.state = branchUnknown
 	err := b.end(b.verbs(deadline, "XA END", "XA COMMIT ONE PHASE"))
 	if hook := b.conn.p.w.plant.onePhase; hook != nil {
@@ -93,7 +111,7 @@ func (b *branch) CommitOnePhase(deadline time.Time) error {
 	return err
 }
 
-func (b *branch) Rollback(deadline time.Time) error {
+func (b *branch) rollback(deadline time.Time) error {
 	var err error
 	switch b.state {
 	case branchNew:
@@ -139,19 +157,34 @@ const errnoDuplicate = 1062
 
 var errNoVote = errors.New("a plain transaction has no vote")
 
-func (d *decider) Prepare(time.Time) error { return errNoVote }
-func (d *decider) Commit(time.Time) error  { return errNoVote }
-
-func (d *decider) CommitOnePhase(deadline time.Time) error {
-	d.state = branchUnknown
-	return d.end(d.verbs(deadline, "COMMIT"))
+func (d *decider) Prepare(deadline time.Time) {
+	d.Ask(deadline, func() error { return errNoVote })
 }
 
-func (d *decider) Decide(r xa.Decision, deadline time.Time) error {
-	if hook := d.conn.p.w.plant.decide; hook != nil {
-		return hook(d, r, deadline)
-	}
-	return d.decide(r, deadline)
+func (d *decider) Commit(deadline time.Time) {
+	d.Ask(deadline, func() error { return errNoVote })
+}
+
+func (d *decider) CommitOnePhase(deadline time.Time) {
+	d.Ask(deadline, func() error { return d.commitOnePhase(deadline) })
+}
+
+func (d *decider) Rollback(deadline time.Time) {
+	d.Ask(deadline, func() error { return d.rollback(deadline) })
+}
+
+func (d *decider) Decide(r xa.Decision, deadline time.Time) {
+	d.Ask(deadline, func() error {
+		if hook := d.conn.p.w.plant.decide; hook != nil {
+			return hook(d, r, deadline)
+		}
+		return d.decide(r, deadline)
+	})
+}
+
+func (d *decider) commitOnePhase(deadline time.Time) error {
+	d.state = branchUnknown
+	return d.end(d.verbs(deadline, "COMMIT"))
 }
 
 func (d *decider) decide(r xa.Decision, deadline time.Time) error {
@@ -203,7 +236,7 @@ func (d *decider) Fence(g xa.GTRID, deadline time.Time) (bool, error) {
 	return d.conn.p.rows.Fence(ctx, g)
 }
 
-func (d *decider) Rollback(deadline time.Time) error {
+func (d *decider) rollback(deadline time.Time) error {
 	if d.state == branchNew && !d.conn.cut {
 		return d.end(nil)
 	}

@@ -49,7 +49,7 @@ var plants = []struct {
 	{"a commit that is refused is followed by a rollback", "", "X2 X3 X5", false, func() plant {
 		return plant{committed: func(b *branch, deadline time.Time, err error) error {
 			if answered(err) {
-				return b.Rollback(deadline)
+				return b.rollback(deadline)
 			}
 			return err
 		}}
@@ -132,7 +132,7 @@ var plants = []struct {
 			if err := d.alone(r, deadline); err != nil {
 				return err
 			}
-			return d.CommitOnePhase(deadline)
+			return d.commitOnePhase(deadline)
 		}}
 	}},
 	{"rows are deleted by their age alone", "participant", "X2 X3 X5", true, func() plant {

@@ -26,6 +26,7 @@ const (
 // Release, Release twice.
 type Branch struct {
 	ref xa.BranchRef
+	Asking
 
 	mu      sync.Mutex // protects following fields
 	replies map[Verb]Reply
@@ -98,20 +99,24 @@ func (b *Branch) do(v Verb, deadline time.Time) error {
 	return err
 }
 
+func (b *Branch) ask(v Verb, deadline time.Time) {
+	b.Ask(deadline, func() error { return b.do(v, deadline) })
+}
+
 // Ref implements xa.BranchConn.
 func (b *Branch) Ref() xa.BranchRef { return b.ref }
 
 // Prepare implements xa.BranchConn.
-func (b *Branch) Prepare(deadline time.Time) error { return b.do(Prepare, deadline) }
+func (b *Branch) Prepare(deadline time.Time) { b.ask(Prepare, deadline) }
 
 // Commit implements xa.BranchConn.
-func (b *Branch) Commit(deadline time.Time) error { return b.do(Commit, deadline) }
+func (b *Branch) Commit(deadline time.Time) { b.ask(Commit, deadline) }
 
 // CommitOnePhase implements xa.BranchConn.
-func (b *Branch) CommitOnePhase(deadline time.Time) error { return b.do(OnePhase, deadline) }
+func (b *Branch) CommitOnePhase(deadline time.Time) { b.ask(OnePhase, deadline) }
 
 // Rollback implements xa.BranchConn.
-func (b *Branch) Rollback(deadline time.Time) error { return b.do(Rollback, deadline) }
+func (b *Branch) Rollback(deadline time.Time) { b.ask(Rollback, deadline) }
 
 // Decider is a fake xa.Decider, with the record of the last transaction that decided or was fenced.
 type Decider struct {
@@ -128,7 +133,11 @@ var _ xa.Decider = (*Decider)(nil)
 func NewDecider(backend string) *Decider { return &Decider{Branch: NewBranch(backend)} }
 
 // Decide implements xa.Decider. The record is inserted, unless the reply is a refusal or a fence was there before.
-func (d *Decider) Decide(r xa.Decision, deadline time.Time) error {
+func (d *Decider) Decide(r xa.Decision, deadline time.Time) {
+	d.Ask(deadline, func() error { return d.decide(r, deadline) })
+}
+
+func (d *Decider) decide(r xa.Decision, deadline time.Time) error {
 	err := d.do(Decide, deadline)
 	d.mu.Lock()
 	defer d.mu.Unlock()
