@@ -242,6 +242,9 @@ func (b *Branch) ask(deadline time.Time, then func(b *Branch, done int, err erro
 	for _, piece := range text {
 		c.lead = append(c.lead, piece...)
 	}
+	if statements > 1 {
+		c.Several()
+	}
 	if err := c.SendQuery(nil, c.lead); err != nil {
 		b.unasked = c.Lost(err)
 	}

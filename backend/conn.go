@@ -57,6 +57,9 @@ func (c *Conn) Begin(s *Session, attrs, sql []byte, lead ...string) error {
 	if err != nil {
 		return err
 	}
+	if n > 0 {
+		c.Several()
+	}
 	if err := c.SendQuery(attrs, c.lead, sql); err != nil {
 		return c.Lost(err)
 	}

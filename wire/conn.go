@@ -357,6 +357,14 @@ func (c *Conn) SendCommand(cmd Command, arg ...[]byte) error {
 	return c.Flush()
 }
 
+// Several says that the next command will have more than one answer, and that the first one does not matter before the second one is
+// there. Servers send each by itself, and a read that finds but one of them is for nothing.
+func (c *Conn) Several() {
+	if s, ok := c.nc.(*socket); ok {
+		s.several()
+	}
+}
+
 // Flush sends what WritePacket has buffered.
 func (c *Conn) Flush() error {
 	if c.werr == nil && len(c.wbuf) > 0 {

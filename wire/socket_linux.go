@@ -26,6 +26,29 @@ type socket struct {
 	net.Conn
 	raw         syscall.RawConn
 	read, write call
+
+	low      int32 // bytes without which the next read does not wake up; 0: any
+	applyLow func(fd uintptr)
+}
+
+// lowWater is more than the shortest answer, which is an OK of 11 bytes, and not more than the shortest error has, nor two answers.
+const lowWater = 12
+
+// several says that more than one answer will come, so that the next read need not wake up for the first of them.
+func (s *socket) several() { s.setLow(lowWater) }
+
+func (s *socket) setLow(low int32) {
+	if s.low != low {
+		s.low = low
+		_ = s.raw.Control(s.applyLow) // a connection that is closed says so when it is read
+	}
+}
+
+// setLowWater tells the system. Where it does not take the option, reads wake up earlier.
+//
+// Source: socket(7), SO_RCVLOWAT. Zero means one.
+func (s *socket) setLowWater(fd uintptr) {
+	_, _, _ = syscall.RawSyscall6(unix.SYS_SETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, uintptr(unsafe.Pointer(&s.low)), unsafe.Sizeof(s.low), 0)
 }
 
 // call is a system call on a buffer: made once per direction, so that it costs no allocation.
@@ -58,6 +81,7 @@ func direct(nc net.Conn) net.Conn {
 	s.read = call{trap: unix.SYS_RECVFROM, name: "read"}
 	s.write = call{trap: unix.SYS_SENDTO, name: "write"}
 	s.read.try, s.write.try = s.read.once, s.write.once
+	s.applyLow = s.setLowWater
 	s.read.deadline, s.write.deadline = nc.SetReadDeadline, nc.SetWriteDeadline
 	return s
 }
@@ -132,6 +156,7 @@ func (s *socket) Read(b []byte) (int, error) {
 		return n, s.read.awaited(err)
 	}
 	n, err := s.read.on(s, s.raw.Read, b)
+	s.setLow(0) // the rest of the answers may be shorter
 	if n == 0 && err == nil {
 		err = io.EOF
 	}

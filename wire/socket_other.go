@@ -30,6 +30,9 @@ func (s *socket) setPatience(read, write time.Duration) {
 	s.readPatience, s.writePatience = read, write
 }
 
+// several may spare a read that finds only the first of several answers.
+func (*socket) several() {}
+
 func (s *socket) Read(b []byte) (int, error) {
 	return within(s.readPatience, s.SetReadDeadline, s.Conn.Read, b)
 }
