@@ -56,7 +56,7 @@ bench: ## CPU and memory of the proxy beside haproxy and a direct connection, al
 	$(GO) run ./tests/bench $(BENCH)
 
 COMMIT ?= --quick
-bench-commit: ## transactions on two servers beside the same protocol written by hand: transactions/s, latency, CPU time (3 min; COMMIT="--report docs/reports/bench-commit.md": 20 min)
+bench-commit: ## transactions on two servers beside the same protocol written by hand: transactions/s, latency, CPU time (3 min; COMMIT="--rounds 25": 20 min)
 	tests/setup.sh bench
 	$(GO) run ./tests/bench commit $(COMMIT)
 
