@@ -117,6 +117,12 @@ func (a *Admin) Follow(by *Admin) {
 // Name is the backend's name in the configuration and the bqual of its branches.
 func (a *Admin) Name() string { return a.name }
 
+// Reconnect closes the connections that nobody uses: another server may answer at the address by now.
+func (a *Admin) Reconnect() {
+	a.db().SetMaxIdleConns(-1)
+	a.db().SetMaxIdleConns(adminConns)
+}
+
 // Close closes the connections.
 func (a *Admin) Close() error {
 	a.mu.Lock()

@@ -40,6 +40,7 @@ func (s *service) prepare(ctx context.Context, m *member, interval time.Duration
 	b := m.backend.Load()
 	b.Replaced = func(err error) {
 		s.log.Error().Str("backend", b.Name()).Err(err).Msg("the backend's server has changed; statements are refused until the new one is checked")
+		m.admin.Reconnect()
 		running.Go(func() { s.recheck(ctx, interval, m) })
 	}
 	b.Warn = func(err error) { s.log.Warn().Err(err).Msg("backend needs attention") }

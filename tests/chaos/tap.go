@@ -61,9 +61,12 @@ func (t *Tap) SetHook(hook func(Event) Verdict) {
 
 // Redirect cuts every connection, and has another server answer from now on.
 func (t *Tap) Redirect(target string) {
-	t.target.Store(&target)
+	t.Lead(target)
 	t.CutAll()
 }
+
+// Lead has new connections lead to another server, and leaves those that are there alone.
+func (t *Tap) Lead(target string) { t.target.Store(&target) }
 
 // Silence has nothing pass on the present connections any more, as when the cable to the client's machine is cut: the server does not hear
 // that the client is gone.

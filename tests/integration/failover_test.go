@@ -255,6 +255,49 @@ func TestFailoverRefs(t *testing.T) {
 	}
 }
 
+// TestFailoverOfTheAddress: where new connections lead to another server and old ones live on, nobody uses these any more once it is known.
+func TestFailoverOfTheAddress(t *testing.T) {
+	t.Parallel()
+	for _, k := range recoveryKinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel() // its servers are its own
+			b, other := newBench(t, "b1", k), newBench(t, "b1", k)
+			a := newAddress(t, b)
+			cfg := config.Default()
+			cfg.Backends = []config.Backend{b.config}
+			pool, err := backend.Open(&cfg, 0)
+			check(t, err)
+			t.Cleanup(pool.Close)
+			pool.Replaced = func(error) { b.admin.Reconnect() }
+			facts, _, err := b.admin.Check(t.Context())
+			check(t, err)
+			pool.Ready(facts)
+			get := func() (*backend.Conn, error) { return pool.Get(t.Context(), &backend.Session{}, nil) }
+			old, err := get()
+			check(t, err)
+
+			a.Lead(other.server.Addr())
+			if conn, err := get(); err == nil || !strings.Contains(err.Error(), "another server answers at its address") {
+				t.Errorf("got %v, %v from a server that was not checked", conn, err)
+			}
+			facts, _, err = b.admin.Check(t.Context())
+			check(t, err)
+			if facts.Identity != other.identity() {
+				t.Errorf("%s was checked, want %s", facts.Identity, other.identity())
+			}
+			pool.Ready(facts)
+			check(t, old.Exec("DO 0")) // it lives
+			old.Put()
+			conn, err := get()
+			check(t, err)
+			defer conn.Put()
+			if got := backend.NewBranch(conn, xa.GTRID{Coord: "deadbeef"}).Ref().Server; got != facts.Identity {
+				t.Errorf("a branch is of %s, want %s", got, facts.Identity)
+			}
+		})
+	}
+}
+
 // limit has the proxy log in as a user whom read_only concerns.
 func (b *bench) limit() {
 	b.t.Helper()
