@@ -61,12 +61,12 @@ bench-commit: ## transactions on two servers beside the same protocol written by
 	$(GO) run ./tests/bench commit $(COMMIT)
 
 CHAOS ?= --duration 60s
-chaos: ## random kills for a minute on each mix of servers with each store (CHAOS="--duration 10m" for longer)
+chaos: ## random kills for a minute on each mix of servers with each store; writes docs/reports (CHAOS="--duration 10m" for longer)
 	tests/setup.sh demo
-	for mix in mariadb,mariadb-binlog mysql,mysql mariadb,mysql; do for store in file participant; do \
-		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 $(CHAOS) || exit 1; \
-	done; done
-	$(GO) run ./tests/chaos/cmd/chaos --mix mariadb,postgres --proxies 2 $(CHAOS)
+	for run in mariadb,mariadb-binlog:file mariadb,mariadb-binlog:participant mysql,mysql:file mysql,mysql:participant \
+		mariadb,mysql:file mariadb,mysql:participant mariadb,postgres:file; do mix=$${run%:*} store=$${run#*:}; \
+		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 --report docs/reports/chaos-$$(echo $$mix | tr , -)-$$store.md $(CHAOS) || exit 1; \
+	done
 
 chaos-matrix: ## the crash tests with either server as the victim in every mix
 	tests/setup.sh
