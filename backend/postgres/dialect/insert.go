@@ -54,12 +54,12 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 	case strings.EqualFold(n.Action, sqlparser.ReplaceStr):
 		switch {
 		case len(keys) == 0:
-		case len(keys) == 1 && in.rows > 0 && !r.table.Referenced:
+		case len(keys) == 1 && in.rows > 0 && !r.table.Referenced && !in.repeats(keys):
 			conflict, weight = t.replaces(in, keys[0], &s)
 		default:
 			return t.replaceRows(in, keys, w)
 		}
-	case len(n.OnDup) > 0 && len(keys) > 1:
+	case len(n.OnDup) > 0 && (len(keys) > 1 || in.repeats(keys)):
 		return t.onDuplicates(n, in, keys)
 	case len(n.OnDup) > 0 && len(keys) == 1:
 		if conflict, weight, err = t.onDuplicate(n, in, keys[0], &s); err != nil {
@@ -169,11 +169,7 @@ func (t *translator) insertColumns(n *sqlparser.Insert, in *newRows) error {
 
 // insertRows translates the rows.
 func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
-	quoted := make([]string, len(in.columns))
-	for i, c := range in.columns {
-		quoted[i] = quoteName(c.Name)
-	}
-	in.text = " (" + strings.Join(quoted, ", ") + ") "
+	in.text = " (" + in.names() + ") "
 	var rows sqlparser.Values
 	switch v := n.Rows.(type) {
 	case *sqlparser.AliasedValues:

@@ -8,7 +8,8 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// ON CONFLICT of PostgreSQL's is about one unique key. What is here is about rows that may be in the table by several.
+// ON CONFLICT of PostgreSQL's is about one unique key, and meets each old row once. What is here is about rows that may be in the table by several,
+// and about new rows that meet one another.
 
 // maxSteps is the number of rows of an INSERT that take a step each.
 const maxSteps = 1000
@@ -79,32 +80,68 @@ func (t *translator) replaceRows(in *newRows, keys []*Key, with string) error {
 	if in.rows == 0 {
 		return t.replaceQuery(in, keys, with)
 	}
-	if in.free {
+	if in.free || len(in.columns) == 0 {
 		return t.refuse("REPLACE", "compute the value before", "REPLACE of a value that is another one each time is not translated")
 	}
-	gone := make([]string, len(in.values))
-	for i, row := range in.values {
-		gone[i] = in.meets(keys, "", func(c *Column) string { return in.value(row, c) })
+	batch := len(in.values)
+	if in.repeats(keys) {
+		batch = 1
 	}
-	t.step(Step{Kind: Count, Text: "DELETE FROM " + tableName(table) + " WHERE " + strings.Join(gone, " OR "), InsertID: -1, Affected: -1, InsertIDGiven: -1})
-	s := Step{Kind: Count, Text: "INSERT INTO " + tableName(table) + in.text, InsertID: -1, Affected: -1, InsertIDGiven: -1}
-	if id := table.identity(); id != nil && (in.given || in.makes) {
-		ref, given := in.numbers(id)
-		s.InsertID, s.InsertIDGiven = 0, 1
-		s.Text += " RETURNING " + ref + ", " + given
+	for rows := range slices.Chunk(in.values, batch) {
+		gone, texts := make([]string, len(rows)), make([]string, len(rows))
+		for i, row := range rows {
+			gone[i] = in.meets(keys, "", func(c *Column) string { return in.value(row, c) })
+			texts[i] = "(" + strings.Join(row, ", ") + ")"
+		}
+		s := Step{Kind: Count, Text: "DELETE FROM " + tableName(table) + " WHERE " + strings.Join(gone, " OR "), InsertID: -1, Affected: -1, InsertIDGiven: -1}
+		if len(keys) == 1 && batch == 1 { // a row that becomes what it was does not count
+			s.Affected = 0
+			s.Text += " RETURNING CASE WHEN " + in.differs(func(c *Column) string { return in.value(rows[0], c) }) + " THEN 1 ELSE 0 END"
+		}
+		t.step(s)
+		s = Step{Kind: Count, InsertID: -1, Affected: -1, InsertIDGiven: -1}
+		s.Text = "INSERT INTO " + tableName(table) + " (" + in.names() + ") VALUES " + strings.Join(texts, ", ")
+		if id := table.identity(); id != nil && (in.given || in.makes) {
+			ref, given := in.numbers(id)
+			s.InsertID, s.InsertIDGiven = 0, 1
+			s.Text += " RETURNING " + ref + ", " + given
+		}
+		t.step(s)
 	}
-	t.step(s)
 	return nil
+}
+
+// names are the columns of the INSERT.
+func (in *newRows) names() string {
+	names := make([]string, len(in.columns))
+	for i, c := range in.columns {
+		names[i] = quoteName(c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// repeats tells whether two new rows may have the same key, as far as their texts show it.
+func (in *newRows) repeats(keys []*Key) bool {
+	for _, k := range keys {
+		seen := map[string]bool{}
+		for _, row := range in.values {
+			key := ""
+			for _, name := range k.Columns {
+				key += "\x00" + strings.ToLower(in.value(row, in.r.table.Columns[in.r.index(name)]))
+			}
+			if seen[key] {
+				return true
+			}
+			seen[key] = true
+		}
+	}
+	return false
 }
 
 // replaceQuery is REPLACE … SELECT, in one statement, since its query may read the table.
 func (t *translator) replaceQuery(in *newRows, keys []*Key, with string) error {
 	table := in.r.table
-	names := make([]string, len(in.columns))
-	for i, c := range in.columns {
-		names[i] = quoteName(c.Name)
-	}
-	columns := strings.Join(names, ", ")
+	columns := in.names()
 	value := func(c *Column) string {
 		if slices.Contains(in.columns, c) {
 			return c.as("new." + quoteName(c.Name))
@@ -132,7 +169,7 @@ func (t *translator) replaceQuery(in *newRows, keys []*Key, with string) error {
 	return nil
 }
 
-// onDuplicates is ON DUPLICATE KEY UPDATE by several keys, with a step for each row. Where the new row meets several old ones MySQL would change
+// onDuplicates is ON DUPLICATE KEY UPDATE with a step for each row. Where the new row meets several old ones MySQL would change
 // the one of the first key in an order of its own.
 func (t *translator) onDuplicates(n *sqlparser.Insert, in *newRows, keys []*Key) error {
 	table := in.r.table
@@ -140,9 +177,9 @@ func (t *translator) onDuplicates(n *sqlparser.Insert, in *newRows, keys []*Key)
 	case in.rows == 0:
 		return t.refuse("DUPLICATE", "insert the rows one by one", "INSERT … SELECT … ON DUPLICATE KEY UPDATE by several unique keys is not translated")
 	case in.rows > maxSteps || len(in.columns) == 0:
-		return t.refuse("DUPLICATE", "insert fewer rows at once", "ON DUPLICATE KEY UPDATE by several unique keys is not translated for %d rows", in.rows)
+		return t.refuse("DUPLICATE", "insert fewer rows at once", "ON DUPLICATE KEY UPDATE of this kind is not translated for %d rows", in.rows)
 	case !table.Keys[0].Primary:
-		return t.refuse("DUPLICATE", "give the table a primary key", "ON DUPLICATE KEY UPDATE by several unique keys needs a primary key")
+		return t.refuse("DUPLICATE", "give the table a primary key", "ON DUPLICATE KEY UPDATE of this kind needs a primary key")
 	}
 	t.newRow(n, in, "new")
 	list, seeks := t.withoutSeek(sqlparser.AssignmentExprs(n.OnDup), in)
