@@ -137,7 +137,7 @@ func (r *run) step(step dialect.Step, rows pqRows) (err error) {
 			columns = columnsOf(rows, r.s.vars.collation)
 		}
 		return r.answer.stream(rows, columns)
-	case len(rows.Columns()) > 0:
+	case step.Kind == dialect.Count && len(rows.Columns()) > 0:
 		return r.returned(step, rows)
 	}
 	if err := r.s.drain(rows); err != nil {

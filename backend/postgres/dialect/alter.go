@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,10 +50,6 @@ func (t *translator) drop(what string, names sqlparser.TableNames, exists bool) 
 	return nil
 }
 
-func (t *translator) rename(d *sqlparser.DDL) error {
-	return t.refuse("RENAME", "use PostgreSQL's ALTER TABLE behind /* xaproxy: dialect=postgres */, for its keys too", "renaming a table is not translated, since its keys have its name")
-}
-
 // alter translates ALTER TABLE, CREATE INDEX and DROP INDEX, each of whose parts is a step.
 func (t *translator) alter(n *sqlparser.AlterTable) error {
 	r, err := t.table(n.Table, "")
@@ -64,6 +61,9 @@ func (t *translator) alter(n *sqlparser.AlterTable) error {
 	}
 	table := *r.table
 	table.Columns, table.Keys = slices.Clone(table.Columns), slices.Clone(table.Keys)
+	for i, k := range table.Keys {
+		table.Keys[i].Columns = slices.Clone(k.Columns)
+	}
 	for _, d := range n.Statements {
 		if err := t.alteration(&newTable{t: t, Table: &table}, d); err != nil {
 			return err
@@ -76,8 +76,38 @@ func (t *translator) alter(n *sqlparser.AlterTable) error {
 func (t *translator) alteration(n *newTable, d *sqlparser.DDL) error {
 	table := "ALTER TABLE " + tableName(n.Table) + " "
 	switch {
+	case d.Action == sqlparser.RenameStr && len(d.ToTables) == 1:
+		return t.renameTable(sqlparser.TableName{Name: sqlparser.NewTableIdent(n.Name), DbQualifier: sqlparser.NewTableIdent(n.Schema)}, d.ToTables[0])
 	case d.ColumnAction == sqlparser.AddStr:
 		return t.addColumn(n, d)
+	case d.ColumnAction == sqlparser.ModifyStr, d.ColumnAction == sqlparser.ChangeStr:
+		return t.modify(n, d)
+	case d.ColumnAction == sqlparser.RenameStr:
+		c := n.find(d.Column.String())
+		if c == nil {
+			return t.unknown(&sqlparser.ColName{Name: d.Column})
+		}
+		return t.renameColumn(n, c, d.ToColumn.String())
+	case d.IndexSpec != nil && d.IndexSpec.Action == sqlparser.RenameStr:
+		return t.renameKey(n, d.IndexSpec)
+	case d.AutoIncSpec != nil && n.identity() != nil:
+		next, err := t.expr(d.AutoIncSpec.Value)
+		if err != nil {
+			return err
+		}
+		id := n.identity()
+		t.ddl(fmt.Sprintf("SELECT setval(%s, GREATEST(%s, (SELECT COALESCE(max(%s), 0) + 1 FROM %s)), false)", sequence(n.Table, id), next.s, quoteName(id.Name), tableName(n.Table)))
+		return nil
+	case d.AlterCommentSpec != nil:
+		s, err := t.src.markedText(d.AlterCommentSpec.Comment)
+		if err != nil {
+			return err
+		}
+		t.ddl("COMMENT ON TABLE " + tableName(n.Table) + " IS " + quoteText(s))
+		return nil
+	case d.IndexSpec != nil && slices.Contains([]string{"disable", "enable"}, strings.ToLower(d.IndexSpec.Action)): // of MyISAM
+		t.step(Step{Kind: Session})
+		return nil
 	case d.ColumnAction == sqlparser.DropStr:
 		c := n.find(d.Column.String())
 		if c == nil {

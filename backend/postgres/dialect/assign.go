@@ -63,7 +63,7 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 			if v.isParam() {
 				return t.read(v, c.Type), nil
 			}
-			return "", refuse(t.at(v), "a string assigned to a number is not translated", "CAST it")
+			return reader(c.Type) + "(" + v.s + ")", nil // what is no number fails, as on MySQL
 		}
 		n, err := t.numeral(v)
 		if err != nil {
@@ -150,6 +150,8 @@ func (t *translator) assignTemporal(c *Column, v value) (string, error) {
 		return m.s, nil
 	}
 	switch {
+	case v.t.Kind.text(): // what is written in another way fails
+		return reader(c.Type) + "(" + v.s + ")", nil
 	case !v.t.Kind.temporal():
 		return "", refuse(t.at(v), describe(v.t)+" assigned to a "+typeNames[k]+" is not translated", "write it as 'YYYY-MM-DD hh:mm:ss'")
 	case k == Time && v.t.Kind != Time, k != Time && v.t.Kind == Time:

@@ -13,6 +13,8 @@ import (
 const TableQuery = `SELECT json_build_object(
 	'view', c.relkind IN ('v', 'm'),
 	'referenced', EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f'),
+	'bound', (SELECT json_agg(DISTINCT a.attname) FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = c.oid
+		AND (f.conrelid = c.oid AND a.attnum = ANY (f.conkey) OR f.confrelid = c.oid AND a.attnum = ANY (f.confkey)) WHERE f.contype = 'f'),
 	'comment', COALESCE(obj_description(c.oid, 'pg_class'), ''),
 	'columns', (SELECT json_agg(json_build_object(
 			'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'identity', c.relkind IN ('r', 'p') AND pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) IS NOT NULL,
@@ -36,6 +38,7 @@ func ReadTable(schema, name string, answer []byte) (*Table, error) {
 	var a struct {
 		View       bool
 		Referenced bool
+		Bound      []string
 		Comment    string
 		Columns    []struct {
 			Name, Type, Default, Collation, Comment string
@@ -46,7 +49,7 @@ func ReadTable(schema, name string, answer []byte) (*Table, error) {
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return nil, fmt.Errorf("read the table %s.%s: %w", schema, name, err)
 	}
-	t := &Table{Schema: schema, Name: name, View: a.View, Referenced: a.Referenced, Comment: a.Comment, Keys: a.Keys}
+	t := &Table{Schema: schema, Name: name, View: a.View, Referenced: a.Referenced, Bound: a.Bound, Comment: a.Comment, Keys: a.Keys}
 	for i := range t.Keys {
 		t.Keys[i].Name = strings.TrimPrefix(t.Keys[i].Name, name+".")
 		if t.Keys[i].Primary {

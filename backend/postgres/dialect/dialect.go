@@ -42,8 +42,9 @@ type Table struct {
 	Schema, Name string
 	View         bool
 	Columns      []*Column
-	Referenced   bool  // a foreign key refers to it
-	Keys         []Key // the primary key first, if there is one; only keys of whole columns
+	Referenced   bool     // a foreign key refers to it
+	Bound        []string // columns of foreign keys, its own and those that refer to it
+	Keys         []Key    // the primary key first, if there is one; only keys of whole columns
 	Comment      string
 }
 

@@ -31,6 +31,15 @@ func (c tables) define(sql string) error {
 	}
 	switch d := tree.(type) {
 	case *sqlparser.DDL:
+		if d.Action == sqlparser.RenameStr {
+			for i, from := range d.FromTables {
+				table := c["shop."+from.Name.String()]
+				delete(c, "shop."+from.Name.String())
+				table.Name = d.ToTables[i].Name.String()
+				c["shop."+table.Name] = table
+			}
+			return nil
+		}
 		n, err := t.newTable(d)
 		if err != nil {
 			return err
@@ -45,7 +54,7 @@ func (c tables) define(sql string) error {
 	return nil
 }
 
-var changes = regexp.MustCompile(`^(ALTER|CREATE( UNIQUE)? INDEX|DROP INDEX|CREATE TABLE [a-z]+ \()`)
+var changes = regexp.MustCompile(`^(ALTER|CREATE( UNIQUE)? INDEX|DROP INDEX|RENAME TABLE|CREATE TABLE [a-z]+ \()`)
 
 // TestGolden translates the statements of testdata. A difference may be committed when tests/dialect has compared the new text's answer
 // with MySQL's. With "table" statements define the tables that those behind them are about.

@@ -486,6 +486,58 @@ BEGIN
 	RETURN n;
 END $$;
 
+-- Changes of tables, whose keys and CHECKs have their names.
+
+CREATE OR REPLACE FUNCTION xaproxy.rename_table(old_schema text, old_name text, new_schema text, new_name text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE r record;
+BEGIN
+	IF old_schema <> new_schema THEN
+		IF to_regclass(format('%I.%I', new_schema, new_name)) IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = '42P07', MESSAGE = format('relation "%s" already exists', new_name);
+		END IF;
+		EXECUTE format('ALTER TABLE %I.%I SET SCHEMA %I', old_schema, old_name, new_schema);
+	END IF;
+	IF old_name = new_name THEN RETURN; END IF;
+	EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', new_schema, old_name, new_name);
+	FOR r IN SELECT conname FROM pg_constraint WHERE conrelid = format('%I.%I', new_schema, new_name)::regclass AND starts_with(conname, old_name || '.') LOOP
+		EXECUTE format('ALTER TABLE %I.%I RENAME CONSTRAINT %I TO %I', new_schema, new_name, r.conname, new_name || substr(r.conname, length(old_name) + 1));
+	END LOOP;
+	FOR r IN SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+		WHERE x.indrelid = format('%I.%I', new_schema, new_name)::regclass AND starts_with(i.relname, old_name || '.') LOOP
+		EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', new_schema, r.relname, new_name || substr(r.relname, length(old_name) + 1));
+	END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.rename_column(table_schema text, table_name text, old_name text, new_name text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE r record;
+BEGIN
+	EXECUTE format('ALTER TABLE %I.%I RENAME COLUMN %I TO %I', table_schema, table_name, old_name, new_name);
+	FOR r IN SELECT k FROM unnest(ARRAY['range', 'length', 'value']) AS u(k) JOIN pg_constraint
+		ON conrelid = format('%I.%I', table_schema, table_name)::regclass AND conname = table_name || '.' || old_name || ' ' || k LOOP
+		EXECUTE format('ALTER TABLE %I.%I RENAME CONSTRAINT %I TO %I', table_schema, table_name, table_name || '.' || old_name || ' ' || r.k, table_name || '.' || new_name || ' ' || r.k);
+	END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION xaproxy.create_like(new_schema text, new_name text, old_schema text, old_name text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	r record;
+	old_table regclass := format('%I.%I', old_schema, old_name)::regclass;
+BEGIN
+	EXECUTE format('CREATE TABLE %I.%I (LIKE %s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING CONSTRAINTS INCLUDING COMMENTS)', new_schema, new_name, old_table);
+	FOR r IN SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = format('%I.%I', new_schema, new_name)::regclass AND starts_with(conname, old_name || '.') LOOP
+		EXECUTE format('ALTER TABLE %I.%I RENAME CONSTRAINT %I TO %I', new_schema, new_name, r.conname, new_name || substr(r.conname, length(old_name) + 1));
+	END LOOP;
+	FOR r IN SELECT o.conname, i.relname, x.indisunique, pg_get_indexdef(i.oid) AS index, pg_get_constraintdef(o.oid) AS definition,
+			CASE WHEN starts_with(i.relname, old_name || '.') THEN new_name || substr(i.relname, length(old_name) + 1) ELSE new_name || '.' || i.relname END AS name
+		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_constraint o ON o.conindid = i.oid AND o.contype IN ('p', 'u', 'x') WHERE x.indrelid = old_table ORDER BY i.oid LOOP
+		IF r.conname IS NOT NULL THEN
+			EXECUTE format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', new_schema, new_name, r.name, r.definition);
+		ELSE
+			EXECUTE format('CREATE %s INDEX %I ON %I.%I%s', CASE WHEN r.indisunique THEN 'UNIQUE' END, r.name, new_schema, new_name, substring(r.index from ' USING .*$'));
+		END IF;
+	END LOOP;
+	EXECUTE format('COMMENT ON TABLE %I.%I IS %L', new_schema, new_name, obj_description(old_table, 'pg_class'));
+END $$;
+
 -- information_schema as MySQL has it.
 
 CREATE OR REPLACE VIEW xaproxy.schemata AS

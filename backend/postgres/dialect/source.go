@@ -291,8 +291,34 @@ func (s *source) bare() {
 	}
 }
 
+// way is the number of tokens from i on that say how an ALTER is to be done, with a comma.
+func (s *source) way(i int) int {
+	j := i
+	if s.op(i, ",") {
+		j++
+	}
+	if w := s.word(j); s.word(0) != "ALTER" || w != "ALGORITHM" && w != "LOCK" {
+		return 0
+	}
+	if j++; s.op(j, "=") {
+		j++
+	}
+	switch s.word(j) {
+	case "DEFAULT", "INSTANT", "INPLACE", "COPY", "NONE", "SHARED", "EXCLUSIVE":
+	default:
+		return 0
+	}
+	if j++; !s.op(i, ",") && s.op(j, ",") {
+		j++
+	}
+	return j - i
+}
+
 // advice is the number of tokens from i on that only advise MySQL's optimizer.
 func (s *source) advice(i int) int {
+	if n := s.way(i); n > 0 {
+		return n
+	}
 	switch s.word(i) {
 	case "HIGH_PRIORITY", "LOW_PRIORITY", "DELAYED", "QUICK", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_NO_CACHE", "SQL_CACHE":
 		switch s.word(i - 1) {

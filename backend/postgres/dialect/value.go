@@ -204,8 +204,13 @@ func (t *translator) bind(v value, want Type) value {
 	return v
 }
 
-// read reads a bound string as another type. PostgreSQL's own casts know more words than MySQL, such as 'today' and 'NaN'.
+// read reads a bound string as another type.
 func (t *translator) read(v value, as Type) string {
+	return reader(as) + "(" + t.parameter(t.src.paramIndex(v.lit.tok), "text", StringClass) + ")"
+}
+
+// reader is the function that reads a string as a number or time. PostgreSQL's own casts know more words than MySQL, such as 'today' and 'NaN'.
+func reader(as Type) string {
 	name := "numeric"
 	switch {
 	case as.Kind.approx():
@@ -213,7 +218,7 @@ func (t *translator) read(v value, as Type) string {
 	case as.Kind.temporal():
 		name = as.cast()
 	}
-	return "xaproxy.read_" + name + "(" + t.parameter(t.src.paramIndex(v.lit.tok), "text", StringClass) + ")"
+	return "xaproxy.read_" + name
 }
 
 // number is the value as a number: for arithmetic, and where MySQL compares as numbers.
