@@ -72,6 +72,8 @@ func (d *Decider) Decide(r xa.Decision, deadline time.Time) {
 		case done < len(statements)-1:
 			d.state = branchActive
 			return d.refusal(r, done, err, deadline)
+		case d.conn.b.postgres != nil: // which gives no error once it has committed, and the client can have this one
+			return err
 		default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
 			d.conn.broken = true
 			return fmt.Errorf("COMMIT was answered with an error: %s", err.Error())

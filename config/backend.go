@@ -115,9 +115,6 @@ func (b *Backend) validate(at section, c *Config) {
 	} else {
 		at.oneOf("kind", b.Kind, MySQL, MariaDB, Postgres)
 	}
-	if b.Kind == Postgres && c.Decision.Store == ParticipantStore {
-		at.wrong("kind", `cannot be "postgres" with the participant store, whose decisions are rows on MySQL and MariaDB servers; write decision.store = %q`, FileStore)
-	}
 	b.validateAddress(at, c)
 	at.text("user", b.User, 128)
 	switch {

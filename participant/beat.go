@@ -2,7 +2,6 @@ package participant
 
 import (
 	"context"
-	"encoding/hex"
 	"strconv"
 	"sync"
 	"time"
@@ -21,9 +20,9 @@ func (s *Store) durable(ctx context.Context, server Server) error {
 
 // beat commits a row of the proxies' table with the present time.
 func (s *Store) beat(ctx context.Context, server Server, coord, host string, pid int) error {
-	_, err := s.exec(ctx, server, "INSERT INTO "+proxyTable+" (coord, host, pid, beat_at) VALUES ('"+coord+
-		"', CONVERT(X'"+hex.EncodeToString([]byte(host))+"' USING utf8mb4), "+strconv.Itoa(pid)+
-		", UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)")
+	w := wordsOf(server)
+	_, err := s.exec(ctx, server, "INSERT INTO "+w.proxy+" (coord, host, pid, beat_at) VALUES ('"+coord+
+		"', "+w.text(host)+", "+strconv.Itoa(pid)+", "+w.nowExact+")"+w.orBeat())
 	return err
 }
 
@@ -75,7 +74,7 @@ func (s *Store) Stopped(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, server := range s.all() {
 		running.Go(func() {
-			if _, err := s.exec(ctx, server, "DELETE FROM "+proxyTable+" WHERE coord = '"+s.coord+"'"); err != nil {
+			if _, err := s.exec(ctx, server, "DELETE FROM "+wordsOf(server).proxy+" WHERE coord = '"+s.coord+"'"); err != nil {
 				s.o.Logger.Info().Str("backend", server.Name()).Err(err).Msg("heartbeat could not be taken back: it grows old instead")
 			}
 		})

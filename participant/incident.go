@@ -2,7 +2,6 @@ package participant
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"sync"
 
@@ -11,14 +10,16 @@ import (
 
 // Heuristic records that a server did other than was decided: on the decider, or if that cannot be reached, on the branch's backend.
 func (d Decisions) Heuristic(ctx context.Context, g xa.GTRID, backend, text string) error {
-	insert := "INSERT INTO " + incidentTable + " (gtrid, backend, what, created_at) VALUES ('" + g.String() + "', '" + backend +
-		"', CONVERT(X'" + hex.EncodeToString([]byte(text)) + "' USING utf8mb4), UTC_TIMESTAMP())"
 	err := errors.New("neither the decider nor the backend is in the configuration")
 	for _, name := range []string{g.Decider, backend} {
-		if server := d.server(name); server != nil {
-			if _, err = d.exec(ctx, server, insert); err == nil {
-				return nil
-			}
+		server := d.server(name)
+		if server == nil {
+			continue
+		}
+		w := wordsOf(server)
+		_, err = d.exec(ctx, server, "INSERT INTO "+w.incident+" (gtrid, backend, what, created_at) VALUES ('"+g.String()+"', '"+backend+"', "+w.text(text)+", "+w.now+")")
+		if err == nil {
+			return nil
 		}
 	}
 	return err
@@ -33,7 +34,7 @@ func (d Decisions) Heuristics(ctx context.Context) (n int, uncounted []string) {
 	for _, server := range servers {
 		asking.Go(func() {
 			count := 0
-			err := d.each(ctx, server, "SELECT COUNT(*) FROM "+incidentTable, func(scan func(...any) error) error { return scan(&count) })
+			err := d.each(ctx, server, "SELECT COUNT(*) FROM "+wordsOf(server).incident, func(scan func(...any) error) error { return scan(&count) })
 			if err == nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -21,8 +21,6 @@ const fencePrefix = "xk1."
 // tries is how often a key may change hands while it is fenced.
 const tries = 10
 
-func keyLiteral(key string) string { return "X'" + hex.EncodeToString([]byte(key)) + "'" }
-
 // KeyDecider implements xa.Keys: the backend with the highest hash of key and name, so that a backend more or less moves few keys.
 func (s *Store) KeyDecider(key string) string {
 	name, best := "", uint64(0)
@@ -49,7 +47,9 @@ func mixed(h uint64) uint64 {
 // FindKey implements xa.Keys.
 func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err error) {
 	decider := s.KeyDecider(key)
-	err = s.each(ctx, s.server(decider), "SELECT gtrid, verdict FROM "+decisionTable+" WHERE commit_key = "+keyLiteral(key),
+	server := s.server(decider)
+	w := wordsOf(server)
+	err = s.each(ctx, server, "SELECT gtrid, verdict FROM "+w.decision+" WHERE commit_key = "+w.bytes(key),
 		func(scan func(...any) error) (err error) {
 			var gtrid, verdict string
 			if err := scan(&gtrid, &verdict); err != nil {
@@ -65,7 +65,7 @@ func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err er
 		return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
 	}
 	if r.Committed {
-		if err := s.durable(ctx, s.server(decider)); err != nil {
+		if err := s.durable(ctx, server); err != nil {
 			return xa.KeyRecord{}, fmt.Errorf("decider %s: %w", decider, err)
 		}
 	}
@@ -75,6 +75,7 @@ func (s *Store) FindKey(ctx context.Context, key string) (r xa.KeyRecord, err er
 // FenceKey implements xa.Keys.
 func (s *Store) FenceKey(ctx context.Context, key string) (xa.KeyRecord, error) {
 	server := s.server(s.KeyDecider(key))
+	w := wordsOf(server)
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return xa.KeyRecord{}, err
@@ -85,10 +86,9 @@ func (s *Store) FenceKey(ctx context.Context, key string) (xa.KeyRecord, error) 
 		if err != nil || r.Committed || r.Over == fence {
 			return r, err
 		}
-		statement := "INSERT IGNORE INTO " + decisionTable + " (gtrid, verdict, branches, commit_key, created_at) VALUES ('" +
-			fence + "', '" + verdictAbort + "', '', " + keyLiteral(key) + ", UTC_TIMESTAMP())"
+		statement := w.insertNew("(gtrid, verdict, branches, commit_key, created_at)", "('"+fence+"', '"+verdictAbort+"', '', "+w.bytes(key)+", "+w.now+")")
 		if r.Over != "" {
-			statement = "UPDATE " + decisionTable + " SET gtrid = '" + fence + "', created_at = UTC_TIMESTAMP() WHERE gtrid = '" + r.Over + "' AND verdict = '" + verdictAbort + "'"
+			statement = "UPDATE " + w.decision + " SET gtrid = '" + fence + "', created_at = " + w.now + " WHERE gtrid = '" + r.Over + "' AND verdict = '" + verdictAbort + "'"
 		}
 		if _, err := s.exec(ctx, server, statement); err != nil {
 			return xa.KeyRecord{}, err

@@ -17,18 +17,18 @@ const (
 )
 
 // Insert returns the statements with which the decider takes a decision along in its transaction. A duplicate key says that it was
-// fenced, or that its commit key is taken.
+// fenced, or that its commit key is taken. PostgreSQL gets them in one message with the COMMIT behind them.
 func (s *Store) Insert(d xa.Decision) []string {
-	key := "NULL"
+	w, key := wordsOf(s.server(d.GTRID.Decider)), "NULL"
 	if d.Key.Name != "" {
-		key = keyLiteral(d.Key.Name)
+		key = w.bytes(d.Key.Name)
 	}
-	insert := "INSERT INTO " + decisionTable + " (gtrid, verdict, branches, commit_key, created_at) VALUES ('" +
-		d.GTRID.String() + "', '" + verdictCommit + "', '" + branchesText(d.Branches) + "', " + key + ", UTC_TIMESTAMP())"
+	insert := w.record + "INSERT INTO " + w.decision + " (gtrid, verdict, branches, commit_key, created_at) VALUES ('" +
+		d.GTRID.String() + "', '" + verdictCommit + "', '" + branchesText(d.Branches) + "', " + key + ", " + w.now + ")"
 	if d.Key.Over == "" {
 		return []string{insert}
 	}
-	return []string{"DELETE FROM " + decisionTable + " WHERE gtrid = '" + d.Key.Over + "' AND verdict = '" + verdictAbort + "'", insert}
+	return []string{w.record + "DELETE FROM " + w.decision + " WHERE gtrid = '" + d.Key.Over + "' AND verdict = '" + verdictAbort + "'", insert}
 }
 
 // fencedBy begins what a fence has in place of branches: the coord of the xaproxy that has made it.

@@ -20,6 +20,8 @@ import (
 // Server is the administrative side of one backend. It is safe for concurrent use; every call ends soon after its context.
 type Server interface {
 	Name() string
+	// Translates reports whether the server is PostgreSQL, which takes statements of its own words behind a comment.
+	Translates() bool
 	// Exec runs a statement in a transaction of its own and returns how many rows it changed.
 	Exec(ctx context.Context, statement string) (int64, error)
 	// Each runs a query and calls row for every row.
@@ -199,7 +201,8 @@ func (s *Store) lookup(ctx context.Context, decider string, all []xa.GTRID, dryR
 // rows reads the rows of transactions.
 func (s *Store) rows(ctx context.Context, server Server, all []xa.GTRID) (map[xa.GTRID]row, error) {
 	var q strings.Builder
-	q.WriteString("SELECT gtrid, verdict, branches, TIMESTAMPDIFF(SECOND, '1970-01-01', created_at) FROM " + decisionTable + " WHERE gtrid IN (")
+	w := wordsOf(server)
+	q.WriteString("SELECT gtrid, verdict, branches, " + w.seconds("created_at") + " FROM " + w.decision + " WHERE gtrid IN (")
 	for i, g := range all {
 		if i > 0 {
 			q.WriteByte(',')
@@ -236,8 +239,9 @@ func (s *Store) alive(ctx context.Context, server Server, all []xa.GTRID) (map[s
 	if len(coords) == 0 {
 		return alive, nil
 	}
-	q := "SELECT coord, host, pid FROM " + proxyTable + " WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL " + strconv.FormatInt(s.o.Grace.Microseconds(), 10) +
-		" MICROSECOND AND coord IN (" + strings.Join(slices.Sorted(maps.Keys(coords)), ",") + ")"
+	w := wordsOf(server)
+	q := "SELECT coord, host, pid FROM " + w.proxy + " WHERE beat_at > " + w.exactlyAgo(s.o.Grace) +
+		" AND coord IN (" + strings.Join(slices.Sorted(maps.Keys(coords)), ",") + ")"
 	err := s.each(ctx, server, q, func(scan func(...any) error) error {
 		var coord, host string
 		var pid int
@@ -271,11 +275,11 @@ func (s *Store) fence(ctx context.Context, server Server, all []xa.GTRID) error 
 }
 
 func (s *Store) insertAborts(ctx context.Context, server Server, gtrids []string) error {
-	values := make([]string, len(gtrids))
+	w, values := wordsOf(server), make([]string, len(gtrids))
 	for i, g := range gtrids {
-		values[i] = "('" + g + "','" + verdictAbort + "','" + fencedBy + s.coord + "',UTC_TIMESTAMP())"
+		values[i] = "('" + g + "','" + verdictAbort + "','" + fencedBy + s.coord + "'," + w.now + ")"
 	}
-	_, err := s.exec(ctx, server, "INSERT IGNORE INTO "+decisionTable+" (gtrid, verdict, branches, created_at) VALUES "+strings.Join(values, ","))
+	_, err := s.exec(ctx, server, w.insertNew("(gtrid, verdict, branches, created_at)", strings.Join(values, ",")))
 	return err
 }
 
@@ -330,11 +334,12 @@ func (s *Store) lately() map[string]bool {
 // prune deletes the rows of one decider. Rows that name a backend that is not in the configuration stay: nobody has listed it.
 func (d Decisions) prune(ctx context.Context, server Server, prepared map[string]bool, age time.Duration) (n int, err error) {
 	seconds := int64((d.o.Retain+age)/time.Second) + 1
-	old := " created_at < UTC_TIMESTAMP() - INTERVAL " + strconv.FormatInt(seconds, 10) + " SECOND"
+	w := wordsOf(server)
+	old := " created_at < " + w.ago(seconds)
 	for after := ""; ; {
 		var due []string
 		rows, last := 0, after
-		err := d.each(ctx, server, "SELECT gtrid, branches FROM "+decisionTable+" WHERE"+old+" AND gtrid > '"+after+"' ORDER BY gtrid LIMIT "+strconv.Itoa(chunk),
+		err := d.each(ctx, server, "SELECT gtrid, branches FROM "+w.decision+" WHERE"+old+" AND gtrid > '"+after+"' ORDER BY gtrid LIMIT "+strconv.Itoa(chunk),
 			func(scan func(...any) error) error {
 				var gtrid, branches string
 				if err := scan(&gtrid, &branches); err != nil {
@@ -350,7 +355,7 @@ func (d Decisions) prune(ctx context.Context, server Server, prepared map[string
 			return n, err
 		}
 		if len(due) > 0 {
-			deleted, err := d.exec(ctx, server, "DELETE FROM "+decisionTable+" WHERE gtrid IN ("+strings.Join(due, ",")+") AND"+old)
+			deleted, err := d.exec(ctx, server, "DELETE FROM "+w.decision+" WHERE gtrid IN ("+strings.Join(due, ",")+") AND"+old)
 			n += int(deleted)
 			if err != nil {
 				return n, err
@@ -361,7 +366,7 @@ func (d Decisions) prune(ctx context.Context, server Server, prepared map[string
 		}
 		after = last
 	}
-	_, err = d.exec(ctx, server, "DELETE FROM "+proxyTable+" WHERE beat_at < UTC_TIMESTAMP() - INTERVAL "+strconv.FormatInt(seconds, 10)+" SECOND")
+	_, err = d.exec(ctx, server, "DELETE FROM "+w.proxy+" WHERE beat_at < "+w.ago(seconds))
 	return n, err
 }
 
@@ -377,11 +382,11 @@ func (d Decisions) configured(branches string) bool {
 func (s *Store) each(ctx context.Context, server Server, query string, row func(scan func(...any) error) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	return server.Each(ctx, query, row)
+	return server.Each(ctx, wordsOf(server).hint+query, row)
 }
 
 func (s *Store) exec(ctx context.Context, server Server, statement string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	return server.Exec(ctx, statement)
+	return server.Exec(ctx, wordsOf(server).hint+statement)
 }

@@ -19,7 +19,8 @@ func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error
 		err = fmt.Errorf("decider %s: %w", g.Decider, err)
 	}
 	for _, server := range d.all() {
-		failed := d.each(ctx, server, "SELECT "+seconds+"created_at), backend, what FROM "+incidentTable+" WHERE gtrid = '"+g.String()+"'",
+		w := wordsOf(server)
+		failed := d.each(ctx, server, "SELECT "+w.seconds("created_at")+", backend, what FROM "+w.incident+" WHERE gtrid = '"+g.String()+"'",
 			func(scan func(...any) error) error {
 				var at int64
 				var backend, what string
@@ -39,9 +40,6 @@ func (d Decisions) Trail(ctx context.Context, g xa.GTRID) (t xa.Trail, err error
 	return t, err
 }
 
-// seconds begins the Unix time of a column.
-const seconds = "TIMESTAMPDIFF(SECOND, '1970-01-01', "
-
 // decided adds what the decider has of a transaction.
 func (d Decisions) decided(ctx context.Context, server Server, g xa.GTRID, t *xa.Trail) error {
 	rows, err := d.rows(ctx, server, []xa.GTRID{g})
@@ -52,7 +50,8 @@ func (d Decisions) decided(ctx context.Context, server Server, g xa.GTRID, t *xa
 	if r, ok := rows[g]; ok {
 		coords = r.trail(g, t, coords)
 	}
-	return d.each(ctx, server, "SELECT "+seconds+"beat_at), coord, host, pid FROM "+proxyTable+" WHERE coord IN ('"+strings.Join(coords, "','")+"')",
+	w := wordsOf(server)
+	return d.each(ctx, server, "SELECT "+w.seconds("beat_at")+", coord, host, pid FROM "+w.proxy+" WHERE coord IN ('"+strings.Join(coords, "','")+"')",
 		func(scan func(...any) error) error {
 			var at int64
 			var coord, host, pid string

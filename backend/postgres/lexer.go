@@ -30,11 +30,15 @@ type lexer struct {
 	text    []byte
 	at      int
 	native  bool // PostgreSQL's rules
+	decides bool // decisionHint was there
 	escapes bool // backslashes escape in strings; only with MySQL's rules
 }
 
 // dialectHint is the comment in front of a statement in PostgreSQL's own words.
 const dialectHint = "dialect=postgres"
+
+// decisionHint is that in front of the records of a decision, which go in one message with the COMMIT behind them.
+const decisionHint = dialectHint + " decision"
 
 // next returns the next token. Comments are skipped; one with dialectHint changes the rules until the end of the statement.
 func (l *lexer) next() token {
@@ -135,7 +139,7 @@ func (l *lexer) comment() {
 	}
 	inside := strings.ToLower(string(l.text[from:min(l.at, from+100)]))
 	if said, hints, found := strings.Cut(inside, "xaproxy:"); found && strings.Trim(said, "/* \t\r\n") == "" && strings.Contains(hints, dialectHint) {
-		l.native = true
+		l.native, l.decides = true, strings.Contains(hints, decisionHint)
 	}
 }
 
@@ -152,9 +156,10 @@ const maxName = 63
 
 // statement is one of the statements of a COM_QUERY.
 type statement struct {
-	text   []byte
-	native bool    // in PostgreSQL's words
-	head   []token // the first tokens
+	text     []byte
+	native   bool    // in PostgreSQL's words
+	decision bool    // a record of a decision
+	head     []token // the first tokens
 }
 
 // headTokens is how many tokens of a statement are kept to tell what it is.
@@ -179,7 +184,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 			}
 		}
 		if len(one.head) > 0 {
-			one.text, one.native = all[from:t.from], l.native
+			one.text, one.native, one.decision = all[from:t.from], l.native, l.decides
 			for i := range one.head {
 				one.head[i].from -= from
 				one.head[i].to -= from
@@ -189,7 +194,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 		if t.kind == endOfText {
 			return list, err
 		}
-		from, l.native = t.to, false
+		from, l.native, l.decides = t.to, false, false
 	}
 }
 

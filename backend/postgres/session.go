@@ -223,6 +223,9 @@ func (s *session) query(arg []byte) error {
 		return s.fail(&wire.Error{Errno: 1065, State: "42000", Message: "Query was empty"})
 	}
 	for i := range list {
+		if s.decides(list[i:]) {
+			return s.decide(list[i:])
+		}
 		a := answer{s: s, more: i < len(list)-1}
 		if err := s.statement(&list[i], &a, nil); err != nil {
 			return a.fail(err)

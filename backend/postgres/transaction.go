@@ -90,6 +90,7 @@ func (s *session) unlimited() string {
 
 // savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
 // first, but hide it.
+// The one that stands for the beginning of the transaction has none.
 type savepoint struct{ name, inside string }
 
 // guard is the savepoint in front of a statement.
@@ -288,6 +289,10 @@ func (s *session) setSavepoint(name string) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
+	if t.phase == begun && name == deciderMark {
+		t.points = append(t.points, savepoint{name: name})
+		return nil
+	}
 	t.named++
 	p := savepoint{name, "xaproxy_" + strconv.Itoa(t.named)}
 	sql := "SAVEPOINT " + p.inside
@@ -314,7 +319,7 @@ func (s *session) setSavepoint(name string) error {
 // toSavepoint rolls back to a savepoint of the client's, or releases it.
 func (s *session) toSavepoint(name string, release bool) error {
 	t := &s.tx
-	if t.phase == ended || t.phase == prepared {
+	if t.phase == ended || t.phase == prepared || t.phase == undone {
 		return s.ready()
 	}
 	for i := len(t.points) - 1; i >= 0; i-- {
@@ -326,8 +331,17 @@ func (s *session) toSavepoint(name string, release bool) error {
 		if release {
 			verb, keep = "RELEASE SAVEPOINT ", i
 		}
-		if err := s.undone(verb + t.points[i].inside); err != nil {
-			return err
+		switch inside := t.points[i].inside; {
+		case inside == "" && !release:
+			*t = transaction{phase: begun, characteristics: t.characteristics, points: t.points, sets: t.sets}
+			if err := s.undone("ROLLBACK"); err != nil {
+				return err
+			}
+			t.sets = nil
+		case inside != "":
+			if err := s.undone(verb + inside); err != nil {
+				return err
+			}
 		}
 		t.points, t.guarded = t.points[:keep], false
 		return nil
