@@ -76,7 +76,7 @@ func newBatch(t *testing.T, m *mix, schema string, set setting, rows []row, xs .
 		if len(accounts) > 0 {
 			m.execute(t, "INSERT INTO %s.%s VALUES %s", schema, tables[i], strings.Join(accounts, ", "))
 		}
-		b.taps[i] = newTap(t, backends[i], s.Addr())
+		b.taps[i] = newTapOf(t, backends[i], s)
 		o.Backends = append(o.Backends, proxytest.On(b.names[i], s).Via(b.taps[i].Addr()))
 		o.Tables = append(o.Tables, config.Table{Schema: schema, Name: tables[i], Backend: b.names[i]})
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
@@ -24,6 +25,8 @@ var mixes = []mix{
 	{name: "mariadb-binlog", kinds: [2]servers.Kind{servers.MariaDBBinlog, servers.MariaDBBinlog}},
 	{name: "mysql", kinds: [2]servers.Kind{servers.MySQL, servers.MySQL}},
 	{name: "mariadb-mysql", kinds: [2]servers.Kind{servers.MariaDB, servers.MySQL}},
+	{name: "mariadb-postgres", kinds: [2]servers.Kind{servers.MariaDB, servers.Postgres}},
+	{name: "mysql-postgres", kinds: [2]servers.Kind{servers.MySQL, servers.Postgres}},
 }
 
 // eachMix runs a test for every mix, all of them at once.
@@ -50,7 +53,7 @@ func (m *mix) boot(t *testing.T) {
 	for i, kind := range m.kinds {
 		both.Go(func() {
 			if m.servers[i], errs[i] = servers.Start(t.Context(), servers.Options{Kind: kind}); errs[i] == nil {
-				m.direct[i], errs[i] = m.servers[i].DB()
+				m.direct[i], errs[i] = proxytest.Direct(t.Context(), m.servers[i])
 			}
 		})
 	}

@@ -1,6 +1,10 @@
 package chaos
 
-import "github.com/xaproxy/xaproxy/tests/servers"
+import (
+	"slices"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
+)
 
 // row is a moment in the life of a transaction at which something breaks. The transaction moves money between two
 // backends, which the row calls x and y; x is the one that breaks. At the moment some requests or answers are held at
@@ -26,6 +30,11 @@ type row struct {
 	// reborn says that x may list a branch as prepared when it is back from a crash though it was not at the moment:
 	// MariaDB does not make every acknowledged end of a branch durable.
 	reborn bool
+}
+
+// plain reports whether the only writer commits a transaction of the server's own.
+func (r *row) plain() bool {
+	return slices.ContainsFunc(r.hold, func(h at) bool { return h.side == x && h.step == Commit && r.work != transfer })
 }
 
 // outcome is what the data say in the end, and what the client heard.

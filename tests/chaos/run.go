@@ -188,11 +188,7 @@ func (w *world) start(ctx context.Context) error {
 	w.taps = append(w.taps, [2]*Tap{})
 	for i, s := range w.servers {
 		name := backendNames[i] + strconv.Itoa(number)
-		newTap := NewTap
-		if s.Kind == servers.Postgres {
-			newTap = NewPostgresTap
-		}
-		tap, err := newTap(name, s.Addr())
+		tap, err := NewTapOf(name, s)
 		if err != nil {
 			return err
 		}

@@ -56,9 +56,12 @@ func (s Store) Prepare(ctx context.Context, on *servers.Server) (err error) {
 
 // adminOf is the configuration of a backend that is only administered.
 func adminOf(s *servers.Server) config.Backend {
-	b := proxytest.On("any", s)
+	b, database := proxytest.On("any", s), ""
+	if s.Kind == servers.Postgres {
+		database = "postgres"
+	}
 	return config.Backend{
 		Name: b.Name, Kind: b.Kind, Host: s.Host, Port: s.Port, User: b.User, Password: config.Secret(b.Password),
-		TLS: "off", ConnectTimeout: config.Duration(callTimeout), MaxLifetime: config.Duration(time.Hour),
+		TLS: "off", ConnectTimeout: config.Duration(callTimeout), MaxLifetime: config.Duration(time.Hour), Database: database,
 	}
 }

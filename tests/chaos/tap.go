@@ -43,7 +43,6 @@ func listenTap(name, target string) (*Tap, error) {
 	}
 	t := &Tap{name: name, listener: l, links: make(map[*link]struct{})}
 	t.target.Store(&target)
-	t.running.Go(t.accept)
 	return t, nil
 }
 

@@ -4,7 +4,17 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/tests/servers"
 )
+
+// NewTapOf is NewTap for a server of this kind.
+func NewTapOf(name string, s *servers.Server) (*Tap, error) {
+	if s.Kind == servers.Postgres {
+		return NewPostgresTap(name, s.Addr())
+	}
+	return NewTap(name, s.Addr())
+}
 
 // NewPostgresTap is NewTap in front of a PostgreSQL server.
 func NewPostgresTap(name, target string) (*Tap, error) {
@@ -117,10 +127,16 @@ func readMessage(r io.Reader, buf []byte, startup bool) ([]byte, error) {
 	return buf, err
 }
 
+const pgDecisions = "INSERT INTO xaproxy.xaproxy_decision "
+
 // pgStepOf is stepOf for what PostgreSQL gets.
 func pgStepOf(text string) Step {
 	has := func(s string) bool { return strings.Contains(text, s) }
 	switch {
+	case has("ON CONFLICT DO NOTHING") && has(pgDecisions):
+		return Fence
+	case has(pgDecisions) && strings.HasSuffix(text, "; COMMIT"):
+		return Decide
 	case has("PREPARE TRANSACTION "):
 		return Prepare
 	case strings.HasPrefix(text, "COMMIT PREPARED "):

@@ -26,12 +26,27 @@ func newTap(t *testing.T, name, target string) *Tap {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closing(t, tap)
+	return tap
+}
+
+// newTapOf is newTap for a server of this kind.
+func newTapOf(t *testing.T, name string, s *servers.Server) *Tap {
+	t.Helper()
+	tap, err := NewTapOf(name, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, tap)
+	return tap
+}
+
+func closing(t *testing.T, tap *Tap) {
 	t.Cleanup(func() {
 		if err := tap.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return tap
 }
 
 // recorder is a hook that notes events.

@@ -69,6 +69,9 @@ func (tx *transaction) side(tap string) side {
 // event is called by the taps.
 func (tx *transaction) event(e Event) Verdict {
 	where := at{tx.side(e.Tap), e.Step, e.Point}
+	if where.step == OnePhase && tx.row.plain() { // PostgreSQL gets the same for both
+		where.step = Commit
+	}
 	tx.mu.Lock()
 	if m := startedXID.FindStringSubmatch(e.Text); m != nil {
 		tx.gtrid = m[1]
@@ -217,4 +220,4 @@ func accountOf(opening string) (int, bool) {
 	return id % twin, err == nil
 }
 
-var firstAccount = regexp.MustCompile(`WHERE id = (\d+)`)
+var firstAccount = regexp.MustCompile(`WHERE (?:id|\(?"\w+"\."id") = \(?(\d+)`)

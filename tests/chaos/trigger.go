@@ -95,7 +95,7 @@ func (t *trigger) note(e Event) {
 
 var (
 	transferNumber = regexp.MustCompile(`INTO applied \(account, tx, n\) VALUES \(\d+, (\d+),`)
-	startedXID     = regexp.MustCompile(`XA START '([^']+)'`)
+	startedXID     = regexp.MustCompile(`(?:XA START|PREPARE TRANSACTION) '([^'|]+)['|]`)
 )
 
 // gtrid returns the name that the proxy gave to a transfer, or "".

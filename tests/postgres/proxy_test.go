@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/participant"
 	"github.com/xaproxy/xaproxy/tests/chaos"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
@@ -22,10 +24,12 @@ type pair struct {
 	maria  *servers.Server
 	face   *face
 	tap    *chaos.Tap // in front of MariaDB
+	pgTap  *chaos.Tap // in front of PostgreSQL
 	proxy  *proxytest.Proxy
 }
 
-func newPair(t *testing.T) *pair {
+// newPair keeps the decisions in a file, unless another store is given.
+func newPair(t *testing.T, stores ...chaos.Store) *pair {
 	p := &pair{t: t, maria: servertest.Get(t, servers.MariaDB), face: newFace(t)}
 	schema := servertest.Database(t, p.maria)
 	p.schema = schema
@@ -44,23 +48,62 @@ func newPair(t *testing.T) *pair {
 			t.Fatal(err)
 		}
 	}
-	if p.tap, err = chaos.NewTap("maria", p.maria.Addr()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.tap.Close(); err != nil {
-			t.Error(err)
+	p.tap, p.pgTap = newTap(t, p.maria), newTap(t, p.face.server)
+	var decision []string
+	for _, store := range stores {
+		decision = store.Lines()
+		for _, on := range []config.Backend{p.admins()[0], p.admins()[1]} {
+			if err := participant.Create(t.Context(), openAdmin(t, on)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	})
-	pg := proxytest.On("pg", p.face.server)
+	}
+	pg := proxytest.On("pg", p.face.server).Via(p.pgTap.Addr())
 	pg.Lines = []string{fmt.Sprintf("database = %q", p.face.database)}
 	p.proxy = proxytest.Run(t, proxytest.Options{
 		Backends: []proxytest.Backend{proxytest.On("maria", p.maria).Via(p.tap.Addr()), pg},
 		Tables:   []config.Table{{Schema: schema, Name: "account", Column: "id", Function: "modulo", Backends: []string{"maria", "pg"}}},
 		// Nothing is finished but by a restart, unless a test waits for it.
 		RecoveryInterval: 300 * time.Millisecond,
+		Decision:         decision,
 	})
 	return p
+}
+
+func newTap(t *testing.T, s *servers.Server) *chaos.Tap {
+	t.Helper()
+	tap, err := chaos.NewTapOf(string(s.Kind), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tap.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return tap
+}
+
+// admins are the two backends, without the taps.
+func (p *pair) admins() [2]config.Backend {
+	maria, pg := config.DefaultBackend(config.MariaDB), config.DefaultBackend(config.Postgres)
+	maria.Name, maria.Port, maria.User, maria.Password = "maria", p.maria.Port, p.maria.User, config.Secret(p.maria.Password)
+	pg.Name, pg.Port, pg.User, pg.Password, pg.Database = "pg", p.face.server.Port, p.face.server.User, config.Secret(p.face.server.Password), p.face.database
+	return [2]config.Backend{maria, pg}
+}
+
+func openAdmin(t testing.TB, b config.Backend) *backend.Admin {
+	t.Helper()
+	a, err := backend.NewAdmin(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
 }
 
 func (p *pair) db() *sql.DB { return p.proxy.DB(p.t, p.schema) }

@@ -30,7 +30,7 @@ func main() {
 }
 
 func run() (good bool, err error) {
-	mix := flag.String("mix", "mariadb,mysql", "the two servers: mariadb, mariadb-binlog, mysql or, with the file store, postgres, with a comma between them")
+	mix := flag.String("mix", "mariadb,mysql", "the two servers: mariadb, mariadb-binlog, mysql or postgres, with a comma between them")
 	duration := flag.Duration("duration", time.Minute, "how long things are broken")
 	seed := flag.Uint64("seed", 0, "seed of the faults and of the transfers; 0 draws one")
 	clients := flag.Int("clients", 8, "how many clients")
