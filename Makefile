@@ -64,7 +64,8 @@ CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers with each store; writes docs/reports (CHAOS="--duration 10m" for longer)
 	tests/setup.sh demo
 	for run in mariadb,mariadb-binlog:file mariadb,mariadb-binlog:participant mysql,mysql:file mysql,mysql:participant \
-		mariadb,mysql:file mariadb,mysql:participant mariadb,postgres:file; do mix=$${run%:*} store=$${run#*:}; \
+		mariadb,mysql:file mariadb,mysql:participant mariadb,postgres:file mariadb,postgres:participant \
+		mysql,postgres:file mysql,postgres:participant; do mix=$${run%:*} store=$${run#*:}; \
 		$(GO) run ./tests/chaos/cmd/chaos --mix $$mix --store $$store --proxies 2 --report docs/reports/chaos-$$(echo $$mix | tr , -)-$$store.md $(CHAOS) || exit 1; \
 	done
 

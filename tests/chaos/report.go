@@ -109,7 +109,7 @@ func (w *world) progress(ctx context.Context, started time.Time) {
 // Server names one of the servers.
 func (r *Report) Server(i int) string {
 	name := map[servers.Kind]string{
-		servers.MariaDB: "MariaDB %s without binary log", servers.MariaDBBinlog: "MariaDB %s with binary log", servers.MySQL: "MySQL %s",
+		servers.MariaDB: "MariaDB %s without binary log", servers.MariaDBBinlog: "MariaDB %s with binary log", servers.MySQL: "MySQL %s", servers.Postgres: "PostgreSQL %s",
 	}[r.Kinds[i]]
 	return fmt.Sprintf(name, r.Versions[i])
 }
