@@ -62,7 +62,7 @@ bench-commit: ## transactions on two servers beside the same protocol written by
 
 CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers with each store; writes docs/reports (CHAOS="--duration 10m" for longer)
-	tests/setup.sh demo
+	tests/setup.sh chaos
 	for run in mariadb,mariadb-binlog:file mariadb,mariadb-binlog:participant mysql,mysql:file mysql,mysql:participant \
 		mariadb,mysql:file mariadb,mysql:participant mariadb,postgres:file mariadb,postgres:participant \
 		mysql,postgres:file mysql,postgres:participant; do mix=$${run%:*} store=$${run#*:}; \

@@ -240,7 +240,8 @@ func (s *Store) alive(ctx context.Context, server Server, all []xa.GTRID) (map[s
 		return alive, nil
 	}
 	w := wordsOf(server)
-	q := "SELECT coord, host, pid FROM " + w.proxy + " WHERE beat_at > " + w.exactlyAgo(s.o.Grace) +
+	// One from the future is from before the server's clock was set back; who lives renews it.
+	q := "SELECT coord, host, pid FROM " + w.proxy + " WHERE beat_at BETWEEN " + w.exactlyAgo(s.o.Grace) + " AND " + w.exactlyAgo(-s.o.Grace) +
 		" AND coord IN (" + strings.Join(slices.Sorted(maps.Keys(coords)), ",") + ")"
 	err := s.each(ctx, server, q, func(scan func(...any) error) error {
 		var coord, host string

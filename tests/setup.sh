@@ -4,7 +4,8 @@
 #
 #   tests/setup.sh         everything
 #   tests/setup.sh demo    the servers of the demo: MariaDB, and MySQL where it can be had
-#   tests/setup.sh bench   the same, with haproxy and sysbench
+#   tests/setup.sh chaos   the same, with PostgreSQL, and libfaketime, which sets the clocks of servers
+#   tests/setup.sh bench   those of the demo, with haproxy and sysbench
 #   tests/setup.sh tools   gofumpt and staticcheck
 #   tests/setup.sh model   spin, which checks docs/model, and the C compiler that it needs
 #
@@ -25,14 +26,15 @@ fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
 mode=${1:-all}
-want_servers=false want_postgres=false want_bench=false want_tools=false want_model=false
+want_servers=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false
 case $mode in
-	all) want_servers=true want_postgres=true want_bench=true want_tools=true ;;
+	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true ;;
 	demo) want_servers=true ;;
+	chaos) want_servers=true want_postgres=true want_clock=true ;;
 	bench) want_servers=true want_bench=true ;;
 	tools) want_tools=true ;;
 	model) want_model=true ;;
-	*) fail "unknown mode '$mode': give none, demo, bench, tools or model" ;;
+	*) fail "unknown mode '$mode': give none, demo, chaos, bench, tools or model" ;;
 esac
 
 # What has to be undone whatever happens: the guards around package installation, half-made folders.
@@ -59,6 +61,9 @@ missing_packages() {
 	if $want_servers; then
 		have mariadbd && have mariadb-install-db || echo mariadb-server-core
 		have mariadb || echo mariadb-client-core
+	fi
+	if $want_clock; then
+		compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
 	fi
 	if $want_postgres && [[ ! $(postgres_bin) ]]; then echo postgresql; fi
 	if $want_bench; then

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
+	"github.com/xaproxy/xaproxy/tests/servers"
 )
 
 // spot is where something is broken: at a proxy, a server, or the connections between the two.
@@ -44,7 +45,7 @@ func (o Options) faults() []fault {
 			fault{"proxy frozen and the others killed", 2, false, (*world).freezeOneKillOthers})
 	}
 	if o.Store == Participant {
-		return append(all, fault{"clock of a server ahead by an hour", 2, false, (*world).jumpAhead})
+		return append(all, fault{"clock of a server set", 2, false, (*world).setClock})
 	}
 	return append(all, fault{"no room for the log", 2, false, (*world).fillDisk})
 }
@@ -277,10 +278,18 @@ func (w *world) cutAll(_ context.Context, at spot, let func(Verdict)) error {
 	return nil
 }
 
-// jumpAhead makes all heartbeats on a server an hour old, as when its clock was set: no proxy seems to live there until its next
-// beat.
-func (w *world) jumpAhead(ctx context.Context, at spot, let func(Verdict)) error {
+// settable reports whether the clock of such a server can be set.
+func settable(kind servers.Kind) bool {
+	return kind == servers.MariaDB || kind == servers.MariaDBBinlog
+}
+
+// setClock makes all heartbeats on a server an hour old, or of the next hour: no proxy seems to live there until its next beat.
+func (w *world) setClock(ctx context.Context, at spot, let func(Verdict)) error {
 	defer let(Pass)
+	if settable(w.servers[at.side].Kind) {
+		ahead := w.upTo(2*time.Hour) - time.Hour
+		return w.servers[at.side].SetClock(ahead)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := w.direct[at.side].ExecContext(ctx, "UPDATE xaproxy.xaproxy_proxy SET beat_at = beat_at - INTERVAL 1 HOUR")

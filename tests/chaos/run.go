@@ -142,7 +142,7 @@ func Boot(ctx context.Context, kinds [2]servers.Kind, started *[2]*servers.Serve
 			if kind == servers.Postgres {
 				args = []string{"-c", "lock_timeout=2s"}
 			}
-			started[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args})
+			started[i], errs[i] = servers.Start(ctx, servers.Options{Kind: kind, Args: args, Clock: settable(kind)})
 		})
 	}
 	both.Wait()

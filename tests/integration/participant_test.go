@@ -219,6 +219,7 @@ func TestParticipantRecovery(t *testing.T) {
 		kinds [2]servers.Kind
 		end   string // of the proxy that lives at first
 	}{
+		{[2]servers.Kind{servers.MariaDB, servers.MySQL}, "UPDATE xaproxy.xaproxy_proxy SET beat_at = beat_at + INTERVAL 2 HOUR WHERE coord = '0000aaaa'"}, // its clock was set back
 		{[2]servers.Kind{servers.MariaDB, servers.MySQL}, "DELETE FROM xaproxy.xaproxy_proxy WHERE coord = '0000aaaa'"},
 		{[2]servers.Kind{servers.MySQL, servers.MariaDBBinlog}, fmt.Sprintf("UPDATE xaproxy.xaproxy_proxy SET pid = %d WHERE coord = '0000aaaa'", goneProcess)},
 	} {

@@ -70,6 +70,8 @@ type Options struct {
 	Dir string
 	// Args are further arguments of the server. They come last, so they win.
 	Args []string
+	// Clock gives the server a clock of its own, MariaDB only: SetClock.
+	Clock bool
 	// Log also gets what the server writes to its log. It is always kept in Dir/server.log.
 	Log io.Writer
 }
@@ -90,6 +92,7 @@ type Server struct {
 	engine engine
 	path   string // the server's program
 	args   []string
+	clock  bool
 	log    io.Writer
 	temp   []*tempDir // removed by Stop
 	pools  pools
@@ -111,7 +114,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		Kind: o.Kind, Version: version, Host: "127.0.0.1", Dir: o.Dir, User: AppUser, Password: AppPassword,
-		engine: e, path: path, args: o.Args, log: o.Log,
+		engine: e, path: path, args: o.Args, clock: o.Clock, log: o.Log,
 	}
 	if err := s.prepareDir(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", o.Kind, err), s.removeTemp())
@@ -294,6 +297,11 @@ func (s *Server) boot(ctx context.Context) error {
 	cmd, err := s.engine.command(s)
 	if err != nil {
 		return errors.Join(err, logFile.Close())
+	}
+	if s.clock {
+		if err := s.lendClock(cmd); err != nil {
+			return errors.Join(err, logFile.Close())
+		}
 	}
 	var log io.Writer = logFile
 	if s.log != nil {

@@ -46,7 +46,7 @@ var (
 	selectOld  = regexp.MustCompile(`^SELECT gtrid, branches FROM .xaproxy.\..xaproxy_decision. WHERE created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND AND gtrid > '([^']*)' ORDER BY gtrid LIMIT (\d+)$`)
 	deleteRows = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_decision. WHERE gtrid IN \((.*)\) AND created_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
 	beat       = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_proxy. .* VALUES \('([0-9a-f]{8}|-durable)', CONVERT\(X'([0-9a-f]*)' USING utf8mb4\), (\d+), .* ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP\(6\)$`)
-	selectBeat = regexp.MustCompile(`^SELECT coord, host, pid FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at > UTC_TIMESTAMP\(6\) - INTERVAL (\d+) MICROSECOND AND coord IN \((.*)\)$`)
+	selectBeat = regexp.MustCompile(`^SELECT coord, host, pid FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at BETWEEN UTC_TIMESTAMP\(6\) - INTERVAL (\d+) MICROSECOND AND UTC_TIMESTAMP\(6\) - INTERVAL -(\d+) MICROSECOND AND coord IN \((.*)\)$`)
 	deleteBeat = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE coord = '([0-9a-f]{8})'$`)
 	deleteDead = regexp.MustCompile(`^DELETE FROM .xaproxy.\..xaproxy_proxy. WHERE beat_at < UTC_TIMESTAMP\(\) - INTERVAL (\d+) SECOND$`)
 	incident   = regexp.MustCompile(`^INSERT INTO .xaproxy.\..xaproxy_incident. `)
@@ -128,8 +128,8 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 	case match(selectBeat) != nil:
 		m := match(selectBeat)
 		var rows [][]any
-		for _, coord := range names(m[2]) {
-			if b, ok := s.tables.beats[coord]; ok && now.Sub(b.at) < number(m[1])*time.Microsecond {
+		for _, coord := range names(m[3]) {
+			if b, ok := s.tables.beats[coord]; ok && now.Sub(b.at) < number(m[1])*time.Microsecond && b.at.Sub(now) < number(m[2])*time.Microsecond {
 				host, err := hex.DecodeString(b.host)
 				if err != nil {
 					panic(err)
