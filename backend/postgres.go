@@ -28,6 +28,17 @@ func postgresDialer(c config.Backend, encryption *tls.Config, maxPacket int) *po
 // inPostgres is in front of statements in PostgreSQL's words.
 const inPostgres = "/* xaproxy: dialect=postgres */ "
 
+// Translates reports whether statements are translated there, to PostgreSQL.
+func (b *Backend) Translates() bool { return b.postgres != nil }
+
+// Matching returns an UPDATE whose answer says how many rows it has found; servers of the MySQL family always do.
+func (b *Backend) Matching(update []byte) []byte {
+	if b.postgres == nil {
+		return update
+	}
+	return append([]byte(postgres.MatchedHint), update...)
+}
+
 // oldestPostgres is the oldest series that has all the functions of the translation (bit_count, bit_xor).
 const oldestPostgres = 140000
 

@@ -30,7 +30,7 @@ func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.S
 		Catalog: c, Schema: s.schema,
 		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
 		LenientGroupBy: !has("ONLY_FULL_GROUP_BY"), Lenient: !has("STRICT_TRANS_TABLES") && !has("STRICT_ALL_TABLES") && !has("TRADITIONAL"),
-		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), FoundRows: s.client.Caps().Has(wire.FoundRows), Params: classes,
+		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: st.matched, Params: classes,
 		Version: Version(s.version), User: s.dialer.User + "@%", ConnectionID: uint64(s.id), LastInsertID: s.insertID,
 		Variable: func(name string) (string, bool) {
 			v, err := s.vars.get(strings.ToLower(name))
@@ -74,7 +74,7 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if r.insertID > 0 && !r.given {
 		s.insertID = r.insertID
 	}
-	a.ok(wire.OK{Affected: r.affected, InsertID: r.insertID})
+	a.ok(wire.OK{Affected: r.affected, InsertID: r.insertID, Info: r.info})
 	return nil
 }
 
@@ -85,6 +85,7 @@ type run struct {
 	prepared *preparedStatement
 	answered bool // with rows
 	affected uint64
+	info     string
 	insertID uint64
 	given    bool // the client gave insertID itself
 }
@@ -163,6 +164,9 @@ func (r *run) returned(step dialect.Step, rows pqRows) error {
 		if step.InsertID >= 0 && r.insertID == 0 { // of the first row that has one
 			r.insertID = unsigned(values[step.InsertID])
 			r.given = step.InsertIDGiven >= 0 && values[step.InsertIDGiven] == true
+		}
+		if step.Matched > 0 {
+			r.info = fmt.Sprintf("Rows matched: %d  Changed: %d  Warnings: 0", unsigned(values[step.Matched-1]), unsigned(values[step.Affected]))
 		}
 		if step.Affected >= 0 {
 			n += unsigned(values[step.Affected])

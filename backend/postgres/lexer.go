@@ -32,6 +32,7 @@ type lexer struct {
 	native  bool // PostgreSQL's rules
 	decides bool // decisionHint was there
 	escapes bool // backslashes escape in strings; only with MySQL's rules
+	matched bool // there was MatchedHint
 }
 
 // dialectHint is the comment in front of a statement in PostgreSQL's own words.
@@ -39,6 +40,10 @@ const dialectHint = "dialect=postgres"
 
 // decisionHint is that in front of the records of a decision, which go in one message with the COMMIT behind them.
 const decisionHint = dialectHint + " decision"
+
+// MatchedHint is the comment in front of an UPDATE of which the answer is to say how many rows it has found, beside those that it has changed,
+// as MySQL's info string does. It takes PostgreSQL longer.
+const MatchedHint = "/* xaproxy: matched */ "
 
 // next returns the next token. Comments are skipped; one with dialectHint changes the rules until the end of the statement.
 func (l *lexer) next() token {
@@ -141,6 +146,9 @@ func (l *lexer) comment() {
 	if said, hints, found := strings.Cut(inside, "xaproxy:"); found && strings.Trim(said, "/* \t\r\n") == "" && strings.Contains(hints, dialectHint) {
 		l.native, l.decides = true, strings.Contains(hints, decisionHint)
 	}
+	if string(l.text[from:l.at])+" " == MatchedHint {
+		l.matched = true
+	}
 }
 
 func (l *lexer) line() {
@@ -159,6 +167,7 @@ type statement struct {
 	text     []byte
 	native   bool    // in PostgreSQL's words
 	decision bool    // a record of a decision
+	matched  bool    // behind MatchedHint
 	head     []token // the first tokens
 }
 
@@ -184,7 +193,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 			}
 		}
 		if len(one.head) > 0 {
-			one.text, one.native, one.decision = all[from:t.from], l.native, l.decides
+			one.text, one.native, one.decision, one.matched = all[from:t.from], l.native, l.decides, l.matched
 			for i := range one.head {
 				one.head[i].from -= from
 				one.head[i].to -= from
@@ -194,7 +203,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 		if t.kind == endOfText {
 			return list, err
 		}
-		from, l.native, l.decides = t.to, false, false
+		from, l.native, l.decides, l.matched = t.to, false, false, false
 	}
 }
 

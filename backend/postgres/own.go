@@ -61,8 +61,43 @@ func (s *session) verb(st *statement) func([]part, *answer) error {
 			a.ok(wire.OK{})
 			return nil
 		}
+	case st.is("DO"):
+		return func(_ []part, a *answer) error { return s.do(st, a) }
 	}
 	return nil
+}
+
+// do carries out DO: a SELECT whose row nobody wants.
+func (s *session) do(st *statement, a *answer) error {
+	list, err := split(append([]byte("SELECT "), st.text[st.head[0].to:]...), !s.vars.noEscapes)
+	if err != nil {
+		return err
+	}
+	query := &list[0]
+	columns, _, failed := s.values(query)
+	if columns == nil && failed == nil {
+		failed = s.unseen(query)
+	}
+	if failed != nil {
+		return failed
+	}
+	a.ok(wire.OK{})
+	return nil
+}
+
+// unseen runs a SELECT and reads its rows for nobody.
+func (s *session) unseen(query *statement) error {
+	t, err := s.translate(query, nil)
+	if err != nil {
+		return err
+	}
+	if len(t.Steps) != 1 {
+		return wire.NewError(wire.CodeNotSupported, "DO of what takes several statements in PostgreSQL is not translated; write a SELECT")
+	}
+	return s.guarded(true, func(lead string) error {
+		_, err := s.ask(lead + t.Steps[0].Text)
+		return err
+	})
 }
 
 // savepoint carries out a verb with a name.
@@ -217,7 +252,9 @@ func (s *session) values(st *statement) (columns []wire.Column, row [][]byte, er
 		}
 		c := s.textColumn(name, uint32(len(v.text)))
 		if v.number {
-			c = numberColumn(name)
+			if c = numberColumn(name); v.unsigned {
+				c.Flags |= wire.FlagUnsigned
+			}
 		}
 		value := []byte(v.text)
 		if v.null {
@@ -294,12 +331,12 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 	}
 	switch join(item) {
 	case "LAST_INSERT_ID()":
-		return number(int64(s.insertID)), true, nil
+		return variable{text: strconv.FormatUint(s.insertID, 10), number: true, unsigned: true}, true, nil
 	case "LAST_INSERT_ID(0)":
 		s.insertID = 0
 		return number(0), true, nil
 	case "CONNECTION_ID()":
-		return number(int64(s.id)), true, nil
+		return variable{text: strconv.FormatUint(uint64(s.id), 10), number: true, unsigned: true}, true, nil
 	case "DATABASE()", "SCHEMA()":
 		return variable{text: s.schema, null: s.schema == ""}, true, nil
 	case "USER()", "CURRENT_USER()", "CURRENT_USER":

@@ -48,7 +48,9 @@ func (a *answer) small(described []wire.Column, rows ...[][]byte) {
 	columns := make([]column, len(described))
 	for i, c := range described {
 		if columns[i] = (column{Column: c, form: asText}); c.Type == wire.TypeLongLong {
-			columns[i].form = asInteger
+			if columns[i].form = asInteger; c.Flags&wire.FlagUnsigned != 0 {
+				columns[i].form = asUnsigned
+			}
 		}
 	}
 	next := 0

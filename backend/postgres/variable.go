@@ -12,8 +12,8 @@ import (
 
 // variable is the value of a system variable.
 type variable struct {
-	text         string
-	number, null bool
+	text                   string
+	number, unsigned, null bool
 }
 
 func number(n int64) variable { return variable{text: strconv.FormatInt(n, 10), number: true} }
@@ -252,6 +252,9 @@ func (s *session) literal(name string, words []part) (variable, error) {
 		if of, ok := systemName(words); ok {
 			return s.vars.get(of)
 		}
+		if v, ok := s.userValue(words); ok {
+			return v, nil
+		}
 	}
 	sign := ""
 	if len(words) == 2 && words[0].is == "-" {
@@ -307,10 +310,13 @@ func writtenString(words []part) (string, bool) {
 // computed is the value of an expression.
 func (s *session) computed(name string, words []part) (variable, error) {
 	var b strings.Builder
-	for _, w := range words {
-		b.WriteString(" " + w.raw)
+	for i, w := range words {
+		if i == 0 || words[i-1].from+len(words[i-1].raw) != w.from {
+			b.WriteByte(' ')
+		}
+		b.WriteString(w.raw)
 	}
-	t, err := s.translate(&statement{text: []byte("SELECT" + strings.ReplaceAll(b.String(), "@ @ ", "@@"))}, nil)
+	t, err := s.translate(&statement{text: []byte("SELECT" + b.String())}, nil)
 	if err != nil {
 		return variable{}, err
 	}

@@ -3,6 +3,7 @@ package dialect
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
@@ -31,6 +32,11 @@ func (t *translator) unary(e *sqlparser.UnaryExpr) (value, error) {
 	case sqlparser.Utf8mb4Str:
 		if v.isConst() && v.t.Kind == Varchar {
 			return v, nil
+		}
+		if v.isConst() && v.lit.hex && utf8.ValidString(v.lit.text) && !strings.Contains(v.lit.text, "\x00") {
+			l := *v.lit
+			l.kind, l.hex = Varchar, false
+			return t.literalValue(l)
 		}
 	}
 	return v, t.refuse(strings.TrimSpace(e.Operator), "write the string as UTF-8", "%s is not translated", e.Operator)
@@ -155,12 +161,13 @@ func (t *translator) arithmetic(op string, l, r value) (value, error) {
 			return l, refuse(t.at(l), "DIV of a DOUBLE is not translated", "CAST to DECIMAL")
 		}
 		v.t = bigint
-		v.s = "trunc(" + numericText(l) + " / " + t.divisor(r) + ")::bigint"
+		quotient := "div(" + numericText(l) + ", " + t.divisor(r) + ")" // of / the last digits are rounded
+		v.s = quotient + "::bigint"
 		if l.t.Kind.integer() && r.t.Kind.integer() && !l.t.Unsigned && !r.t.Unsigned {
 			v.s = "(" + wide(l) + " / " + t.divisor(r) + ")"
 		} else if l.t.Unsigned || r.t.Unsigned {
 			v.t.Unsigned = true
-			v.s = "xaproxy.in_range(trunc(" + numericText(l) + " / " + t.divisor(r) + "))"
+			v.s = "xaproxy.in_range(" + quotient + ")"
 		}
 	case sqlparser.ModStr:
 		if approx {

@@ -3,7 +3,9 @@ package dialect
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
@@ -76,6 +78,14 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 			v.s = "(" + v.s + ")"
 		}
 	}
+	if k == Bit && v.isConst() && v.t.Kind.bytes() && len(v.lit.text) <= 8 {
+		l := *v.lit
+		l.hex = true
+		var err error
+		if v, err = t.literalValue(l); err != nil {
+			return "", err
+		}
+	}
 	if k == Year && v.isConst() && len(v.lit.text) < 4 {
 		return "", refuse(t.at(v), "a year of two digits is not translated", "write four")
 	}
@@ -102,8 +112,19 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 
 // assignText checks literals here; of anything else PostgreSQL says that it is too long.
 func (t *translator) assignText(c *Column, v value) (string, error) {
-	if v.t.Kind.bytes() && v.isConst() {
-		return "", refuse(t.at(v), "a binary string assigned to a column of characters is not translated", "write the string")
+	if v.t.Kind.bytes() && v.isConst() { // its bytes are characters, or it is an error
+		l := *v.lit
+		if !utf8.ValidString(l.text) {
+			return "", &Error{Errno: 1366, State: "HY000", At: t.at(v), What: fmt.Sprintf("Incorrect string value: '%s' for column '%s' at row 1", escapedBytes(l.text), c.Name)}
+		}
+		if strings.Contains(l.text, "\x00") {
+			return "", refuse(t.at(v), "a zero byte in a text, which PostgreSQL cannot store, for column '"+c.Name+"'", "store it in a binary column")
+		}
+		l.kind, l.hex = Varchar, false
+		var err error
+		if v, err = t.literalValue(l); err != nil {
+			return "", err
+		}
 	}
 	if v.t.Kind.approx() {
 		return "", refuse(t.at(v), "a DOUBLE assigned to a string is not translated", "CAST it to CHAR")
@@ -126,6 +147,19 @@ func (t *translator) assignText(c *Column, v value) (string, error) {
 		return "rtrim(" + s.s + ", ' ')", nil
 	}
 	return s.s, nil
+}
+
+// escapedBytes writes a string as MySQL's errors show it: what is not ASCII as \xFF.
+func escapedBytes(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f {
+			fmt.Fprintf(&b, "\\x%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func (t *translator) tooLong(v value, c *Column) error {
@@ -169,6 +203,19 @@ func (t *translator) assignElement(c *Column, v value) (string, error) {
 			}
 		}
 		return "", false
+	}
+	if n, err := strconv.ParseUint(v.s, 10, 64); err == nil && v.isConst() && v.t.Kind.integer() { // the element's number, or bits
+		v.lit, v.t = &literal{tok: v.lit.tok}, Type{Kind: Varchar}
+		var in []string
+		for i, e := range c.Type.Elements {
+			if c.Type.Kind == Enum && n == uint64(i)+1 || c.Type.Kind == Set && n>>i&1 == 1 {
+				in = append(in, e)
+			}
+		}
+		if c.Type.Kind == Enum && len(in) == 0 || c.Type.Kind == Set && n>>len(c.Type.Elements) != 0 {
+			return "", &Error{Errno: 1265, State: "01000", At: t.at(v), What: "Data truncated for column '" + c.Name + "' at row 1"}
+		}
+		v.lit.text = strings.Join(in, ",")
 	}
 	truncated := &Error{Errno: 1265, State: "01000", At: t.at(v), What: "Data truncated for column '" + c.Name + "' at row 1"}
 	if v.isConst() && v.t.Kind == Varchar {

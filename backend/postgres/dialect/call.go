@@ -194,7 +194,7 @@ func (t *translator) template(f *function, c *call) (value, error) {
 		}
 		pairs = append(pairs, "{C}", strings.Trim(strings.TrimPrefix(name, "xaproxy."), `"`))
 	}
-	v := value{s: strings.NewReplacer(pairs...).Replace(f.text), free: f.name == "RAND" || f.name == "UUID" || f.name == "SLEEP"}
+	v := value{s: strings.NewReplacer(pairs...).Replace(f.text), free: volatile[f.name]}
 	switch f.result {
 	case "text":
 		v.t, v.rank, v.plain = j.t, j.rank, j.plain && !strings.Contains(f.text, "COLLATE") && j.t.Collation != "citext"
@@ -202,9 +202,11 @@ func (t *translator) template(f *function, c *call) (value, error) {
 			v.t, v.rank = varchar, coercible
 		}
 	case "=1":
-		v.t = args[0].t
-		if args[0].cond {
+		switch v.t = args[0].t; {
+		case args[0].cond:
 			v.t = bigint
+		case v.t.Kind == Bit:
+			v.t = Type{Kind: BigInt, Unsigned: true, Length: 20}
 		}
 	default:
 		v.t = resultTypes[f.result]
@@ -215,6 +217,11 @@ func (t *translator) template(f *function, c *call) (value, error) {
 	v.free = v.free || free
 	v.notNull = v.notNull && len(args) > 0 && simple[f.name]
 	return v, nil
+}
+
+// volatile are functions whose value is another one each time, or that do something.
+var volatile = map[string]bool{
+	"RAND": true, "UUID": true, "SLEEP": true, "GET_LOCK": true, "RELEASE_LOCK": true, "RELEASE_ALL_LOCKS": true, "IS_FREE_LOCK": true, "IS_USED_LOCK": true,
 }
 
 // simple are functions that make NULL of NULL only.

@@ -27,6 +27,10 @@ func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
 	case "signed", "signed integer", "unsigned", "unsigned integer":
 		unsigned := strings.HasPrefix(kind, "unsigned")
 		r.t = Type{Kind: BigInt, Unsigned: unsigned, Length: 20}
+		if v.t.Kind == Enum || v.t.Kind == Set { // its number
+			r.s = t.elementNumber(v)
+			return r, nil
+		}
 		if v.t.Kind.text() && !v.isConst() {
 			r.s = "xaproxy.integer(" + v.s + ")"
 			if unsigned {

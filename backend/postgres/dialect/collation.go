@@ -71,3 +71,43 @@ func (t *translator) joined(vs ...value) (value, error) {
 	}
 	return value{t: Type{Kind: Varchar, Collation: best.t.Collation}, rank: min(best.rank, ignorable), plain: best.plain}, nil
 }
+
+// collationOf is COLLATION.
+func collationOf(t *translator, c *call) (value, error) {
+	if len(c.args) != 1 {
+		return value{}, t.wrongCount(c)
+	}
+	name := "binary"
+	if v := c.args[0]; v.t.Kind.text() {
+		if name = v.t.Collation; name == "" {
+			name = defaultCollation
+		}
+		if _, err := t.collation(name); err != nil {
+			return v, err
+		}
+	}
+	return value{s: quoteText(strings.ToLower(name)) + "::text", t: Type{Kind: Varchar, Length: len(name), Collation: defaultCollation}, rank: coercible, notNull: true}, nil
+}
+
+// weightString is WEIGHT_STRING. Of the collations that PostgreSQL has from ICU no weights can be had: the column's type says so.
+func weightString(t *translator, c *call) (value, error) {
+	if len(c.args) != 1 {
+		return value{}, t.wrongCount(c)
+	}
+	v := c.args[0]
+	r := with(value{t: Type{Kind: Varbinary}}, v)
+	switch {
+	case v.t.Kind.bytes():
+		r.s = v.s
+	case !v.t.Kind.text() || v.t.Kind == Enum || v.t.Kind == Set:
+		r.s, r.t = "NULL", Type{Kind: Null}
+	case strings.EqualFold(v.t.Collation, "utf8mb4_0900_bin"):
+		r.s = "convert_to(" + v.s + ", 'UTF8')"
+	default:
+		if _, err := t.collation(v.t.Collation); err != nil {
+			return v, err
+		}
+		r.s, r.t = "NULL", Type{Kind: Null}
+	}
+	return r, nil
+}

@@ -15,6 +15,8 @@ type Options struct {
 
 	// FoundRows is CLIENT_FOUND_ROWS: an UPDATE counts the rows that it found, not those that it changed.
 	FoundRows bool
+	// Matched: an UPDATE says both numbers; see Step.
+	Matched bool
 
 	// Params are the classes of the values bound to the ?, for a statement about to be executed. Nil when it is being prepared: each
 	// parameter then has the class that its place asks for, which Param.Class says. A value of another class needs a translation
@@ -129,6 +131,8 @@ type Step struct {
 	InsertID int
 	// Affected is the column of RETURNING whose sum is the number of affected rows, -1 if it is the number in the command tag.
 	Affected int
+	// Matched is the column, counted from 1, with the number of rows that an UPDATE has found; 0: it is not known.
+	Matched int
 	// AffectedPlus is added to the number of affected rows.
 	AffectedPlus int
 	// InsertIDGiven is the column of RETURNING that is true if the client gave the number itself: the OK packet has it, and LAST_INSERT_ID()

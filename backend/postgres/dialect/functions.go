@@ -48,10 +48,10 @@ var functions = []function{
 	{name: "LPAD", args: "sis", text: "xaproxy.lpad({*})", result: "text"},
 	{name: "RPAD", args: "sis", text: "xaproxy.rpad({*})", result: "text"},
 	{name: "INSERT", args: "siis", text: "xaproxy.insert({*})", result: "text"},
-	{name: "LOCATE", args: "ss", text: "xaproxy.locate_{C}({*}, 1)", result: "bigint"},
-	{name: "LOCATE", args: "ssi", text: "xaproxy.locate_{C}({*})", result: "bigint"},
-	{name: "INSTR", args: "ss", text: "xaproxy.locate_{C}({2}, {1}, 1)", result: "bigint"},
-	{name: "FIND_IN_SET", args: "ss", text: "xaproxy.find_in_set_{C}({*})", result: "int", special: findInSet},
+	{name: "LOCATE", args: "ss", text: `xaproxy."locate_{C}"({*}, 1)`, result: "bigint"},
+	{name: "LOCATE", args: "ssi", text: `xaproxy."locate_{C}"({*})`, result: "bigint"},
+	{name: "INSTR", args: "ss", text: `xaproxy."locate_{C}"({2}, {1}, 1)`, result: "bigint"},
+	{name: "FIND_IN_SET", args: "ss", text: `xaproxy."find_in_set_{C}"({*})`, result: "int", special: findInSet},
 	{name: "FIELD", special: fieldOf},
 	{name: "ELT", args: "is*", text: "({array})[({1})::int]", result: "text"},
 	{name: "STRCMP", special: strcmp},
@@ -71,6 +71,8 @@ var functions = []function{
 	{name: "INET_ATON", args: "s", text: "(({1})::inet - '0.0.0.0'::inet)", result: "bigint", note: "an address that is none is an error, not NULL"},
 
 	{name: "CRC32", args: "y", text: "xaproxy.crc32({1})", result: "bigint"},
+	{name: "COLLATION", special: collationOf},
+	{name: "WEIGHT_STRING", special: weightString, note: "`NULL` but for `utf8mb4_0900_bin` and bytes: PostgreSQL does not tell the others"},
 	{name: "REGEXP_LIKE", special: regexpLike},
 	{name: "REGEXP_REPLACE", special: regexpReplace},
 
@@ -201,6 +203,11 @@ var functions = []function{
 	{name: "CONNECTION_ID", special: session},
 	{name: "LAST_INSERT_ID", special: session},
 	{name: "ROW_COUNT", special: session},
+	{name: "GET_LOCK", args: "sx", text: "xaproxy.get_lock({*})", result: "int", note: "of the database, where MySQL's are the server's"},
+	{name: "RELEASE_LOCK", args: "s", text: "xaproxy.release_lock({1})", result: "int"},
+	{name: "RELEASE_ALL_LOCKS", args: "", text: "xaproxy.release_all_locks()", result: "bigint"},
+	{name: "IS_FREE_LOCK", args: "s", text: "(xaproxy.lock_holder({1}) IS NULL)::int", result: "int"},
+	{name: "IS_USED_LOCK", args: "s", text: "xaproxy.lock_holder({1})", result: "bigint"},
 	{name: "SLEEP", args: "x", text: "xaproxy.sleep({1})", result: "int"},
 
 	// Aggregates and windows.

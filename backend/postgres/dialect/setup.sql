@@ -381,6 +381,59 @@ BEGIN
 	RETURN c # 4294967295;
 END $$;
 
+-- Locks by name, of the session. Each has a number among PostgreSQL's advisory locks.
+CREATE OR REPLACE FUNCTION xaproxy.lock_number(name text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+	IF char_length(name) NOT BETWEEN 1 AND 64 THEN
+		RAISE EXCEPTION USING ERRCODE = '42602', MESSAGE = format('"%s" is no name of a lock: it has between 1 and 64 characters', name);
+	END IF;
+	RETURN hashtextextended(xaproxy.lower(name) COLLATE "C", 0);
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.advisory_locks() RETURNS TABLE (number bigint, pid int) LANGUAGE sql VOLATILE AS $$
+	SELECT (classid::bigint << 32) | objid::bigint, pid FROM pg_locks
+	WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.get_lock(name text, seconds double precision) RETURNS int LANGUAGE plpgsql VOLATILE STRICT AS $$
+DECLARE
+	before text := current_setting('lock_timeout');
+BEGIN
+	IF pg_try_advisory_lock(xaproxy.lock_number(name)) THEN RETURN 1; END IF;
+	IF seconds = 0 THEN RETURN 0; END IF;
+	PERFORM set_config('lock_timeout', CASE WHEN seconds < 0 THEN '0' ELSE least(ceil(seconds * 1000), 2147483647)::bigint::text END, true);
+	PERFORM pg_advisory_lock(xaproxy.lock_number(name));
+	PERFORM set_config('lock_timeout', before, true);
+	RETURN 1;
+EXCEPTION WHEN lock_not_available THEN
+	RETURN 0;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.release_lock(name text) RETURNS int LANGUAGE plpgsql VOLATILE STRICT AS $$
+DECLARE
+	holder int := (SELECT l.pid FROM xaproxy.advisory_locks() l WHERE l.number = xaproxy.lock_number(name));
+BEGIN
+	IF holder = pg_backend_pid() THEN
+		PERFORM pg_advisory_unlock(xaproxy.lock_number(name));
+		RETURN 1;
+	END IF;
+	RETURN CASE WHEN holder IS NULL THEN NULL ELSE 0 END;
+END $$;
+CREATE OR REPLACE FUNCTION xaproxy.release_all_locks() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	n bigint := 0;
+	held bigint;
+BEGIN
+	LOOP
+		SELECT l.number INTO held FROM xaproxy.advisory_locks() l WHERE l.pid = pg_backend_pid() LIMIT 1;
+		IF NOT FOUND THEN RETURN n; END IF;
+		PERFORM pg_advisory_unlock(held);
+		n := n + 1;
+	END LOOP;
+END $$;
+-- the session that has a lock, as CONNECTION_ID() calls it
+CREATE OR REPLACE FUNCTION xaproxy.lock_holder(name text) RETURNS bigint LANGUAGE sql VOLATILE STRICT AS $$
+	SELECT (a.pid & 4194303)::bigint | (extract(epoch FROM a.backend_start)::bigint & 1023) << 22
+	FROM xaproxy.advisory_locks() l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.number = xaproxy.lock_number(name)
+$$;
+
 -- JSON.
 
 CREATE OR REPLACE FUNCTION xaproxy.json_contains(t jsonb, c jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -548,7 +601,8 @@ CREATE OR REPLACE VIEW xaproxy.tables AS
 SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME",
 	CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' ELSE 'BASE TABLE' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_TYPE",
 	CASE WHEN c.relkind IN ('r', 'p') THEN 'InnoDB' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENGINE", 10::bigint AS "VERSION", greatest(c.reltuples, 0)::bigint AS "TABLE_ROWS", NULL::bigint AS "AUTO_INCREMENT",
-	'utf8mb4_0900_ai_ci'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COLLATION", COALESCE(obj_description(c.oid, 'pg_class'), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COMMENT"
+	'utf8mb4_0900_ai_ci'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COLLATION", COALESCE(obj_description(c.oid, 'pg_class'), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_COMMENT",
+	CASE WHEN c.relkind IN ('r', 'p') THEN pg_table_size(c.oid) END AS "DATA_LENGTH", CASE WHEN c.relkind IN ('r', 'p') THEN pg_indexes_size(c.oid) END AS "INDEX_LENGTH", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CREATE_OPTIONS"
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
 
@@ -559,7 +613,9 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 		ELSE regexp_replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::[a-z ]+(\(\d+\))?$', ''), '^''(.*)''$', '\1') END END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_DEFAULT",
 	CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "IS_NULLABLE",
 	substring(ty.mysql from '^[a-z]+') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DATA_TYPE",
-	CASE WHEN ty.mysql ~ '^(var)?(char|binary)\(' THEN substring(ty.mysql from '\((\d+)\)')::bigint
+	CASE WHEN ty.mysql ~ '^(enum|set)\(' THEN (SELECT CASE WHEN ty.mysql LIKE 'enum%' THEN max(char_length(e)) ELSE sum(char_length(e)) + count(*) - 1 END
+			FROM (SELECT replace((regexp_matches(ty.mysql, '''((?:[^'']|'''')*)''', 'g'))[1], '''''', '''') AS e) AS elements)
+		WHEN ty.mysql ~ '^(var)?(char|binary)\(' THEN substring(ty.mysql from '\((\d+)\)')::bigint
 		WHEN ty.mysql ~ '^tiny(text|blob)' THEN 255 WHEN ty.mysql ~ '^(text|blob)' THEN 65535 WHEN ty.mysql ~ '^medium(text|blob)' THEN 16777215 WHEN ty.mysql ~ '^long(text|blob)' THEN 4294967295 END::bigint AS "CHARACTER_MAXIMUM_LENGTH",
 	CASE WHEN ty.mysql ~ '^decimal' THEN substring(ty.mysql from '\((\d+),')::bigint WHEN ty.mysql ~ '^tinyint' THEN 3 WHEN ty.mysql ~ '^smallint' THEN 5 WHEN ty.mysql ~ '^mediumint' THEN 7 WHEN ty.mysql ~ '^int' THEN 10
 		WHEN ty.mysql ~ '^bigint unsigned' THEN 20 WHEN ty.mysql ~ '^bigint' THEN 19 WHEN ty.mysql ~ '^double' THEN 22 WHEN ty.mysql ~ '^float' THEN 12 WHEN ty.mysql ~ '^bit' THEN substring(ty.mysql from '\((\d+)\)')::bigint END::bigint AS "NUMERIC_PRECISION",
@@ -572,7 +628,8 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",
 	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'DEFAULT_GENERATED' ELSE '' END
 		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '') ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
-	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT"
+	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT",
+	CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "GENERATION_EXPRESSION"
 FROM xaproxy.tables t
 JOIN pg_namespace n ON n.nspname = t."TABLE_SCHEMA" COLLATE "C"
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t."TABLE_NAME" COLLATE "C"
@@ -594,7 +651,7 @@ SELECT 'def'::text AS "TABLE_CATALOG", n.nspname::text COLLATE "C" AS "TABLE_SCH
 	(NOT x.indisunique)::int::bigint AS "NON_UNIQUE", n.nspname::text COLLATE "C" AS "INDEX_SCHEMA",
 	CASE WHEN x.indisprimary THEN 'PRIMARY' WHEN starts_with(i.relname, c.relname || '.') THEN substr(i.relname, length(c.relname) + 2) ELSE i.relname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_NAME",
 	k.n::bigint AS "SEQ_IN_INDEX", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", CASE WHEN a.attnotnull THEN '' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "NULLABLE",
-	'BTREE'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_TYPE"
+	'BTREE'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INDEX_TYPE", NULL::bigint AS "SUB_PART", CASE WHEN x.indoption[k.n - 1] & 1 = 1 THEN 'D' ELSE 'A' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION"
 FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
 	LATERAL unnest(x.indkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attnum = k.num
 WHERE a.attrelid = c.oid AND k.n <= x.indnkeyatts AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
@@ -603,9 +660,59 @@ CREATE OR REPLACE VIEW xaproxy.key_column_usage AS
 SELECT n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA",
 	CASE WHEN o.contype = 'p' THEN 'PRIMARY' WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
 	n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", k.n::bigint AS "ORDINAL_POSITION",
-	rn.nspname::text COLLATE "C" AS "REFERENCED_TABLE_SCHEMA", rc.relname::text COLLATE "C" AS "REFERENCED_TABLE_NAME", ra.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_COLUMN_NAME"
+	rn.nspname::text COLLATE "C" AS "REFERENCED_TABLE_SCHEMA", rc.relname::text COLLATE "C" AS "REFERENCED_TABLE_NAME", ra.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "REFERENCED_COLUMN_NAME",
+	'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_CATALOG", 'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_CATALOG", CASE WHEN o.contype = 'f' THEN k.n::bigint END AS "POSITION_IN_UNIQUE_CONSTRAINT"
 FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
 LEFT JOIN pg_class rc ON rc.oid = o.confrelid LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
 LEFT JOIN pg_attribute ra ON ra.attrelid = rc.oid AND ra.attnum = o.confkey[k.n]
 WHERE o.contype IN ('p', 'u', 'f') AND n.nspname NOT IN ('xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.referential_constraints AS
+SELECT n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA", CASE WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
+	rn.nspname::text COLLATE "C" AS "UNIQUE_CONSTRAINT_SCHEMA",
+	CASE WHEN x.indisprimary THEN 'PRIMARY' WHEN starts_with(i.relname, r.relname || '.') THEN substr(i.relname, length(r.relname) + 2) ELSE i.relname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "UNIQUE_CONSTRAINT_NAME",
+	CASE o.confupdtype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "UPDATE_RULE",
+	CASE o.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DELETE_RULE",
+	c.relname::text COLLATE "C" AS "TABLE_NAME", r.relname::text COLLATE "C" AS "REFERENCED_TABLE_NAME"
+FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class r ON r.oid = o.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
+JOIN pg_class i ON i.oid = o.conindid JOIN pg_index x ON x.indexrelid = i.oid
+WHERE o.contype = 'f' AND n.nspname NOT IN ('xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.table_constraints AS
+SELECT 'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_CATALOG", n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA",
+	CASE WHEN o.contype = 'p' THEN 'PRIMARY' WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
+	n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME",
+	CASE o.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' WHEN 'f' THEN 'FOREIGN KEY' ELSE 'CHECK' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_TYPE", 'YES'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENFORCED"
+FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE (o.contype IN ('p', 'u', 'f') OR o.contype = 'c' AND o.conname !~ ' (range|length|value)$') AND n.nspname NOT IN ('xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.triggers AS
+SELECT n.nspname::text COLLATE "C" AS "TRIGGER_SCHEMA", t.tgname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TRIGGER_NAME",
+	concat_ws(' OR ', CASE WHEN t.tgtype & 4 <> 0 THEN 'INSERT' END, CASE WHEN t.tgtype & 16 <> 0 THEN 'UPDATE' END, CASE WHEN t.tgtype & 8 <> 0 THEN 'DELETE' END) COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EVENT_MANIPULATION",
+	n.nspname::text COLLATE "C" AS "EVENT_OBJECT_SCHEMA", c.relname::text COLLATE "C" AS "EVENT_OBJECT_TABLE", pg_get_triggerdef(t.oid)::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ACTION_STATEMENT",
+	CASE WHEN t.tgtype & 2 <> 0 THEN 'BEFORE' WHEN t.tgtype & 64 <> 0 THEN 'INSTEAD OF' ELSE 'AFTER' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ACTION_TIMING"
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND n.nspname NOT IN ('xaproxy');
+
+CREATE OR REPLACE VIEW xaproxy.views AS
+SELECT 'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLE_CATALOG", n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME", pg_get_viewdef(c.oid)::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "VIEW_DEFINITION"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');
+
+-- PostgreSQL's functions are not called by translated statements.
+CREATE OR REPLACE VIEW xaproxy.routines AS
+SELECT ''::text COLLATE "C" AS "ROUTINE_SCHEMA", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ROUTINE_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ROUTINE_TYPE", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DTD_IDENTIFIER", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ROUTINE_BODY",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ROUTINE_DEFINITION", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SQL_MODE", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHARACTER_SET_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHARACTER_SET_CLIENT",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_CONNECTION", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DATABASE_COLLATION"
+WHERE false;
+CREATE OR REPLACE VIEW xaproxy.parameters AS
+SELECT ''::text COLLATE "C" AS "SPECIFIC_SCHEMA", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SPECIFIC_NAME", 0::bigint AS "ORDINAL_POSITION", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "PARAMETER_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ROUTINE_TYPE",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DTD_IDENTIFIER", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHARACTER_SET_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_NAME"
+WHERE false;
+
+CREATE OR REPLACE VIEW xaproxy.processlist AS
+SELECT (pid & 4194303)::bigint | (extract(epoch FROM backend_start)::bigint & 1023) << 22 AS "ID", usename::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "USER", COALESCE(host(client_addr), 'localhost')::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "HOST",
+	datname::text COLLATE "C" AS "DB", CASE WHEN state = 'active' THEN 'Query' ELSE 'Sleep' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COMMAND", extract(epoch FROM now() - state_change)::bigint AS "TIME",
+	COALESCE(state, '')::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "STATE", CASE WHEN state = 'active' THEN query END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INFO"
+FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend';

@@ -140,7 +140,11 @@ func (t *translator) shifted(v value, n value, unit string, minus bool) (value, 
 	if !n.t.Kind.exact() && n.t.Kind != Null || !n.t.Kind.integer() && u.argument != "secs" && n.t.Kind != Null && !n.isConst() {
 		return v, refuse(t.at(n), "an interval of a number that is not whole is not translated", "use whole numbers")
 	}
-	if v.isConst() && v.t.Kind == Varchar {
+	written := v.isConst() && v.t.Kind == Varchar
+	if v.shifted {
+		v.s, v.t = v.s+"::timestamp", Type{Kind: Datetime}
+	}
+	if written {
 		kind := Datetime
 		if m := dateText.FindStringSubmatch(v.lit.text); m != nil && m[4] == "" {
 			kind = Date
@@ -181,7 +185,7 @@ func (t *translator) shifted(v value, n value, unit string, minus bool) (value, 
 		r.t.Scale = 6
 	}
 	if kind == Date && !u.clock {
-		r.s, r.t = r.s+"::date", Type{Kind: Date}
+		r.s, r.t, r.shifted = r.s+"::date", Type{Kind: Date}, written
 	}
 	return r, nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // update translates UPDATE. MySQL counts the rows that it changed, so those that already are as they shall be are left out, unless the client
-// counts the rows found. What the statement says of its rows ("matched") is then the number of changed ones.
+// counts the rows found, or asks for both numbers.
 func (t *translator) update(n *sqlparser.Update) error {
 	if err := t.strict(n.Ignore); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (t *translator) update(n *sqlparser.Update) error {
 		}
 		where = append(where, s)
 	}
-	if len(changes) > 1 || m.outer || n.Limit != nil {
+	if len(changes) > 1 || m.outer || n.Limit != nil || t.o.Matched {
 		return t.updateChosen(n, w, m.from(), where, changes)
 	}
 	target := changes[0].r
@@ -185,7 +185,16 @@ func (t *translator) updateChosen(n *sqlparser.Update, with, from string, where 
 	if err != nil {
 		return err
 	}
-	t.step(rows.step(with, from, where, limit, updates))
+	s := rows.step(with, from, where, limit, updates)
+	if t.o.Matched && len(changes) == 1 {
+		keys := make([]string, len(changes[0].r.table.Keys[0].Columns))
+		for i := range keys {
+			keys[i] = fmt.Sprintf("k0_%d", i)
+		}
+		s.Text += fmt.Sprintf(", (SELECT count(*) FROM (SELECT DISTINCT %s FROM chosen WHERE %s IS NOT NULL) AS m)", strings.Join(keys, ", "), keys[0])
+		s.Matched = 2
+	}
+	t.step(s)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type value struct {
 	of      *relation // where col is from
 	agg     bool      // an aggregate is in it
 	free    bool      // it has another value each time it is computed
+	shifted bool      // it is a DATE that was written as a string, plus an interval: a string to MySQL
 }
 
 // ranks of collations
@@ -228,8 +229,8 @@ func (t *translator) number(v value) (value, error) {
 	case v.cond:
 		v.s, v.cond = v.s+"::int", false
 		return v, nil
-	case v.t.Kind == Enum:
-		return value{s: t.enumIndex(v), t: bigint}, nil
+	case v.t.Kind == Enum || v.t.Kind == Set:
+		return value{s: t.elementNumber(v) + "::double precision", t: double, agg: v.agg, free: v.free}, nil
 	case v.t.Kind.numeric(), v.t.Kind == Null:
 		return v, nil
 	case v.isConst() && v.lit.hex && len(v.lit.text) <= 8:
@@ -374,6 +375,18 @@ func (t *translator) output(v value) value {
 		v.s = "NULL"
 	}
 	return v
+}
+
+// elementNumber is the number that an ENUM is, or a SET, of which each element is a bit.
+func (t *translator) elementNumber(v value) string {
+	if v.t.Kind == Enum {
+		return t.enumIndex(v) + "::bigint"
+	}
+	bits := make([]string, len(v.t.Elements))
+	for i, e := range v.t.Elements {
+		bits[i] = fmt.Sprintf(`CASE WHEN %s = ANY (string_to_array((%s)::text COLLATE "C", ',')) THEN %s ELSE 0 END`, quoteText(e), v.s, strconv.FormatUint(1<<i, 10))
+	}
+	return fmt.Sprintf("(CASE WHEN %s IS NULL THEN NULL ELSE (%s)::bigint END)", v.s, strings.Join(bits, " + "))
 }
 
 // enumIndex is the number of an ENUM's element.
