@@ -24,7 +24,7 @@ const Schema = "xaproxy"
 var tables = []string{
 	"CREATE DATABASE IF NOT EXISTS `xaproxy`",
 	"CREATE TABLE IF NOT EXISTS `xaproxy`.`xaproxy_ddl` (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, created DATETIME(6) NOT NULL, " +
-		"account VARCHAR(255) NOT NULL, what VARCHAR(64) NOT NULL, statement LONGBLOB NOT NULL, session LONGTEXT NOT NULL, plan LONGTEXT NOT NULL, " +
+		"account VARCHAR(255) NOT NULL, what VARCHAR(64) NOT NULL, statement LONGBLOB NOT NULL, session LONGTEXT NOT NULL, `plan` LONGTEXT NOT NULL, " +
 		"outcome VARCHAR(16) NOT NULL DEFAULT '', ended DATETIME(6) NULL, KEY (outcome)) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
 	"CREATE TABLE IF NOT EXISTS `xaproxy`.`xaproxy_ddl_part` (id BIGINT UNSIGNED NOT NULL, backend VARCHAR(255) NOT NULL, state VARCHAR(16) NOT NULL, " +
 		"statement LONGBLOB NULL, before_it LONGTEXT NOT NULL, connection BIGINT UNSIGNED NOT NULL DEFAULT 0, started DATETIME(6) NULL, ended DATETIME(6) NULL, " +
@@ -106,7 +106,7 @@ func (j *Journal) open(ctx context.Context) (*backend.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Exec("SET NAMES utf8mb4, sql_mode = '', time_zone = '+00:00', wait_timeout = 31536000, lock_wait_timeout = 10"); err != nil {
+	if err := c.Exec("SET NAMES utf8mb4, sql_mode = 'STRICT_TRANS_TABLES', time_zone = '+00:00', wait_timeout = 31536000, lock_wait_timeout = 10"); err != nil {
 		c.End()
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func (j *Journal) Records(ctx context.Context, also int) (all []*Record, err err
 // read returns the records that a condition leaves.
 func read(c *backend.Conn, where string) (all []*Record, err error) {
 	answers, err := c.Batch(maxRecord,
-		"SELECT id, created, account, statement, session, plan, outcome, ended FROM `xaproxy`.`xaproxy_ddl` WHERE "+where+" ORDER BY id DESC",
+		"SELECT id, created, account, statement, session, `plan`, outcome, ended FROM `xaproxy`.`xaproxy_ddl` WHERE "+where+" ORDER BY id DESC",
 		"SELECT id, backend, state, statement, before_it, connection, started, ended, errno, sql_state, message FROM `xaproxy`.`xaproxy_ddl_part` "+
 			"WHERE id IN (SELECT id FROM `xaproxy`.`xaproxy_ddl` WHERE "+where+") ORDER BY id, backend")
 	if err != nil {
@@ -164,7 +164,7 @@ func (r *Record) insert(c *backend.Conn) error {
 	if err := c.Exec("START TRANSACTION"); err != nil {
 		return err
 	}
-	rows, err := c.Query(fmt.Sprintf("INSERT INTO `xaproxy`.`xaproxy_ddl` (created, account, what, statement, session, plan) VALUES (%s, %s, %s, %s, %s, %s)",
+	rows, err := c.Query(fmt.Sprintf("INSERT INTO `xaproxy`.`xaproxy_ddl` (created, account, what, statement, session, `plan`) VALUES (%s, %s, %s, %s, %s, %s)",
 		stamp(r.Created), text(r.Account), text(r.Of.What), bytesOf(r.Statement), encoded(r.Session), encoded(r.Of)))
 	if err != nil {
 		return err
