@@ -150,6 +150,11 @@ func (m *Merge) key(k router.SortKey, i int, columns [][]wire.Column) (key, erro
 	if k.Form != router.Plain {
 		one.column = m.at(k.At)
 	}
+	if k.Form == router.Weight && slices.ContainsFunc(columns, func(c []wire.Column) bool {
+		return c[one.column].Type == wire.TypeNull && c[one.of].Type != wire.TypeNull
+	}) {
+		return one, &Unfit{i, router.Impossible} // a server that has no weights, PostgreSQL
+	}
 	one.kind = keyNull
 	for _, c := range columns {
 		kind := kindOf(&c[one.column], m.inBinary)

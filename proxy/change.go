@@ -104,6 +104,9 @@ func (c *changing) run(p *router.Plan, r *request) (wire.OK, *wire.Error) {
 	if why := def.immovable(); leaves && why != "" {
 		return wire.OK{}, wire.NewError(wire.CodeNotSupported, "rows of %s.%s would move to another backend, and %s; delete the rows and insert them anew", c.of.Schema, c.of.Table, why)
 	}
+	if !c.of.Gone {
+		p = c.matching(p, r)
+	}
 	ok, e := c.writes(p, r)
 	if e != nil {
 		return wire.OK{}, e
@@ -128,6 +131,31 @@ func (c *changing) run(p *router.Plan, r *request) (wire.OK, *wire.Error) {
 		return wire.OK{}, e
 	}
 	return ok, c.writeEntries()
+}
+
+// matching is the plan of an UPDATE whose answers say how many rows it has found: PostgreSQL says so where it is asked.
+func (s *session) matching(p *router.Plan, r *request) *router.Plan {
+	text := r.sql
+	switch {
+	case r.bound != nil:
+		text = []byte(r.text)
+	case r.named != nil:
+		text = []byte(r.named.text)
+	}
+	asked := *p
+	asked.Parts = slices.Clone(p.Parts)
+	for i := range asked.Parts {
+		part := &asked.Parts[i]
+		b := s.backend(p, *part)
+		switch {
+		case !b.Translates():
+		case part.SQL == nil:
+			part.SQL = b.Matching(text)
+		default:
+			part.SQL = b.Matching(part.SQL)
+		}
+	}
+	return &asked
 }
 
 // define finds out what the table and its lookup tables look like.
@@ -332,7 +360,7 @@ func (c *changing) stayed(from *changed) *wire.Error {
 		}
 		terms := make([]string, len(keys))
 		for i := range keys {
-			terms[i] = "EXISTS (SELECT 1 FROM " + c.table() + " WHERE " + c.condition(keys[i:i+1]) + ")"
+			terms[i] = "(EXISTS (SELECT 1 FROM " + c.table() + " WHERE " + c.condition(keys[i:i+1]) + "))"
 		}
 		found, err := number(from.branch.Conn().Query("SELECT " + strings.Join(terms, " + ")))
 		if err != nil {

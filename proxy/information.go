@@ -88,7 +88,11 @@ func (s *session) assign(conn *backend.Conn, p *router.Plan, r *request) error {
 func (c *scratch) describe(r *request) (definitions [][]byte, err error) {
 	s := c.s
 	kind, home := s.gen.backends[0].Flavour(), s.gen.home(s.state.Schema)
-	candidates := slices.SortedStableFunc(slices.Values(s.gen.backends), func(a, b *backend.Backend) int {
+	all := slices.DeleteFunc(slices.Clone(s.gen.backends), (*backend.Backend).Translates)
+	if len(all) == 0 {
+		return nil, errNoScratch
+	}
+	candidates := slices.SortedStableFunc(slices.Values(all), func(a, b *backend.Backend) int {
 		less := 0
 		for _, good := range []func(*backend.Backend) bool{
 			func(b *backend.Backend) bool { return b.Flavour() == kind },
@@ -265,7 +269,7 @@ func (c *scratch) informed(from *source, r *request) error {
 	for _, t := range from.tables {
 		columns, err := c.columnsAt(from.conn, t)
 		var said *wire.Error
-		if errors.As(err, &said) {
+		if errors.As(err, &said) && !from.conn.Backend().Translates() {
 			continue // it has no such table
 		} else if err != nil {
 			return err

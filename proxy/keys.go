@@ -113,7 +113,11 @@ func (g *generation) learnViews(conn *backend.Conn) error {
 	if names == nil {
 		return nil
 	}
-	answers, err := conn.Batch(maxLearnt, "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA IN ("+strings.Join(names, ",")+")")
+	question := "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA IN (" + strings.Join(names, ",") + ")"
+	if b.Translates() {
+		question = postgresViews
+	}
+	answers, err := conn.Batch(maxLearnt, question)
 	if err != nil {
 		return err
 	}
@@ -124,6 +128,13 @@ func (g *generation) learnViews(conn *backend.Conn) error {
 	g.views[b.Index] = all
 	return nil
 }
+
+// postgresViews has, in place of each view's definition in PostgreSQL's words, a query of the tables that it reads.
+const postgresViews = "/* xaproxy: dialect=postgres */ SELECT n.nspname, c.relname, 'SELECT 1 FROM ' || string_agg(DISTINCT '`' || sn.nspname || '`.`' || s.relname || '`', ', ') " +
+	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_rewrite r ON r.ev_class = c.oid " +
+	"JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid " +
+	"JOIN pg_class s ON s.oid = d.refobjid AND s.relkind IN ('r', 'p', 'v', 'm', 'f') JOIN pg_namespace sn ON sn.oid = s.relnamespace " +
+	"WHERE c.relkind IN ('v', 'm') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy') GROUP BY n.nspname, c.relname"
 
 // learnKeys asks for the columns of the tables' shard keys. One question about the names of columns costs a server a tenth of what one about
 // the names of tables does.

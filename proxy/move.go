@@ -156,10 +156,14 @@ func (c *changing) load(br *txBranch) *wire.Error {
 		return nil
 	}
 	c.loading[br] = 0
+	mode := temptable.Loading
+	if br.Conn().Backend().Translates() { // it stores no value as another one
+		mode += ",STRICT_TRANS_TABLES"
+	}
 	answers, err := br.Conn().Batch(maxAnswer,
 		"SET @`xaproxy mode` = @@sql_mode, @`xaproxy zone` = @@time_zone",
 		"SET NAMES utf8mb4",
-		"SET SESSION sql_mode = '"+temptable.Loading+"', time_zone = '+00:00'",
+		"SET SESSION sql_mode = '"+mode+"', time_zone = '+00:00'",
 		"SELECT @@max_allowed_packet")
 	if err != nil {
 		return c.ended(br, err)

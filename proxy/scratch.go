@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -174,7 +175,10 @@ func (s *session) scratchDescriber(p *router.Plan, text string) (*backend.Conn, 
 
 // openScratch lends a connection and finds out what the tables look like.
 func (s *session) openScratch(p *router.Plan, text string, state *backend.Session) (*scratch, error) {
-	b := s.scratchBackend(p)
+	b, err := s.scratchBackend(p)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := b.Get(s.ctx(), state, s)
 	if err != nil {
 		return nil, err
@@ -196,12 +200,21 @@ func (c *scratch) close() {
 }
 
 // scratchBackend chooses where the tables are brought together: where most of them are, and most that need no loading; among equals, MariaDB if
-// a table is named twice, which MySQL takes more trouble for; each session has its own choice of the rest.
-func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
+// a table is named twice, which MySQL takes more trouble for; each session has its own choice of the rest. PostgreSQL has no temporary tables
+// that hide others: if all tables are there, any other backend will do.
+func (s *session) scratchBackend(p *router.Plan) (*backend.Backend, error) {
+	var all []*backend.Backend
+	for _, part := range p.Parts {
+		all = append(all, s.gen.backends[part.Backend])
+	}
+	if all = slices.DeleteFunc(all, (*backend.Backend).Translates); len(all) == 0 {
+		if all = slices.DeleteFunc(slices.Clone(s.gen.backends), (*backend.Backend).Translates); len(all) == 0 {
+			return nil, errNoScratch
+		}
+	}
 	var best []*backend.Backend
 	most := math.MinInt
-	for _, part := range p.Parts {
-		b := s.gen.backends[part.Backend]
+	for _, b := range all {
 		score := 1
 		for i := range p.Scratch.Tables {
 			t := &p.Scratch.Tables[i]
@@ -237,8 +250,12 @@ func (s *session) scratchBackend(p *router.Plan) *backend.Backend {
 			best = append(best, b)
 		}
 	}
-	return best[int(s.id)%len(best)]
+	return best[int(s.id)%len(best)], nil
 }
+
+// errNoScratch is the refusal where all backends are PostgreSQL.
+var errNoScratch = wire.NewError(wire.CodeNotSupported, "the rows of several PostgreSQL backends cannot be put together as MySQL would, and there is no backend of another kind where that could be done; "+
+	"add any MySQL or MariaDB server with a schema of its own to the configuration, or read the backends' rows one by one")
 
 // create makes the temporary tables.
 func (c *scratch) create() error {
@@ -252,6 +269,11 @@ func (c *scratch) create() error {
 		if t.made == 0 && !b.Has(t.Schema) { // another schema must do, under another name
 			for i := range c.plan.Scratch.Tables {
 				if in := c.plan.Scratch.Tables[i].Schema; b.Has(in) {
+					t.in = in
+				}
+			}
+			if !b.Has(t.in) { // it has rows of none of the tables
+				for _, in := range slices.Sorted(maps.Keys(c.s.gen.cfg.SchemasOn(b.Name()))) {
 					t.in = in
 				}
 			}

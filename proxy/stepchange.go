@@ -291,6 +291,9 @@ func (c *stepChange) flush(t *changedTable) *wire.Error {
 
 // changed runs a statement that changes so many rows.
 func (c *stepChange) changed(t *changedTable, p *router.Plan, sql []byte, wanted int) *wire.Error {
+	if !c.plan.Steps.Delete {
+		p = c.matching(p, &request{sql: sql})
+	}
 	rec, e := c.record(p, &request{sql: sql}, 0)
 	if e != nil {
 		return e

@@ -117,7 +117,9 @@ func (f form) append(sql, value []byte) ([]byte, error) {
 	case formTimestamp:
 		return appendMoment(sql, value)
 	case formBytes, formRaw, formAbsent:
-		sql = append(sql, "_binary"...)
+		if sql = append(sql, "_binary"...); bytes.IndexByte(value, 0) >= 0 { // which no statement for PostgreSQL can have
+			return fmt.Appendf(sql, " x'%x'", value), nil
+		}
 	case formJSON:
 		sql = append(sql, "_utf8mb4"...)
 	}
