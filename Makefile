@@ -35,6 +35,7 @@ real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 test-postgres: ## PostgreSQL backends on real servers
 	tests/setup.sh
 	$(GO) test -count=1 -timeout 20m ./tests/postgres/...
+	$(GO) test -count=1 -v -timeout 20m ./tests/oracle -run TestPostgres -whole -random 2000
 
 test-clients: ## client libraries and tools in many languages through the proxy, set up in the cache folder
 	tests/setup.sh demo

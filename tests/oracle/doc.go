@@ -7,7 +7,8 @@
 //	go test ./tests/oracle                                     the files, and a few hundred random statements and writes
 //	go test ./tests/oracle -random 10000 -seed 7 -v            more of them; -v prints the counts
 //	go test ./tests/oracle -writes 10000 -seed 7 -v            more writes
-//	go test ./tests/oracle -rewrite                            writes docs/sql-support.md
+//	go test ./tests/oracle -rewrite                            writes docs/sql-support.md, and testdata/postgres/refused.txt
+//	go test ./tests/oracle -run TestPostgres -whole            all of it with shards on PostgreSQL and MySQL; without -whole a part
 //
 // TestPlaces holds where rows are, for every sharding function, against a model of docs/sharding.md.
 //

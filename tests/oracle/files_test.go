@@ -21,7 +21,9 @@ type statement struct {
 
 func (c *statement) reads() bool {
 	switch word, _, _ := strings.Cut(strings.TrimLeft(c.sql, "( "), " "); strings.ToUpper(word) {
-	case "SELECT", "WITH", "TABLE", "VALUES", "SHOW", "DESCRIBE", "EXPLAIN":
+	case "WITH":
+		return !strings.Contains(c.sql, ") DELETE ") && !strings.Contains(c.sql, ") UPDATE ")
+	case "SELECT", "TABLE", "VALUES", "SHOW", "DESCRIBE", "EXPLAIN":
 		return true
 	}
 	return false

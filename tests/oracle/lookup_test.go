@@ -37,7 +37,7 @@ shards = [{ name = "x", backend = "b0" }, { name = "y", backend = "b1" }, { name
 func (p *pair) lookups(t *testing.T) outcome {
 	t.Helper()
 	const rows = "SELECT * FROM members"
-	if o := judge(ask(t, p.direct, rows), ask(t, p.proxy, rows), false); o.differs != "" {
+	if o := p.judge(ask(t, p.direct, rows), ask(t, p.proxy, rows), false); o.differs != "" {
 		return outcome{differs: "afterwards, " + rows + ": " + o.differs}
 	}
 	want, got := ask(t, p.direct, "SELECT email, id FROM members WHERE email IS NOT NULL").rows, ask(t, p.proxy, "SELECT email, id FROM members_by_email").rows
