@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -49,5 +50,46 @@ func TestNewError(t *testing.T) {
 	e := NewError(CodeInDoubt, "outcome of %s unknown", "x")
 	if e.Error() != "20041 (08007): outcome of x unknown" {
 		t.Error(e)
+	}
+}
+
+// docs/troubleshooting.md explains every error that xaproxy itself sends, with its SQLSTATE and whether to try again.
+func TestTroubleshooting(t *testing.T) {
+	text, err := os.ReadFile("../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := make(map[string]string) // by number and state
+	numbers := regexp.MustCompile(`\d{4,}`)
+	states := regexp.MustCompile(`\(([^()]*)\)`)
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !numbers.MatchString(cells[1]) || strings.Contains(cells[1], "warning") {
+			continue
+		}
+		var all, of []string
+		for _, part := range states.Split(cells[1], -1) {
+			all = append(all, numbers.FindAllString(part, -1)...)
+		}
+		for _, m := range states.FindAllStringSubmatch(cells[1], -1) {
+			of = append(of, strings.Split(m[1], ", ")...)
+		}
+		if len(all) != len(of) {
+			t.Errorf("%d numbers and %d states in %q", len(all), len(of), cells[1])
+			continue
+		}
+		for i := range all {
+			again[all[i]+" "+of[i]] = strings.TrimSpace(cells[2])
+		}
+	}
+	for _, e := range errnos {
+		key := fmt.Sprintf("%d %s", e.errno, e.state)
+		if want := map[bool]string{true: "yes", false: "no"}[e.retriable]; again[key] != want {
+			t.Errorf("%s (%s): again %q, want %q", e.name, key, again[key], want)
+		}
+		delete(again, key)
+	}
+	for key := range again {
+		t.Errorf("%s is explained and never sent", key)
 	}
 }
