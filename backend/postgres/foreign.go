@@ -57,6 +57,9 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if err != nil {
 		return err
 	}
+	if err := s.unchecked(st, t); err != nil {
+		return err
+	}
 	r := run{s: s, answer: a, prepared: p}
 	alone := len(t.Steps) > 1 && s.tx.phase == idle && s.vars.autocommit
 	if alone {
@@ -76,6 +79,18 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	}
 	a.ok(wire.OK{Affected: r.affected, InsertID: r.insertID, Info: r.info})
 	return nil
+}
+
+// unchecked refuses a change without foreign_key_checks: PostgreSQL would not leave out what a foreign key makes of it in other rows. That
+// it checks new rows, and tables that are dropped, is an error at the worst.
+func (s *session) unchecked(st *statement, t dialect.Statement) error {
+	if v := s.vars.values["foreign_key_checks"]; v.text != "0" || len(t.Steps) == 0 || t.Steps[0].Kind != dialect.Count {
+		return nil
+	}
+	if st.is("INSERT") && !strings.Contains(strings.ToUpper(string(st.text)), "DUPLICATE") {
+		return nil
+	}
+	return wire.NewError(wire.CodeNotSupported, "foreign_key_checks is 0, and a PostgreSQL backend always does what foreign keys say; SET foreign_key_checks = 1")
 }
 
 // run is the execution of the steps of a statement.

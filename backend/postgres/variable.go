@@ -71,7 +71,7 @@ var settings = map[string]variable{
 }
 
 // fixed are variables that a session cannot set to anything but what they are.
-var fixed = []string{"foreign_key_checks", "sql_auto_is_null", "sql_select_limit", "sql_safe_updates", "auto_increment_increment", "auto_increment_offset", "div_precision_increment"}
+var fixed = []string{"sql_auto_is_null", "sql_select_limit", "sql_safe_updates", "auto_increment_increment", "auto_increment_offset", "div_precision_increment"}
 
 const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 

@@ -34,7 +34,7 @@ BEGIN
 END $$;
 CREATE OR REPLACE FUNCTION xaproxy.read_timestamp(s text) RETURNS timestamp LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
-	IF s COLLATE "C" !~ '^\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?$' OR s COLLATE "C" ~ '[: T]24:|:60' THEN
+	IF s COLLATE "C" !~ '^\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?$' OR s COLLATE "C" ~ '[ T]24:|:60' THEN
 		RAISE EXCEPTION USING ERRCODE = '22007', MESSAGE = format('"%s" is not written as YYYY-MM-DD hh:mm:ss', s);
 	END IF;
 	RETURN s::timestamp;
