@@ -37,6 +37,7 @@ var programs = []program{
 	{name: "Django, mysqlclient", command: []string{"@/python/bin/python", "python/django_client.py", "mysqlclient"}},
 	{name: "mysql2, query", command: []string{"node", "node/client.js", "query"}},
 	{name: "mysql2, execute", command: []string{"node", "node/client.js", "execute"}},
+	{name: "Sequelize", command: []string{"node", "node/sequelize.js"}},
 	{
 		name: "MySQL Connector J, text", command: []string{"java", "-cp", "@/java/*", "java/Client.java", "mysql", "false"},
 	},

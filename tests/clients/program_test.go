@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ const (
 type program struct {
 	name    string
 	command []string
+	sharded string // the schema of the sharded table; "": shop
 	not     []exclusion
 }
 
@@ -52,7 +54,7 @@ func (p program) run(t *testing.T, to login, plain string, base int) (string, er
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "DB_HOST="+to.host(t), "DB_PORT="+to.port(t), "DB_USER="+to.user, "DB_PASSWORD="+to.password,
-		"DB_PLAIN="+plain, "DB_SHARDED=shop", "DB_BASE="+strconv.Itoa(base),
+		"DB_PLAIN="+plain, "DB_SHARDED="+cmp.Or(p.sharded, "shop"), "DB_BASE="+strconv.Itoa(base),
 		"NODE_PATH="+filepath.Join(cache, "node", "node_modules"), "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
