@@ -58,6 +58,8 @@ type Server struct {
 	open    map[*session]struct{}
 	strange int // how many of them have not logged in yet
 	closing bool
+
+	accepted chan struct{} // closed when no further client is accepted
 }
 
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
@@ -86,7 +88,7 @@ type user struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
-		started: time.Now(), logger: o.Logger, open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
+		started: time.Now(), logger: o.Logger, open: make(map[*session]struct{}), accepted: make(chan struct{}), gate: gate{hosts: make(map[string]*visitor)},
 	}
 	s.version = o.Config.Server.Version
 	for _, b := range o.Backends {
@@ -106,7 +108,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts clients on ln until Close is called or accepting fails. It returns when the last session has ended.
+// Serve accepts clients on ln until that is closed or accepting fails. It returns when the last session has ended. It is called once.
 func (s *Server) Serve(ln net.Listener) error {
 	watching, stop := context.WithCancel(background)
 	var watcher sync.WaitGroup
@@ -120,6 +122,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		stop()
 		watcher.Wait()
 	}()
+	defer close(s.accepted)
 	pause := time.Duration(0)
 	for {
 		nc, err := ln.Accept()
@@ -169,18 +172,23 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// Close ends all sessions: those that run no statement at once, the others after it, and those in a transaction when it has ended. Abort ends
-// them sooner. The caller closes the listener first.
+// Close ends all sessions: each after its next statement, for which it has lastWord, or after the present one, and those in a transaction
+// when that has ended. Abort ends them sooner. The caller closes the listener of Serve first; who came in before that is a session like others.
 func (s *Server) Close() {
+	<-s.accepted
 	s.mu.Lock()
 	s.closing = true
 	for session := range s.open {
 		if session.work.finish() {
-			session.interrupt()
+			session.linger()
 		}
 	}
 	s.mu.Unlock()
 }
+
+// lastWord is how long a session may do nothing before it ends, when all are to end. Clients look whether a connection was closed before
+// they use it again, so one that is closed with an answer is no loss to them; one that is closed when their next statement is on its way is.
+const lastWord = time.Second
 
 // Abort closes the connections of all clients, under the hands of the sessions, which end soon after unless they wait for a
 // backend.
@@ -201,9 +209,6 @@ func (s *Server) Sessions() int {
 func (s *Server) admit(session *session) *wire.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
-		return wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting down; connect again")
-	}
 	if refusal := s.gate.closed(session.net, time.Now()); refusal != nil {
 		return refusal
 	}

@@ -195,22 +195,47 @@ func (s *session) commands() error {
 func (s *session) answer(command wire.Command, arg []byte) error {
 	s.more, s.failed = false, false
 	var err error
-	if held, newest := s.work.begin(time.Now(), &s.srv.newest); newest != s.gen {
+	held, newest, ending := s.work.begin(time.Now(), &s.srv.newest)
+	if newest != s.gen {
 		err = s.renew(held, newest)
+	}
+	last := ending && endsUse(command, arg)
+	if last {
+		cork(s.net, true) // the end goes with the answer: a client that has the one has the other
 	}
 	if err == nil {
 		err = s.command(command, arg)
 	}
 	now := time.Now()
-	if s.work.end(now, s.tx != nil || s.open, len(s.pins) > 0) {
-		s.armed = time.Time{} // it may have been interrupted just before it began a transaction
+	inTx := s.tx != nil || s.open
+	if s.work.end(now, inTx, len(s.pins) > 0) {
+		s.armed = time.Time{} // its time may have been set just before it began a transaction
 	}
 	s.relay.Infile = false
 	if err == nil {
 		err = s.lostPin()
 	}
+	switch {
+	case last && !inTx:
+		s.interrupt()
+		return err
+	case last:
+		cork(s.net, false)
+	}
 	s.arm(now)
 	return err
+}
+
+// endsUse reports whether clients may be done with a connection for now after such a command. Others come before a statement.
+func endsUse(command wire.Command, arg []byte) bool {
+	switch command {
+	case wire.ComQuery:
+		arg = bytes.TrimSpace(arg)
+		return len(arg) < 3 || !bytes.EqualFold(arg[:3], []byte("SET"))
+	case wire.ComStmtExecute:
+		return true
+	}
+	return false
 }
 
 // query runs the statements of a COM_QUERY. Only a client that asked for multi-statements may send more than one:
@@ -358,9 +383,14 @@ func (s *session) arm(now time.Time) {
 		s.armed = now
 		_ = s.net.SetReadDeadline(now.Add(limit)) // a connection without deadlines is closed: the next read says so
 		if s.srv.isClosing() && s.work.finish() {
-			s.interrupt() // this may have undone it
+			s.linger() // this may have undone it
 		}
 	}
+}
+
+// linger ends the session unless it has something to do within lastWord.
+func (s *session) linger() {
+	_ = s.net.SetReadDeadline(time.Now().Add(lastWord)) // a closed connection needs no end
 }
 
 // interrupt ends the session when it next waits for its client.

@@ -83,16 +83,16 @@ func (w *work) limited(u *user) {
 }
 
 // begin notes that a statement runs. It returns the generation that the session holds on to, or if there is none the newest one, which it is
-// seen to hold before anything happens; and the newest one.
-func (w *work) begin(now time.Time, newest *atomic.Pointer[generation]) (held, last *generation) {
+// seen to hold before anything happens; the newest one; and whether the session is to end when no transaction is open.
+func (w *work) begin(now time.Time, newest *atomic.Pointer[generation]) (held, last *generation, ending bool) {
 	w.mu.Lock()
 	w.since, w.killed = now, false
 	if last = newest.Load(); w.gen == nil {
 		w.gen = last
 	}
-	held = w.gen
+	held, ending = w.gen, w.ending
 	w.mu.Unlock()
-	return held, last
+	return held, last, ending
 }
 
 // holds returns the generation that the session may use backends of, nil if there is none.

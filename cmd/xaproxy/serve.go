@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -128,9 +129,8 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	}
 	defer closing(&err, control)
 
-	s.listener, err = net.Listen("tcp", cfg.Server.Listen)
-	if err != nil {
-		return fmt.Errorf("server.listen: %w", err)
+	if s.listener, err = listen(cfg.Server.Listen); err != nil {
+		return err
 	}
 	if !starting() {
 		return nil // stopped while it started
@@ -154,6 +154,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	})
 	s.log.Info().Str("listen", s.listener.Addr().String()).Str("coord", s.store.log.Coord()).Uint32("epoch", s.store.log.Epoch()).
 		Int("backends", len(cfg.Backends)).Msg("serving")
+	s.tellManager(daemon.SdNotifyReady)
 	err = s.proxy.Serve(s.listener)
 	cancel()
 	if err != nil {
@@ -202,8 +203,9 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 // when ctx ends, which is when the last one has.
 func (s *service) shutDown(ctx context.Context) {
 	_ = s.listener.Close() // it is being taken down anyway
-	s.proxy.Close()
 	limit := time.Duration(s.drain.Load())
+	s.tellManager(daemon.SdNotifyStopping + fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", (limit+stopping).Microseconds()))
+	s.proxy.Close()
 	s.log.Info().Int("sessions", s.proxy.Sessions()).Dur("drain_timeout", limit).Msg("stopping: open transactions may end")
 	overdue := time.NewTimer(limit)
 	defer overdue.Stop()

@@ -62,8 +62,10 @@ func TestShutdown(t *testing.T) {
 		stopping.Store(true)
 		check(t, r.Signal(syscall.SIGTERM))
 		running.Wait()
-		if _, err := idle.ExecContext(t.Context(), "SELECT 1"); err == nil {
-			t.Error("an idle session goes on")
+		for i := range 2 { // it may have a last word
+			if _, err := idle.ExecContext(t.Context(), "SELECT 1"); i > 0 && err == nil {
+				t.Error("an idle session goes on")
+			}
 		}
 		if err := r.as(proxytest.User, proxytest.Password).PingContext(t.Context()); err == nil {
 			t.Error("another client came in")

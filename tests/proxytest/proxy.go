@@ -45,6 +45,8 @@ type Options struct {
 	PrepareTimeout, CommitWait, RecoveryInterval time.Duration
 	Server, Decision                             []string // further lines of [server] and [decision]
 	LogLevel                                     string   // of [server]; "" is debug
+	// Manager starts the program as a service manager does, which keeps the socket for clients open; nil: none.
+	Manager *Manager
 }
 
 // Proxy is a running, or just now not running, xaproxy. Its methods may be called from several goroutines; Start and
@@ -73,6 +75,9 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	p := &Proxy{Dir: dir, Log: &Log{}, options: o}
 	for attempt := 1; ; attempt++ {
 		port, err := servers.FreePort()
+		if err == nil && o.Manager != nil {
+			err = o.Manager.listen(port)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +141,9 @@ func (p *Proxy) Restart(ctx context.Context) error {
 	defer cancel()
 	from := p.Log.Len()
 	cmd := exec.Command(p.options.Binary, "serve", "--config", p.ConfigPath())
+	if m := p.options.Manager; m != nil {
+		m.hand(cmd)
+	}
 	cmd.Dir, cmd.Stderr = p.Dir, p.Log
 	child, err := spawn(cmd)
 	if err != nil {
