@@ -100,6 +100,13 @@ func command(ctx context.Context, args []string) error {
 		}
 		return runCommit(ctx, o)
 	}
+	if len(args) > 0 && args[0] == "postgres" {
+		o, err := parsePostgres(args[1:])
+		if err != nil {
+			return err
+		}
+		return runPostgres(ctx, o)
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err

@@ -53,6 +53,23 @@ func cpuTime(pids ...int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// family is a process with its children, as PostgreSQL has one for each session: proc(5), children.
+func family(pid int) ([]int, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pid))
+	if err != nil {
+		return nil, err
+	}
+	all := []int{pid}
+	for text := range strings.FieldsSeq(string(data)) {
+		child, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, child)
+	}
+	return all, nil
+}
+
 // ticks returns proc(5), stat, fields 14 and 15.
 func ticks(pid int) (user, system time.Duration, err error) {
 	path := fmt.Sprintf("/proc/%d/stat", pid)
