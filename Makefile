@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-postgres test-clients test-oracle bench bench-commit chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo test-postgres test-clients test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,12 @@ COMMIT ?= --quick
 bench-commit: ## transactions on two servers beside the same protocol written by hand: transactions/s, latency, CPU time (3 min; COMMIT="--rounds 25": 20 min)
 	tests/setup.sh bench
 	$(GO) run ./tests/bench commit $(COMMIT)
+
+POSTGRES ?=
+bench-postgres: ## rows and transactions of a PostgreSQL backend beside those of a MySQL backend, and the drivers of PostgreSQL (5 min; POSTGRES="--rounds 3")
+	tests/setup.sh bench
+	$(GO) run ./tests/bench postgres $(POSTGRES)
+	cd tests/bench/pgdrivers && $(GO) run .
 
 CHAOS ?= --duration 60s
 chaos: ## random kills for a minute on each mix of servers with each store; writes docs/reports (CHAOS="--duration 10m" for longer)

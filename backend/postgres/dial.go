@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
-	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -79,9 +78,7 @@ func (d *Dialer) open(ctx context.Context) (*session, *socketDialer, error) {
 	if err != nil {
 		return nil, nil, refused(err)
 	}
-	s := &session{dialer: d, pg: conn.(driver.QueryerContext), conn: conn}
-	pq.SetNoticeHandler(conn, s.notice)
-	return s, socket, nil
+	return &session{dialer: d, conn: conn, socket: socket.conn, in: socket.in}, socket, nil
 }
 
 // refused says what PostgreSQL said to a login, which is not the client's.
@@ -111,7 +108,8 @@ func (anybody) Account(string) (*wire.Account, bool) { return noPassword, true }
 type socketDialer struct {
 	d     *Dialer
 	conn  net.Conn
-	plain net.Conn // below TLS
+	plain net.Conn  // below TLS
+	in    *messages // that come on conn
 }
 
 // DialContext is pq.DialerContext.
@@ -121,16 +119,15 @@ func (s *socketDialer) DialContext(ctx context.Context, _, _ string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	if s.conn, s.plain = c, c; s.d.TLS == nil {
-		return c, nil
+	s.conn, s.plain = c, c
+	if s.d.TLS != nil {
+		if s.conn, err = startTLS(ctx, c, s.d.TLS); err != nil {
+			_ = c.Close() // the error at hand says more
+			return nil, err
+		}
 	}
-	encrypted, err := startTLS(ctx, c, s.d.TLS)
-	if err != nil {
-		_ = c.Close() // the error at hand says more
-		return nil, err
-	}
-	s.conn = encrypted
-	return encrypted, nil
+	s.in = newMessages(s.conn)
+	return &loginConn{Conn: s.conn, in: s.in}, nil
 }
 
 // Dial is pq.Dialer, which is not used beside DialContext.

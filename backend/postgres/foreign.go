@@ -139,7 +139,7 @@ func (r *run) steps(steps []dialect.Step, lead string) error {
 	return nil
 }
 
-func (r *run) step(step dialect.Step, rows pqRows) (err error) {
+func (r *run) step(step dialect.Step, rows *rows) (err error) {
 	defer func() {
 		if closed := rows.Close(); err == nil {
 			err = r.s.noted(closed)
@@ -149,11 +149,11 @@ func (r *run) step(step dialect.Step, rows pqRows) (err error) {
 	case step.Kind == dialect.Rows || step.Kind == dialect.Show:
 		r.answered = true
 		columns := r.s.resultColumns(step.Columns)
-		if len(columns) != len(rows.Columns()) {
+		if len(columns) != rows.columns {
 			columns = columnsOf(rows, r.s.vars.collation)
 		}
 		return r.answer.stream(rows, columns)
-	case step.Kind == dialect.Count && len(rows.Columns()) > 0:
+	case step.Kind == dialect.Count && rows.columns > 0:
 		return r.returned(step, rows)
 	}
 	if err := r.s.drain(rows); err != nil {
@@ -167,8 +167,8 @@ func (r *run) step(step dialect.Step, rows pqRows) (err error) {
 }
 
 // returned reads what RETURNING says of the rows that were written.
-func (r *run) returned(step dialect.Step, rows pqRows) error {
-	values := make([]driver.Value, len(rows.Columns()))
+func (r *run) returned(step dialect.Step, rows *rows) error {
+	values := make([]driver.Value, rows.columns)
 	n := uint64(step.AffectedPlus)
 	for {
 		if err := rows.Next(values); err == io.EOF {

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"database/sql/driver"
 	"io"
 
 	"github.com/xaproxy/xaproxy/wire"
@@ -54,18 +53,13 @@ func (a *answer) small(described []wire.Column, rows ...[][]byte) {
 		}
 	}
 	next := 0
-	err := a.write(columns, func(values []driver.Value) error {
+	err := a.write(columns, func() ([][]byte, error) {
 		if next == len(rows) {
-			return io.EOF
-		}
-		for i, v := range rows[next] {
-			if values[i] = nil; v != nil {
-				values[i] = v
-			}
+			return nil, io.EOF
 		}
 		next++
-		return nil
-	})
+		return rows[next-1], nil
+	}, nil)
 	if err != nil { // our own values are in order
 		a.broken = err
 	}
@@ -73,24 +67,24 @@ func (a *answer) small(described []wire.Column, rows ...[][]byte) {
 
 // stream answers with the rows of a result as they come: one of them is held at a time. The error is for the client, who may have got rows
 // before.
-func (a *answer) stream(rows pqRows, columns []column) error {
-	return a.write(columns, func(values []driver.Value) error {
-		err := rows.Next(values)
+func (a *answer) stream(rows *rows, columns []column) error {
+	return a.write(columns, func() ([][]byte, error) {
+		values, err := rows.next()
 		if err != nil && err != io.EOF {
 			err = a.s.noted(err)
 		}
-		return err
-	})
+		return values, err
+	}, rows.fields)
 }
 
-// write writes the rows that next gives until io.EOF.
-func (a *answer) write(columns []column, next func([]driver.Value) error) error {
+// write writes the rows that next gives until io.EOF. fields are what PostgreSQL says of them; nil: they are text.
+func (a *answer) write(columns []column, next func() ([][]byte, error), fields []field) error {
 	c, status := a.s.client, a.s.status()
 	if a.broken = c.WriteColumns(definitions(columns), status); a.broken != nil {
 		return nil
 	}
 	out := c.WriteRows()
-	err := a.each(columns, next, &out)
+	err := a.each(newRowMaker(columns, fields, a.binary), next, &out)
 	if ended := out.End(); a.broken == nil {
 		a.broken = ended
 	}
@@ -98,14 +92,10 @@ func (a *answer) write(columns []column, next func([]driver.Value) error) error 
 	return err
 }
 
-func (a *answer) each(columns []column, next func([]driver.Value) error, out *wire.RowWriter) error {
-	r := rowMaker{binary: a.binary, columns: columns, ends: make([]int, len(columns)), values: make([][]byte, len(columns))}
-	for _, c := range columns {
-		r.described = append(r.described, c.Column)
-	}
-	values := make([]driver.Value, len(columns))
+func (a *answer) each(r *rowMaker, next func() ([][]byte, error), out *wire.RowWriter) error {
 	for {
-		if err := next(values); err == io.EOF {
+		values, err := next()
+		if err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err
@@ -118,39 +108,6 @@ func (a *answer) each(columns []column, next func([]driver.Value) error, out *wi
 			return nil
 		}
 	}
-}
-
-// rowMaker makes rows, one after the other in the same memory.
-type rowMaker struct {
-	binary    bool
-	columns   []column
-	described []wire.Column
-	ends      []int // of the values in buf
-	values    [][]byte
-	buf, out  []byte
-}
-
-// row returns a row, valid until the next one.
-func (r *rowMaker) row(values []driver.Value) ([]byte, error) {
-	r.buf = r.buf[:0]
-	for i, v := range values {
-		if v != nil {
-			var err error
-			if r.buf, err = r.columns[i].appendValue(r.buf, v, r.binary); err != nil {
-				return nil, err
-			}
-		}
-		r.ends[i] = len(r.buf)
-	}
-	from := 0
-	for i, v := range values {
-		if r.values[i] = nil; v != nil {
-			r.values[i] = r.buf[from:r.ends[i]:r.ends[i]]
-		}
-		from = r.ends[i]
-	}
-	r.out = wire.AppendRow(r.out[:0], r.binary, r.described, r.values)
-	return r.out, nil
 }
 
 // textColumn describes a column of text of our own answers.

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -22,7 +21,9 @@ import (
 type session struct {
 	dialer *Dialer
 	conn   driver.Conn
-	pg     driver.QueryerContext
+	socket net.Conn
+	in     *messages
+	out    []byte
 	client *wire.Conn
 
 	id                 uint32 // what KILL takes
@@ -36,7 +37,12 @@ type session struct {
 	said               []warning // of the statement that runs
 	insertID           uint64
 	commits, rollbacks int64 // as Handler_commit and Handler_rollback count
-	lost               error // PostgreSQL has ended the session, or the connection to it broke
+
+	answered    rows   // of the last message
+	description []byte // of the last rows, and what it says
+	fields      []field
+
+	lost error // PostgreSQL has ended the session, or the connection to it broke
 }
 
 // warning is what SHOW WARNINGS shows.
@@ -292,16 +298,11 @@ func (s *session) ask(sql string) ([][]driver.Value, error) {
 	defer rows.Close()
 	var all [][]driver.Value
 	for {
-		row := make([]driver.Value, len(rows.Columns()))
+		row := make([]driver.Value, rows.columns)
 		if err := rows.Next(row); err == io.EOF {
 			return all, s.noted(rows.Close())
 		} else if err != nil {
 			return nil, s.noted(err)
-		}
-		for i, v := range row {
-			if b, ok := v.([]byte); ok {
-				row[i] = bytes.Clone(b) // it is lib/pq's until the next message
-			}
 		}
 		all = append(all, row)
 	}
@@ -314,12 +315,12 @@ func (s *session) run(sql string) error {
 }
 
 // send sends statements in one message.
-func (s *session) send(sql string, args ...driver.NamedValue) (pqRows, error) {
-	rows, err := s.pg.QueryContext(context.Background(), sql, args)
+func (s *session) send(sql string) (*rows, error) {
+	r, err := s.simpleQuery(sql)
 	if err != nil {
 		return nil, s.noted(err)
 	}
-	return rows.(pqRows), nil
+	return r, nil
 }
 
 // noted remembers that the session is lost, if the error says so.
@@ -331,12 +332,4 @@ func (s *session) noted(err error) error {
 		s.lost = err
 	}
 	return err
-}
-
-// pqRows is a result of lib/pq.
-type pqRows interface {
-	described
-	driver.RowsNextResultSet
-	Tag() string
-	Result() driver.Result
 }

@@ -227,13 +227,13 @@ func (s *session) direct(sql string, reads bool, a *answer) error {
 }
 
 // relay answers with what a statement has returned.
-func (s *session) relay(rows pqRows, a *answer) (err error) {
+func (s *session) relay(rows *rows, a *answer) (err error) {
 	defer func() {
 		if closed := rows.Close(); err == nil {
 			err = s.noted(closed)
 		}
 	}()
-	if len(rows.Columns()) > 0 {
+	if rows.columns > 0 {
 		return a.stream(rows, columnsOf(rows, s.vars.collation))
 	}
 	if err := s.drain(rows); err != nil {
@@ -247,7 +247,7 @@ func (s *session) relay(rows pqRows, a *answer) (err error) {
 	return nil
 }
 
-func (s *session) drain(rows pqRows) error {
+func (s *session) drain(rows *rows) error {
 	for {
 		if err := rows.Next(nil); err == io.EOF {
 			return nil

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"database/sql/driver"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/wire"
@@ -104,23 +103,14 @@ type column struct {
 	fixed  bool // a fraction of a second has as many digits as Decimals says; otherwise six, or none if it is zero
 }
 
-// described is what lib/pq tells of columns.
-type described interface {
-	driver.Rows
-	driver.RowsColumnTypeDatabaseTypeName
-	driver.RowsColumnTypeLength
-	driver.RowsColumnTypePrecisionScale
-}
-
 // maxWidth is the largest number of bytes of a character.
 const maxWidth = 4
 
 // columnsOf describes the columns of a result to a client whose strings have the collation.
-func columnsOf(rows described, collation uint16) []column {
-	names := rows.Columns()
-	all := make([]column, len(names))
-	for i, n := range names {
-		of := strings.ToLower(rows.ColumnTypeDatabaseTypeName(i))
+func columnsOf(rows *rows, collation uint16) []column {
+	all := make([]column, len(rows.fields))
+	for i, f := range rows.fields {
+		n, of := f.name, f.typeName()
 		t, known := typeByName[of]
 		element, array := strings.CutPrefix(of, "_")
 		switch {
@@ -134,13 +124,13 @@ func columnsOf(rows described, collation uint16) []column {
 		switch t.form {
 		case asText, asZoneTime:
 			c.Charset = collation
-			c.sized(rows, i, of)
+			c.sized(f.length(), of)
 		case asArray:
 			e := typeByName[element]
 			c.number = e != nil && (e.form == asBool || e.form >= asInteger && e.form <= asDecimal)
 			c.Flags |= wire.FlagBinary
 		case asDecimal:
-			if precision, scale, ok := rows.ColumnTypePrecisionScale(i); ok && precision <= maxPrecision && scale <= precision {
+			if precision, scale, ok := f.precision(); ok && precision <= maxPrecision && scale <= precision {
 				c.Length, c.Decimals = uint32(precision)+1, byte(scale)
 				if scale > 0 {
 					c.Length++
@@ -157,12 +147,12 @@ func columnsOf(rows described, collation uint16) []column {
 	return all
 }
 
-// maxPrecision is that of numeric; what lib/pq calculates for a column without one is larger.
+// maxPrecision is that of numeric.
 const maxPrecision = 1000
 
 // sized gives a column of strings its length in bytes.
-func (c *column) sized(rows described, i int, of string) {
-	if n, ok := rows.ColumnTypeLength(i); ok && (of == "varchar" || of == "bpchar") {
+func (c *column) sized(n int64, of string) {
+	if of == "varchar" || of == "bpchar" {
 		switch {
 		case n > 0 && n < longest/maxWidth:
 			c.Length = uint32(n)
