@@ -128,6 +128,8 @@ func translate(e *pq.Error) *wire.Error {
 		if of, kind, found := cutLast(constraint); found && checks[kind].errno > 0 {
 			t, column = checks[kind], of
 		}
+	case e.Code == "22P02" && strings.Contains(e.Message, "type json"):
+		t = translationOf("22032")
 	case e.Code == "23503" && (strings.Contains(e.Detail, "still referenced") || strings.HasPrefix(e.Message, "update or delete")):
 		t.errno, t.text = errnoReferenced, "Cannot delete or update a parent row: a foreign key constraint fails (constraint '{constraint}')"
 	case e.Code == "57014" && strings.Contains(e.Message, "statement timeout"):

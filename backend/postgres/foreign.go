@@ -71,6 +71,9 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 			err = ended
 		}
 	}
+	if err != nil && t.Given != nil {
+		err = s.explained(err, t.Given(), p)
+	}
 	if err != nil || a.broken != nil || r.answered {
 		return err
 	}

@@ -59,8 +59,17 @@ func refuseParameter(i int, errno uint16, state, what, value string) error {
 	if len(value) > maxShown {
 		value = value[:maxShown] + "…"
 	}
-	return &wire.Error{Errno: errno, State: state, Message: what + ": " + strconv.QuoteToASCII(value) + " for parameter " + strconv.Itoa(i+1)}
+	return parameterError{i, &wire.Error{Errno: errno, State: state, Message: what + ": " + strconv.QuoteToASCII(value) + " for parameter " + strconv.Itoa(i+1)}}
 }
+
+// parameterError is what is wrong with a parameter.
+type parameterError struct {
+	param int
+	says  *wire.Error
+}
+
+func (e parameterError) Error() string { return e.says.Error() }
+func (e parameterError) Unwrap() error { return e.says }
 
 // maxShown is how much of a value an error shows, in bytes.
 const maxShown = 64

@@ -12,6 +12,15 @@ import (
 
 // assign is the value as it is stored in a column, in a strict sql_mode: what does not fit is an error, of the translation or of PostgreSQL.
 func (t *translator) assign(c *Column, v value) (string, error) {
+	text, err := t.assigned(c, v)
+	if err != nil {
+		return text, about(c, err)
+	}
+	t.give(c, text, v)
+	return text, nil
+}
+
+func (t *translator) assigned(c *Column, v value) (string, error) {
 	k := c.Type.Kind
 	if v.isParam() && v.t.Kind == Unknown {
 		want := c.Type

@@ -101,6 +101,8 @@ type Statement struct {
 	Steps []Step
 	// Params is the number of ? in the client's text.
 	Params int
+	// Given are the values that it gives to columns by themselves, at most maxGiven of them; nil: there are none.
+	Given func() []Given
 }
 
 // StepKind says what a step answers.
@@ -190,5 +192,14 @@ func Translate(sql string, o Options) (Statement, error) {
 	if err := t.statement(); err != nil {
 		return Statement{}, err
 	}
-	return Statement{Steps: t.steps, Params: t.params}, nil
+	for _, step := range t.steps {
+		if name := longName(step.Text); step.Kind == DDL && name != "" {
+			return Statement{}, &Error{Errno: 1059, State: "42000", At: -1, What: "Identifier name '" + name + "' is too long: PostgreSQL has names of at most 63 bytes, and keys and checks are called by their table and themselves"}
+		}
+	}
+	s := Statement{Steps: t.steps, Params: t.params}
+	if len(t.gives) > 0 {
+		s.Given = t.given
+	}
+	return s, nil
 }

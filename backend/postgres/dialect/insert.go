@@ -225,7 +225,7 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 	}
 	v, err := t.expr(e)
 	if err != nil {
-		return "", err
+		return "", about(c, err)
 	}
 	in.free = in.free || v.free
 	if !c.Identity {

@@ -57,6 +57,8 @@ func (s *source) markedText(text string) (string, error) {
 	return l.text, err
 }
 
+const notText = "the string is not UTF-8 or has a zero byte, which PostgreSQL cannot store as text"
+
 // read reads a literal from the client's text.
 func (s *source) read(i int) (literal, error) {
 	l := literal{tok: i}
@@ -87,7 +89,7 @@ func (s *source) read(i int) (literal, error) {
 		if s.word(i-1) == "_BINARY" {
 			l.kind = Varbinary
 		} else {
-			return l, refuse(s.toks[i].Start, "the string is not UTF-8 or has a zero byte, which PostgreSQL cannot store as text", "write it as x'..' for a binary column")
+			return l, refuse(s.toks[i].Start, notText, "write it as x'..' for a binary column")
 		}
 	}
 	return l, nil

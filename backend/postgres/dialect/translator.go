@@ -18,6 +18,7 @@ type translator struct {
 	tree   sqlparser.Statement
 	steps  []Step
 	params int
+	gives  []given
 	writes bool // the statement changes rows: what MySQL only warns of in a SELECT is an error
 
 	used   []Param       // parameters that were asked for
@@ -199,6 +200,11 @@ func (t *translator) step(s Step) {
 	if s.Kind != Count {
 		s.InsertID, s.Affected, s.InsertIDGiven = -1, -1, -1
 	}
+	t.steps = append(t.steps, t.numbered(s))
+}
+
+// numbered is the step with its parameters numbered.
+func (t *translator) numbered(s Step) Step {
 	numbers := map[string]int{}
 	s.Text = paramPlace.ReplaceAllStringFunc(s.Text, func(place string) string {
 		if numbers[place] == 0 {
@@ -208,7 +214,7 @@ func (t *translator) step(s Step) {
 		}
 		return "$" + strconv.Itoa(numbers[place])
 	})
-	t.steps = append(t.steps, s)
+	return s
 }
 
 // parameter writes a parameter of the client's with the type that it is cast to.

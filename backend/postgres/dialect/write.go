@@ -50,7 +50,7 @@ func (t *translator) assignments(r *relation, list sqlparser.AssignmentExprs) ([
 		}
 		v, err := t.expr(e.Expr)
 		if err != nil {
-			return nil, err
+			return nil, about(c, err)
 		}
 		if a.text, err = t.assign(c, v); err != nil {
 			return nil, err
