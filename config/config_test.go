@@ -25,7 +25,7 @@ func mustParse(t *testing.T, name, text string) *Config {
 
 // Every key of every section reaches its own field.
 func TestParseFillsEveryField(t *testing.T) {
-	t.Setenv("XAPROXY_TEST_SET", "from env")
+	t.Setenv("XAPROXY_TEST_SET", "from the environment")
 	cert, key := writeCertificate(t)
 	got := mustParse(t, "testdata/files/c.toml", `
 [server]
@@ -46,6 +46,12 @@ stall_timeout = "12s"
 drain_timeout = "14s"
 log_level = "debug"
 log_format = "json"
+[admin]
+listen = "[::1]:0"
+token_env = "XAPROXY_TEST_SET"
+tls_cert = "`+cert+`"
+tls_key = "`+key+`"
+tls_client_ca = "`+cert+`"
 [[users]]
 name = "a"
 password = "plain"
@@ -164,12 +170,13 @@ node = 9
 			TLSClientCA: cert, TLSClientRequired: true, LoginFailures: 5, LoginBlock: seconds(10),
 			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), DrainTimeout: seconds(14), LogLevel: "debug", LogFormat: "json",
 		},
+		Admin: Admin{Listen: "[::1]:0", Token: "from the environment", TokenEnv: "XAPROXY_TEST_SET", TLSCert: cert, TLSKey: key, TLSClientCA: cert},
 		Users: []User{
 			{
 				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, Admin: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),
 				MaxScratchRows: 12, MaxScratchBytes: 13 * KiB,
 			},
-			{Name: "b", Password: "from env", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB},
+			{Name: "b", Password: "from the environment", PasswordEnv: "XAPROXY_TEST_SET", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB},
 			{Name: "c", ScatterWrites: "where", MaxScratchRows: 1_000_000, MaxScratchBytes: 256 * MiB, PasswordHash: "$A$005$\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP."},
 		},
 		Backends: []Backend{

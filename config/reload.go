@@ -20,13 +20,17 @@ func (o Objection) String() string { return o.Path + ": " + o.Why }
 
 // atStart are the keys that only a start reads. A path without a dot stands for a whole section.
 var atStart = map[string]string{
-	"server.listen":     "clients connect there: restart xaproxy",
-	"server.version":    "clients have been told it: restart xaproxy",
-	"server.max_packet": "open connections have agreed on it: restart xaproxy",
-	"server.log_format": "the log is open: restart xaproxy",
-	"decision":          "transactions in flight rely on it: restart xaproxy",
-	"backends.kind":     "it would be another server: give that another name",
-	"backends.database": "branches are prepared there: give the other database another name",
+	"server.listen":       "clients connect there: restart xaproxy",
+	"server.version":      "clients have been told it: restart xaproxy",
+	"server.max_packet":   "open connections have agreed on it: restart xaproxy",
+	"server.log_format":   "the log is open: restart xaproxy",
+	"admin.listen":        "the listener is open: restart xaproxy",
+	"admin.tls_cert":      "the listener is open; another certificate in the same file is taken at once: restart xaproxy",
+	"admin.tls_key":       "the listener is open; another key in the same file is taken at once: restart xaproxy",
+	"admin.tls_client_ca": "the listener is open; other authorities in the same file are taken at once: restart xaproxy",
+	"decision":            "transactions in flight rely on it: restart xaproxy",
+	"backends.kind":       "it would be another server: give that another name",
+	"backends.database":   "branches are prepared there: give the other database another name",
 }
 
 // AtStart says why a key that has changed counts only from the next start on; "" if it counts at once.
@@ -148,20 +152,22 @@ func (t *Table) place(c *Config) string {
 	return fmt.Sprint(t.Backend, t.Broadcast)
 }
 
-// Sealed returns the configuration without the passwords of its users, in whose places are texts that tell only, to who has the same key, whether
+// Sealed returns the configuration without the passwords of its users and the token, in whose places are texts that tell only, to who has the same key, whether
 // they have changed.
 func (c *Config) Sealed(key []byte) *Config {
 	sealed := *c
-	sealed.Users = slices.Clone(c.Users)
-	for i := range sealed.Users {
-		u := &sealed.Users[i]
-		for _, s := range []*Secret{&u.Password, &u.PasswordHash} {
-			if *s != "" {
-				h := hmac.New(sha256.New, key)
-				h.Write([]byte(s.Reveal()))
-				*s = Secret(h.Sum(nil))
-			}
+	seal := func(s *Secret) {
+		if *s != "" {
+			h := hmac.New(sha256.New, key)
+			h.Write([]byte(s.Reveal()))
+			*s = Secret(h.Sum(nil))
 		}
 	}
+	sealed.Users = slices.Clone(c.Users)
+	for i := range sealed.Users {
+		seal(&sealed.Users[i].Password)
+		seal(&sealed.Users[i].PasswordHash)
+	}
+	seal(&sealed.Admin.Token)
 	return &sealed
 }

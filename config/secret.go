@@ -47,23 +47,23 @@ func (at section) password(written Secret, env, file string, forms ...string) Se
 	}
 	switch {
 	case len(given) == 0:
-		at.missing("password", "give exactly one of %s (no password at all is password = \"\")", strings.Join(forms, ", "))
+		at.missing(forms[0], "give exactly one of %s (no password at all is password = \"\")", strings.Join(forms, ", "))
 	case len(given) > 1:
 		at.wrong(given[1], "%s are given together; keep one of them", strings.Join(given, " and "))
-	case given[0] == "password_env" && env == "":
-		at.wrong("password_env", "is empty; name an environment variable of the xaproxy process")
-	case given[0] == "password_file" && file == "":
-		at.wrong("password_file", "is empty; name the file that holds the password")
-	case given[0] == "password_env":
+	case strings.HasSuffix(given[0], "_env") && env == "":
+		at.wrong(given[0], "is empty; name an environment variable of the xaproxy process")
+	case strings.HasSuffix(given[0], "_file") && file == "":
+		at.wrong(given[0], "is empty; name the file that holds the %s", forms[0])
+	case strings.HasSuffix(given[0], "_env"):
 		value, ok := os.LookupEnv(env)
 		if !ok || value == "" {
-			at.wrong("password_env", "environment variable %q is not set or empty; set it for the xaproxy process", env)
+			at.wrong(given[0], "environment variable %q is not set or empty; set it for the xaproxy process", env)
 		}
 		return Secret(value)
-	case given[0] == "password_file":
+	case strings.HasSuffix(given[0], "_file"):
 		s, err := readSecret(file)
 		if err != nil {
-			at.wrong("password_file", "%v", err)
+			at.wrong(given[0], "%v", err)
 		}
 		return s
 	}

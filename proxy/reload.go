@@ -14,7 +14,7 @@ func (s *session) reloadConfig(p *router.Plan) error {
 	case s.srv.reload == nil:
 		return s.fail(wire.NewError(wire.CodeNotSupported, "this xaproxy has no configuration file to load again"))
 	}
-	lines, err := s.srv.reload(s.ctx(), p.DryRun)
+	lines, err := s.srv.reload(s.ctx(), s.login.User+"@"+s.net.RemoteAddr().String(), p.DryRun)
 	if err != nil {
 		return s.fail(wire.NewError(wire.CodeUnknown, "%v", err))
 	}

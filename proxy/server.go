@@ -30,8 +30,8 @@ type Options struct {
 	Coordinator *xa.Coordinator
 	Keys        xa.Keys
 	TLS         *tls.Config // nil: clients cannot encrypt
-	// Reload carries out XAPROXY RELOAD and returns what it says. Nothing has changed if there is an error.
-	Reload func(ctx context.Context, dryRun bool) (lines []string, err error)
+	// Reload carries out XAPROXY RELOAD of a user and returns what it says. Nothing has changed if there is an error.
+	Reload func(ctx context.Context, by string, dryRun bool) (lines []string, err error)
 	Logger zerolog.Logger
 }
 
@@ -44,7 +44,7 @@ type Server struct {
 	decides   bool // the first backend of a transaction decides: the participant store
 	version   string
 	style     style
-	reload    func(ctx context.Context, dryRun bool) ([]string, error)
+	reload    func(ctx context.Context, by string, dryRun bool) ([]string, error)
 	logger    zerolog.Logger
 	started   time.Time
 	lastID    atomic.Uint32

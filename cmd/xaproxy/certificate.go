@@ -15,11 +15,12 @@ import (
 	"github.com/xaproxy/xaproxy/config"
 )
 
-// certificates are what clients are shown and checked with: the files of [server], read again when they change. New
+// certificates are what those who connect are shown and checked with: the files of a section, read again when they change. New
 // connections use what was read last; a file that cannot be used leaves the former in force. Safe for concurrent use.
 type certificates struct {
-	c   config.Server
-	log zerolog.Logger
+	section string // of the configuration
+	c       config.Server
+	log     zerolog.Logger
 
 	mu      sync.Mutex // protects following fields
 	current *tls.Config
@@ -33,10 +34,15 @@ const reloadInterval = time.Second
 
 // serverTLS returns how to encrypt connections of clients, or nil without a certificate.
 func serverTLS(c config.Server, log zerolog.Logger) (*tls.Config, error) {
+	return listenerTLS("server", c, log)
+}
+
+// listenerTLS is serverTLS with the keys of a section that are named as those of [server].
+func listenerTLS(section string, c config.Server, log zerolog.Logger) (*tls.Config, error) {
 	if c.TLSCert == "" {
 		return nil, nil
 	}
-	s := &certificates{c: c, log: log}
+	s := &certificates{section: section, c: c, log: log}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -85,17 +91,17 @@ func (s *certificates) load() error {
 	s.read = files // also when they are of no use: they are not tried again until they change
 	pair, err := tls.LoadX509KeyPair(s.c.TLSCert, s.c.TLSKey)
 	if err != nil {
-		return fmt.Errorf("server.tls_cert: %w", err)
+		return fmt.Errorf("%s.tls_cert: %w", s.section, err)
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if s.c.TLSClientCA != "" {
 		pem, err := os.ReadFile(s.c.TLSClientCA)
 		if err != nil {
-			return fmt.Errorf("server.tls_client_ca: %w", err)
+			return fmt.Errorf("%s.tls_client_ca: %w", s.section, err)
 		}
 		t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
 		if !t.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("server.tls_client_ca: %s holds no certificate in PEM form", s.c.TLSClientCA)
+			return fmt.Errorf("%s.tls_client_ca: %s holds no certificate in PEM form", s.section, s.c.TLSClientCA)
 		}
 		if s.c.TLSClientRequired {
 			t.ClientAuth = tls.RequireAndVerifyClientCert

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/xaproxy/xaproxy/admin"
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/proxy"
@@ -61,6 +62,8 @@ type service struct {
 	proxy       *proxy.Server
 	running     *sync.WaitGroup // goroutines that serve waits for
 	listener    net.Listener
+	admin       *admin.Server // nil: nobody wants one
+	stopping    atomic.Bool   // no new clients are taken
 
 	drain   atomic.Int64   // drain_timeout
 	loading sync.Mutex     // one at a time; protects following fields, but for who serves alone yet
@@ -121,14 +124,20 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if err := os.MkdirAll(cfg.Decision.Dir, 0o700); err != nil { // the log has made it, if there is one
 		return fmt.Errorf("decision.dir: %w", err)
 	}
-	control, err := recovery.Serve(cfg.Decision.Dir, s.janitor, s.status, func(asked context.Context, path string, dryRun bool) ([]string, error) {
-		return s.reload(ctx, asked, path, dryRun)
+	control, err := recovery.Serve(cfg.Decision.Dir, audited{s.janitor, s}, s.status, func(asked context.Context, path string, dryRun bool) ([]string, error) {
+		return s.reload(ctx, asked, path, viaSocket, dryRun)
 	})
 	if err != nil {
 		return err
 	}
 	defer closing(&err, control)
 
+	if err := s.serveAdmin(cfg.Admin); err != nil {
+		return err
+	}
+	if s.admin != nil {
+		defer closing(&err, s.admin)
+	}
 	if s.listener, err = listen(cfg.Server.Listen); err != nil {
 		return err
 	}
@@ -148,7 +157,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 			case <-ctx.Done():
 				return
 			case <-hangups:
-				_, _ = s.reload(ctx, ctx, s.path, false) // which logs what comes of it
+				_, _ = s.reload(ctx, ctx, s.path, "SIGHUP", false) // which logs what comes of it
 			}
 		}
 	})
@@ -190,8 +199,8 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 	}
 	s.proxy, err = proxy.New(proxy.Options{
 		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log,
-		Reload: func(asked context.Context, dryRun bool) ([]string, error) {
-			return s.reload(ctx, asked, s.path, dryRun)
+		Reload: func(asked context.Context, by string, dryRun bool) ([]string, error) {
+			return s.reload(ctx, asked, s.path, by, dryRun)
 		},
 	})
 	s.drain.Store(int64(cfg.Server.DrainTimeout))
@@ -202,6 +211,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 // shutDown takes no more clients and ends the sessions: those in a transaction when it has ended, for which they have drain_timeout. It returns
 // when ctx ends, which is when the last one has.
 func (s *service) shutDown(ctx context.Context) {
+	s.stopping.Store(true)
 	_ = s.listener.Close() // it is being taken down anyway
 	limit := time.Duration(s.drain.Load())
 	s.tellManager(daemon.SdNotifyStopping + fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", (limit+stopping).Microseconds()))

@@ -18,8 +18,9 @@ import (
 var errReloading = errors.New("the configuration is being loaded already; try again when that is done")
 
 // reload puts the configuration in the file into effect, and returns the lines that tell what is different. If there is an error nothing has
-// changed. ctx lasts as long as the service, asked as long as somebody waits for the answer. What came of it is logged.
-func (s *service) reload(ctx, asked context.Context, path string, dryRun bool) ([]string, error) {
+// changed. ctx lasts as long as the service, asked as long as somebody waits for the answer, and by says who that is. What came of it is logged.
+func (s *service) reload(ctx, asked context.Context, path, by string, dryRun bool) (_ []string, err error) {
+	defer func() { s.audit(dry("reload", dryRun), by, err) }()
 	if !s.loading.TryLock() {
 		return nil, errReloading
 	}
@@ -226,6 +227,9 @@ func (s *service) apply(ctx context.Context, r *reloading) error {
 		s.janitor.Add(ctx, m.admin)
 	}
 	s.level.set(r.cfg.Server.LogLevel)
+	if s.admin != nil {
+		s.admin.Configure(r.cfg.Admin)
+	}
 	s.drain.Store(int64(r.cfg.Server.DrainTimeout))
 	for i, m := range r.members {
 		m.backend.Store(r.backends[i])

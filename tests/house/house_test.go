@@ -35,6 +35,7 @@ var arrows = map[string]struct {
 	"temptable":                {[]string{"router", "wire"}, "it writes statements, and has no connections"},
 	"ddl":                      {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
 	"doctor":                   {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
+	"admin":                    {[]string{"config"}, "it shows what it is told, and knows nothing of the data path"},
 	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},

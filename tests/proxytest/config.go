@@ -63,6 +63,11 @@ func (o Options) toml(port int) (string, error) {
 		fmt.Sprintf("log_level = %q", level), `log_format = "json"`,
 	}
 	section("[server]", append(server, o.Server...)...)
+	admin := o.Admin
+	if admin == nil {
+		admin = []string{`listen = "off"`}
+	}
+	section("[admin]", admin...)
 	section("[[users]]", fmt.Sprintf("name = %q\npassword = %q", User, Password))
 	for _, u := range o.Users {
 		section("[[users]]", u)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/xaproxy/xaproxy/admin"
+	"github.com/xaproxy/xaproxy/config"
+	"github.com/xaproxy/xaproxy/recovery"
+)
+
+// serveAdmin opens the admin listener, if there is to be one. It is no reason not to serve clients that somebody else has its default address.
+func (s *service) serveAdmin(c config.Admin) error {
+	if c.Listen == config.AdminOff {
+		return nil
+	}
+	t, err := listenerTLS("admin", config.Server{TLSCert: c.TLSCert, TLSKey: c.TLSKey, TLSClientCA: c.TLSClientCA}, s.log)
+	if err != nil {
+		return err
+	}
+	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: live{s}, Logger: s.log})
+	if errors.Is(err, syscall.EADDRINUSE) && c.Listen == config.Default().Admin.Listen {
+		s.log.Warn().Err(err).Msg("no health checks and no metrics: give this xaproxy an address of its own with admin.listen, or \"off\"")
+		return nil
+	}
+	if err == nil {
+		s.log.Info().Str("listen", s.admin.Addr().String()).Bool("tls", t != nil).Bool("token", c.Token != "").Msg("admin listener")
+	}
+	return err
+}
+
+// live tells the admin listener about the running proxy.
+type live struct{ s *service }
+
+func (l live) Stopping() bool { return l.s.stopping.Load() }
+
+func (l live) Backends() []admin.Backend {
+	states := l.s.janitor.States()
+	members, _ := l.s.all()
+	all := make([]admin.Backend, len(members))
+	for i, m := range members {
+		b := m.backend.Load()
+		all[i].Name = b.Name()
+		if b.Facts().Version == "" {
+			all[i].Down = "it has not passed its start checks"
+		}
+		if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 && states[at].Err != nil {
+			all[i].Down = fmt.Sprintf("it did not answer when it was last looked at: %v", states[at].Err)
+		}
+	}
+	return all
+}
+
+// audit writes down what an administrator has done, or tried to, whatever log_level is.
+func (s *service) audit(action, by string, err error) {
+	s.log.Log().Str("audit", action).Str("by", by).Bool("done", err == nil).AnErr("refused", err).Msg("admin action")
+}
+
+// viaSocket is who asks through the control socket: its file lets nobody else.
+const viaSocket = "control socket"
+
+// audited is recovery with what people have it do written down.
+type audited struct {
+	recovery.Recoverer
+	s *service
+}
+
+func (a audited) Pass(ctx context.Context, dryRun bool, progress func(recovery.BackendReport)) recovery.Report {
+	a.s.audit(dry("recover", dryRun), viaSocket, nil)
+	return a.Recoverer.Pass(ctx, dryRun, progress)
+}
+
+func (a audited) Resolve(ctx context.Context, gtrid string, verdict recovery.Verdict, by string) (recovery.Resolution, error) {
+	r, err := a.Recoverer.Resolve(ctx, gtrid, verdict, by)
+	a.s.audit(fmt.Sprintf("resolve %s: %s", gtrid, verdict), fmt.Sprintf("%s (%s)", viaSocket, by), err)
+	return r, err
+}
+
+// dry names an action.
+func dry(action string, dryRun bool) string {
+	if dryRun {
+		return action + " --dry-run"
+	}
+	return action
+}
