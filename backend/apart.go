@@ -28,7 +28,8 @@ func (b *Backend) Alone(ctx context.Context, s *Session) (*Conn, error) {
 // End closes a connection of Alone.
 func (c *Conn) End() { c.close() }
 
-// Apart runs f on a connection that is not of the pool, with texts in utf8mb4 and an empty sql_mode, within connect_timeout.
+// Apart runs f on a connection that is not of the pool, with texts in utf8mb4 and an empty sql_mode, or where statements
+// are translated a strict one, within connect_timeout.
 // Errors are *wire.Error or say which backend it was.
 func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	c, err := b.Alone(ctx, &Session{})
@@ -37,7 +38,11 @@ func (b *Backend) Apart(ctx context.Context, f func(*Conn) error) error {
 	}
 	defer c.End()
 	return c.within(func() error {
-		if err := c.Exec("SET NAMES utf8mb4, sql_mode = ''"); err != nil {
+		mode := ""
+		if b.Translates() {
+			mode = "STRICT_TRANS_TABLES"
+		}
+		if err := c.Exec("SET NAMES utf8mb4, sql_mode = '" + mode + "'"); err != nil {
 			return err
 		}
 		return f(c)

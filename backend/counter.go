@@ -26,18 +26,24 @@ const errnoNoSuchTable = 1146
 
 // Take adds n and returns what the number was before.
 func (c *Counter) Take(ctx context.Context, n uint64) (before uint64, err error) {
-	return c.step(ctx, fmt.Sprintf("LAST_INSERT_ID(`next`) + %d", n))
+	if c.Backend.Translates() {
+		return c.step(ctx, fmt.Sprintf("next + %d", n), fmt.Sprintf("next - %d", n))
+	}
+	return c.step(ctx, fmt.Sprintf("LAST_INSERT_ID(`next`) + %d", n), "")
 }
 
 // Raise makes the number at least as large as least, and returns what it is then.
 func (c *Counter) Raise(ctx context.Context, least uint64) (now uint64, err error) {
-	return c.step(ctx, fmt.Sprintf("LAST_INSERT_ID(GREATEST(`next`, %d))", least))
+	if c.Backend.Translates() {
+		return c.step(ctx, fmt.Sprintf("GREATEST(next, %d)", least), "next")
+	}
+	return c.step(ctx, fmt.Sprintf("LAST_INSERT_ID(GREATEST(`next`, %d))", least), "")
 }
 
-// step sets the number and returns the argument of LAST_INSERT_ID.
-func (c *Counter) step(ctx context.Context, to string) (id uint64, err error) {
+// step sets the number and returns the argument of LAST_INSERT_ID, or in PostgreSQL's words what is returned of the row.
+func (c *Counter) step(ctx context.Context, to, returning string) (id uint64, err error) {
 	err = c.Backend.Apart(ctx, func(conn *Conn) error {
-		id, err = c.update(conn, to)
+		id, err = c.update(conn, to, returning)
 		var said *wire.Error
 		switch {
 		case errors.Is(err, errNoNumber):
@@ -55,7 +61,7 @@ func (c *Counter) step(ctx context.Context, to string) (id uint64, err error) {
 		if err := conn.Exec(fmt.Sprintf("INSERT IGNORE INTO %s VALUES (%s, %d)", c.table(), c.name(), first)); err != nil {
 			return err
 		}
-		id, err = c.update(conn, to)
+		id, err = c.update(conn, to, returning)
 		return err
 	})
 	return id, err
@@ -78,7 +84,18 @@ func (c *Counter) name() string {
 
 var errNoNumber = errors.New("the number is not there")
 
-func (c *Counter) update(conn *Conn, to string) (uint64, error) {
+func (c *Counter) update(conn *Conn, to, returning string) (id uint64, err error) {
+	if returning != "" {
+		names := strings.NewReplacer("`", `"`, `"`, `""`)
+		rows, err := conn.Query(inPostgres + fmt.Sprintf("UPDATE %s SET next = %s WHERE name = '%s' RETURNING %s", names.Replace(c.table()), to, strings.ReplaceAll(c.Name, "'", "''"), returning))
+		if err == nil && len(rows.Values) == 0 {
+			return 0, errNoNumber
+		}
+		if err == nil {
+			id, err = strconv.ParseUint(string(rows.Values[0][0]), 10, 64)
+		}
+		return id, err
+	}
 	rows, err := conn.Query(fmt.Sprintf("UPDATE %s SET `next` = %s WHERE name = %s", c.table(), to, c.name()))
 	if err == nil && rows.OK.InsertID == 0 {
 		err = errNoNumber

@@ -198,6 +198,9 @@ func readColumn(v [][]byte, maria bool) Column {
 		c.Generated = strings.ToLower(spelling.Replace(string(v[6])))
 	}
 	def := string(v[3])
+	if decimals.MatchString(def) && strings.HasPrefix(c.Type, "decimal") { // PostgreSQL writes as many as there were
+		def = strings.TrimSuffix(strings.TrimRight(def, "0"), ".")
+	}
 	if digits, isHex := strings.CutPrefix(def, "0x"); isHex && strings.Contains(c.Type, "binary") { // as MySQL writes bytes
 		if raw, err := hex.DecodeString(digits); err == nil {
 			def = string(raw)
@@ -219,6 +222,9 @@ func readColumn(v [][]byte, maria bool) Column {
 	}
 	return c
 }
+
+// decimals is a number with digits behind the point.
+var decimals = regexp.MustCompile(`^-?\d+\.\d+$`)
 
 // numeric is a default that MariaDB writes without quotes, unlike MySQL.
 var numeric = regexp.MustCompile(`^(-?[0-9.]+(e[+-]?\d+)?|b'[01]*')$`)

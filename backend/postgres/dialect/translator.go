@@ -137,7 +137,11 @@ func (t *translator) verb() string {
 	if len(t.src.toks) == 0 {
 		return "an empty statement"
 	}
-	return strings.ToUpper(t.src.text(0))
+	verb := strings.ToUpper(t.src.text(0))
+	if verb == "LOAD" {
+		verb += " DATA"
+	}
+	return verb
 }
 
 // passed sends the client's text as it is; ? are not looked for, since PostgreSQL has operators of that name.
