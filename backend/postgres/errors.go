@@ -80,6 +80,8 @@ var translations = []translation{
 	{"42P07", 1050, "42S01", "Table already exists"},
 	{"42P10", 1054, "42S22", "Unknown column"},
 	{"42P18", 1210, "HY000", "Incorrect arguments: the type of a parameter is not known"},
+	{"42P21", 1267, "HY000", "Illegal mix of collations"},
+	{"42P22", 1267, "HY000", "Illegal mix of collations"},
 	{"42", 1064, "42000", "You have an error in your SQL syntax"},
 	{"53100", 1021, "HY000", "Disk full"},
 	{"53200", 1041, "HY000", "Out of memory"},

@@ -36,6 +36,12 @@ func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.S
 			v, err := s.vars.get(strings.ToLower(name))
 			return v.text, err == nil
 		},
+		UserVariable: func(name string) dialect.UserValue {
+			if u, set := s.vars.user[name]; set {
+				return u
+			}
+			return dialect.UserValue{Null: true}
+		},
 	})
 	if c.err != nil {
 		return t, c.err
@@ -127,8 +133,12 @@ func (r *run) steps(steps []dialect.Step, lead string) error {
 		if sql == "" {
 			continue
 		}
-		rows, err := r.s.send(lead + sql)
-		if err == nil {
+		var err error
+		if step.Kind == dialect.Into {
+			err = r.into(step, lead+sql)
+		} else if rows, sent := r.s.send(lead + sql); sent != nil {
+			err = sent
+		} else {
 			err = r.step(step, rows)
 		}
 		if step.Kind == dialect.DDL {

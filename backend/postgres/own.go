@@ -250,19 +250,13 @@ func (s *session) values(st *statement) (columns []wire.Column, row [][]byte, er
 		if alias != "" {
 			name = alias
 		}
-		c := s.textColumn(name, uint32(len(v.text)))
-		if v.number {
-			if c = numberColumn(name); v.unsigned {
-				c.Flags |= wire.FlagUnsigned
-			}
-		}
 		value := []byte(v.text)
 		if v.null {
 			value = nil
 		} else if value == nil {
 			value = []byte{}
 		}
-		columns, row = append(columns, c), append(row, value)
+		columns, row = append(columns, v.column(s, name)), append(row, value)
 	}
 	return columns, row, nil
 }

@@ -1,12 +1,16 @@
 package postgres
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
+)
 
 // What is asked of the session itself is answered without PostgreSQL, under the names that MySQL gives to the columns.
 func TestOwnValues(t *testing.T) {
 	s := &session{dialer: &Dialer{User: "u"}, id: 7, version: "15.1 (x)", schema: "shop", insertID: 5}
 	s.vars.reset(s, "READ-COMMITTED")
-	s.vars.user["a"] = variable{text: "ä"}
+	s.vars.user["a"] = dialect.UserValue{Text: "ä"}
 	for text, want := range map[string]string{
 		"SELECT @@version, @@session.sql_notes AS n":                "@@version=8.0.36-PostgreSQL-15.1 n=1 ",
 		"select _utf8mb4 x'75407368' `USER()`":                      "USER()=u@sh ",

@@ -46,10 +46,16 @@ func (a *answer) fail(err error) error {
 func (a *answer) small(described []wire.Column, rows ...[][]byte) {
 	columns := make([]column, len(described))
 	for i, c := range described {
-		if columns[i] = (column{Column: c, form: asText}); c.Type == wire.TypeLongLong {
+		columns[i] = column{Column: c, form: asText}
+		switch c.Type {
+		case wire.TypeLongLong:
 			if columns[i].form = asInteger; c.Flags&wire.FlagUnsigned != 0 {
 				columns[i].form = asUnsigned
 			}
+		case wire.TypeNewDecimal:
+			columns[i].form = asDecimal
+		case wire.TypeDouble:
+			columns[i].form = asDouble
 		}
 	}
 	next := 0

@@ -66,6 +66,9 @@ func (s *session) resultColumns(of []dialect.ResultColumn) []column {
 		}, form: t.form, fixed: true}
 		c.measure(r.Type)
 		if t.text {
+			if r.OrgName == "" {
+				c.Decimals = notFixed
+			}
 			c.Charset = s.vars.collation
 			if c.Length < longest/maxWidth {
 				c.Length *= maxWidth

@@ -90,43 +90,6 @@ func like(name, pattern string) bool {
 	return false
 }
 
-// userValue is the value of @name, or of one of the functions that are asked of it.
-func (s *session) userValue(item []part) (variable, bool) {
-	function := ""
-	if len(item) > 3 && item[1].is == "(" && item[len(item)-1].is == ")" {
-		function, item = item[0].is, item[2:len(item)-1]
-	}
-	if len(item) != 2 || item[0].is != "@" || item[0].kind != mark {
-		return variable{}, false
-	}
-	v, set := s.vars.user[strings.ToLower(unquoted(item[1]))]
-	if !set {
-		v.null = true
-	}
-	switch function {
-	case "":
-		return v, true
-	case "HEX":
-		if v.number {
-			n, _ := strconv.ParseInt(v.text, 10, 64) // others are asked for by nobody
-			return variable{text: strings.ToUpper(strconv.FormatInt(n, 16)), null: v.null}, true
-		}
-		return variable{text: hexOf(v.text), null: v.null}, true
-	case "CHARSET":
-		if v.number {
-			return variable{text: "binary"}, true
-		}
-		return variable{text: "utf8mb4"}, true
-	case "COLLATION":
-		if v.number {
-			return variable{text: "binary"}, true
-		}
-		c, _ := s.vars.get("collation_connection") // it is there
-		return c, true
-	}
-	return variable{}, false
-}
-
 func hexOf(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
@@ -14,6 +15,7 @@ import (
 type variable struct {
 	text                   string
 	number, unsigned, null bool
+	of                     dialect.Type // of a user variable
 }
 
 func number(n int64) variable { return variable{text: strconv.FormatInt(n, 10), number: true} }
@@ -28,8 +30,8 @@ type variables struct {
 	next       next // of the next transaction only
 	standard   string
 	values     map[string]variable
-	user       map[string]variable // by name in lower case
-	limit      string              // of the time of a SELECT, in milliseconds; "" is none
+	user       map[string]dialect.UserValue // by name in lower case
+	limit      string                       // of the time of a SELECT, in milliseconds; "" is none
 }
 
 // next is what SET TRANSACTION says of the next transaction.
@@ -77,7 +79,7 @@ const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_Z
 
 // reset goes back to the defaults.
 func (v *variables) reset(s *session, isolation string) {
-	*v = variables{autocommit: true, collation: utf8mb4Collation, isolation: isolation, standard: isolation, values: make(map[string]variable), user: make(map[string]variable)}
+	*v = variables{autocommit: true, collation: utf8mb4Collation, isolation: isolation, standard: isolation, values: make(map[string]variable), user: make(map[string]dialect.UserValue)}
 	v.values["transaction_isolation"], v.values["tx_isolation"] = variable{text: isolation}, variable{text: isolation}
 	v.values["innodb_lock_wait_timeout"] = number(s.lockWait)
 	v.values["version"] = variable{text: Version(s.version)}
@@ -216,11 +218,10 @@ func (s *session) assign(item []part) error {
 	}
 	switch {
 	case left[0].is == "@" && (len(left) < 2 || left[1].is != "@"):
-		value, err := s.literal("a user variable", right)
-		if err == nil && len(left) == 2 {
-			s.vars.user[strings.ToLower(unquoted(left[1]))] = value
+		if len(left) != 2 {
+			return syntaxError(item)
 		}
-		return err
+		return s.assignUser(strings.ToLower(unquoted(left[1])), right)
 	case left[0].is == "@":
 		name, ok := systemName(left)
 		if !ok {
@@ -264,7 +265,8 @@ func (s *session) literal(name string, words []part) (variable, error) {
 		return variable{text: written}, nil
 	}
 	if len(words) != 1 {
-		return s.computed(name, words)
+		u, err := s.computed(name, words)
+		return variable{text: u.Text, null: u.Null, number: u.Type.Kind == dialect.BigInt}, err
 	}
 	w := words[0]
 	switch {
@@ -305,38 +307,6 @@ func writtenString(words []part) (string, bool) {
 		return string(b), err == nil
 	}
 	return "", false
-}
-
-// computed is the value of an expression.
-func (s *session) computed(name string, words []part) (variable, error) {
-	var b strings.Builder
-	for i, w := range words {
-		if i == 0 || words[i-1].from+len(words[i-1].raw) != w.from {
-			b.WriteByte(' ')
-		}
-		b.WriteString(w.raw)
-	}
-	t, err := s.translate(&statement{text: []byte("SELECT" + b.String())}, nil)
-	if err != nil {
-		return variable{}, err
-	}
-	if len(t.Steps) != 1 || len(t.Steps[0].Params) > 0 {
-		return variable{}, wire.NewError(wire.CodeNotSupported, "%s can be set to one value only", name)
-	}
-	rows, err := s.ask(t.Steps[0].Text)
-	if err != nil {
-		return variable{}, err
-	}
-	switch v := rows[0][0].(type) {
-	case nil:
-		return variable{null: true}, nil
-	case int64:
-		return number(v), nil
-	case []byte:
-		return variable{text: string(v)}, nil
-	default:
-		return variable{text: fmt.Sprint(v)}, nil
-	}
 }
 
 // quotedName is the token kind of quoted names, where a parameter hides it.

@@ -84,7 +84,7 @@ func quote(s string) string { return "'" + s + "'" }
 // TestStatementsOfApplications runs the statements of tests/oracle. Those that are refused are in testdata/refused.txt with the reason.
 func TestStatementsOfApplications(t *testing.T) {
 	p := newPair(t)
-	o := dialect.Options{Schema: p.schema, Catalog: p, Version: "9.7.0-xaproxy"}
+	o := dialect.Options{Schema: p.schema, Catalog: p, Version: "9.7.0-xaproxy", UserVariable: p.variable}
 	for _, table := range corpus {
 		var rows []string
 		for i := range table.count {
@@ -114,7 +114,7 @@ func TestStatementsOfApplications(t *testing.T) {
 				continue
 			}
 			statement, ordered := strings.CutPrefix(statement, "= ")
-			if undetermined[statement] || strings.Contains(statement, "LAST_INSERT_ID()") { // the translation is told that
+			if undetermined[statement] || strings.Contains(statement, "LAST_INSERT_ID()") || strings.HasPrefix(statement, "SET ") { // the translation is told that
 				continue
 			}
 			refusals = append(refusals, p.try(t, statement, ordered, o)...)
@@ -144,6 +144,7 @@ func unlike(err error) string {
 
 // undetermined are statements whose answer is one of several.
 var undetermined = map[string]bool{
+	"SELECT STDDEV(qty), VAR_POP(qty), STDDEV_SAMP(qty) FROM lines_":                                                true, // its last digits are as the order in which rows are read
 	"SELECT id, ROW_NUMBER() OVER w, RANK() OVER (w ORDER BY id) FROM customers WINDOW w AS (PARTITION BY country)": true,
 }
 
@@ -179,7 +180,7 @@ func (p *pair) try(t *testing.T, statement string, ordered bool, o dialect.Optio
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	g := steps(t.Context(), tx, s)
+	g := p.steps(t.Context(), tx, s)
 	if reason := unlike(g.err); reason != "" && m.err == nil {
 		return []string{fmt.Sprintf("%s\n    PostgreSQL: %s\n", statement, reason)}
 	}
@@ -191,7 +192,7 @@ func (p *pair) try(t *testing.T, statement string, ordered bool, o dialect.Optio
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := judge(false, q, p.onMySQL(query), steps(t.Context(), tx, q)); d != "" {
+			if d := judge(false, q, p.onMySQL(query), p.steps(t.Context(), tx, q)); d != "" {
 				difference = "afterwards, " + query + ": " + d
 			}
 		}

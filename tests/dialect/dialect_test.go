@@ -26,7 +26,8 @@ type pair struct {
 	server *servers.Server // MySQL
 	mysql  *wire.Conn
 	pg     *sql.Conn
-	dsn    string // of pg
+	dsn    string                       // of pg
+	user   map[string]dialect.UserValue // variables
 
 	same, refused, failed int
 	refusals              []string
@@ -72,7 +73,7 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	a := &pair{schema: "shop", server: m, mysql: c}
+	a := &pair{schema: "shop", server: m, mysql: c, user: map[string]dialect.UserValue{}}
 	for _, text := range []string{"SET NAMES utf8mb4, time_zone = '+00:00'", "DROP DATABASE IF EXISTS shop", "CREATE DATABASE shop", "USE shop"} {
 		if r := a.onMySQL(text); r.err != nil {
 			t.Fatal(r.err)
@@ -156,14 +157,38 @@ func (p *pair) onPostgres(ctx context.Context, s dialect.Statement) (a answer) {
 			a.err = tx.Commit()
 		}
 	}()
-	return steps(ctx, tx, s)
+	return p.steps(ctx, tx, s)
+}
+
+// variable is the value of a user variable.
+func (p *pair) variable(name string) dialect.UserValue {
+	if u, set := p.user[name]; set {
+		return u
+	}
+	return dialect.UserValue{Null: true}
 }
 
 // steps runs the steps of a translation.
-func steps(ctx context.Context, tx *sql.Tx, s dialect.Statement) (a answer) {
+func (p *pair) steps(ctx context.Context, tx *sql.Tx, s dialect.Statement) (a answer) {
 	for _, step := range s.Steps {
 		switch {
 		case step.Text == "":
+		case step.Kind == dialect.Into:
+			r, err := tx.QueryContext(ctx, step.Text)
+			if err != nil {
+				return answer{err: err}
+			}
+			var row []dialect.UserValue
+			b := read(r, func(i int, v any) string {
+				row = append(row, dialect.UserValueOf(step.Columns[i].Type, v))
+				return ""
+			})
+			if a.affected = int64(len(b.rows)); b.err != nil || a.affected > 1 {
+				return answer{err: errors.Join(b.err, fmt.Errorf("%d rows", a.affected))}
+			}
+			for i := range row {
+				p.user[step.Into[i]] = row[i]
+			}
 		case step.Kind == dialect.Rows || step.Kind == dialect.Show:
 			r, err := tx.QueryContext(ctx, step.Text)
 			if err != nil {

@@ -70,3 +70,32 @@ func TestTranslated(t *testing.T) {
 		t.Errorf("%d %q %d %q %q", id, name, n, at, raw)
 	}
 }
+
+// User variables have the values and types that SET and SELECT … INTO gave them.
+func TestUserVariables(t *testing.T) {
+	f := newFace(t)
+	if err := f.dialer.SetUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := f.conn()
+	c.exec("CREATE TABLE v (id INT PRIMARY KEY, d DECIMAL(6,2), s VARCHAR(10), b BIGINT UNSIGNED)")
+	c.exec("INSERT INTO v VALUES (1, 1.50, 'One', 18446744073709551615), (2, 2.25, 'two', 2)")
+	c.exec("SET @n = 1, @s = 'ONE', @none = NULL, @neg = -5, @sum = (SELECT SUM(d) FROM v WHERE id <= 2), @big = CAST(7 AS UNSIGNED), @f = 1.5e0, @raw = _binary X'00ff'")
+	c.wantRows("1|ONE|NULL|-5|3.75|7|1.5|NULL", "SELECT @n, @s, @none, @neg, @sum, @big, @f, @unset")
+	c.wantRows("1|One", "SELECT id, s FROM v WHERE id = @n AND s = @s")
+	c.wantRows("00FF|binary", "SELECT HEX(@raw), CHARSET(@raw)")
+	c.exec("SELECT id, d, s, b INTO @a, @d, @t, @u FROM v WHERE id = 1")
+	c.wantRows("1|1.50|One|18446744073709551615|2|3.00", "SELECT @a, @d, @t, @u, @a + 1, CAST(@d * 2 AS DECIMAL(6,2))")
+	c.exec("SELECT id INTO @a FROM v WHERE id = 99")
+	c.wantRows("Warning|1329|No data - zero rows fetched, selected, or processed", "SHOW WARNINGS")
+	c.wantRows("1", "SELECT @a")
+	c.fails(1172, "SELECT id INTO @a FROM v")
+	c.fails(1222, "SELECT id, d INTO @a FROM v WHERE id = 1")
+	c.exec("BEGIN")
+	c.exec("UPDATE v SET d = d + @n WHERE s = @s")
+	c.fails(1172, "SELECT id INTO @a FROM v")
+	c.exec("SET @now = (SELECT d FROM v WHERE id = 1)")
+	c.exec("COMMIT")
+	c.wantRows("2.50|2.50", "SELECT @now, d FROM v WHERE id = 1")
+	c.fails(1235, "SELECT @n := id FROM v")
+}

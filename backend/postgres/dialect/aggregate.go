@@ -49,6 +49,9 @@ func (t *translator) grouped(c *call) (value, error) {
 		return t.count(c, distinct)
 	case "SUM", "AVG":
 		return t.average(c, v, distinct)
+	case "STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP":
+		n, err := t.number(v)
+		return value{s: variances[c.name] + "(" + n.s + "::double precision)", t: double}, err
 	case "MIN", "MAX":
 		return t.extremum(c, v)
 	case "ANY_VALUE":
@@ -67,6 +70,12 @@ func (t *translator) grouped(c *call) (value, error) {
 		return value{s: "jsonb_agg(" + e.s + ")", t: Type{Kind: JSON}}, err
 	}
 	return value{}, t.wrongCount(c)
+}
+
+// variances are aggregates of the schema xaproxy, which compute as MySQL does, to the last digit.
+var variances = map[string]string{
+	"STD": "xaproxy.stddev_pop", "STDDEV": "xaproxy.stddev_pop", "STDDEV_POP": "xaproxy.stddev_pop", "STDDEV_SAMP": "xaproxy.stddev_samp",
+	"VARIANCE": "xaproxy.var_pop", "VAR_POP": "xaproxy.var_pop", "VAR_SAMP": "xaproxy.var_samp",
 }
 
 func (t *translator) count(c *call, distinct string) (value, error) {
@@ -139,6 +148,9 @@ func (t *translator) extremum(c *call, v value) (value, error) {
 		}
 		return r, nil
 	}
+	if o.t.Kind == Year && v.col == nil {
+		r.t = Type{Kind: BigInt, Unsigned: true, Length: 20}
+	}
 	r.s = name + "(" + o.s + ")"
 	return r, nil
 }
@@ -167,6 +179,12 @@ func (t *translator) groupConcat(e *sqlparser.GroupConcatExpr) (value, error) {
 		v, err := t.expr(a.Expr)
 		if err != nil {
 			return v, err
+		}
+		if v.isNull() {
+			return v, t.refuse("GROUP_CONCAT", "leave it out", "GROUP_CONCAT of NULL is not translated")
+		}
+		if e.Distinct != "" || len(e.OrderBy) > 0 { // MySQL keeps its rows in a temporary table
+			v = even(v)
 		}
 		s, err := t.text(v)
 		if err != nil {
@@ -229,160 +247,4 @@ func (t *translator) groupConcat(e *sqlparser.GroupConcatExpr) (value, error) {
 	v.s = fmt.Sprintf("xaproxy.cut(string_agg(%s%s, %s%s), %s)", distinct, text, quoteText(separator), order, limit)
 	v.agg, v.notNull = true, false
 	return v, nil
-}
-
-// window translates the functions that need OVER.
-func window(t *translator, c *call) (value, error) {
-	if c.over == nil {
-		return value{}, &Error{Errno: 3579, State: "HY000", At: t.src.find(c.name), What: "Window function '" + c.name + "' needs OVER"}
-	}
-	over, err := t.over(c.over)
-	if err != nil {
-		return value{}, err
-	}
-	var v value
-	name := strings.ToLower(c.name)
-	switch c.name {
-	case "ROW_NUMBER", "RANK", "DENSE_RANK":
-		v = value{s: name + "()", t: Type{Kind: BigInt, Unsigned: true, Length: 20}, notNull: true}
-	case "PERCENT_RANK", "CUME_DIST":
-		v = value{s: name + "()", t: double, notNull: true}
-	case "NTILE":
-		if len(c.args) != 1 {
-			return v, t.wrongCount(c)
-		}
-		n, err := t.number(c.args[0])
-		if err != nil {
-			return v, err
-		}
-		v = value{s: "ntile((" + n.s + ")::int)", t: bigint}
-	case "FIRST_VALUE", "LAST_VALUE":
-		if len(c.args) != 1 {
-			return v, t.wrongCount(c)
-		}
-		v = t.output(c.args[0])
-		v.s = name + "(" + v.s + ")"
-	default: // LAG, LEAD, NTH_VALUE
-		if len(c.args) == 0 || len(c.args) > 3 || c.name == "NTH_VALUE" && len(c.args) != 2 {
-			return v, t.wrongCount(c)
-		}
-		values := []value{c.args[0]}
-		if len(c.args) == 3 {
-			values = append(values, c.args[2])
-		}
-		texts, u, err := t.unified(values...)
-		if err != nil {
-			return u, err
-		}
-		v = u
-		if u.ragged {
-			return u, t.refuse(c.name, "CAST the default to the same DECIMAL", "%s of a DECIMAL with a default of another is not translated", c.name)
-		}
-		v.s = texts[0]
-		if len(c.args) > 1 {
-			n, err := t.number(c.args[1])
-			if err != nil {
-				return n, err
-			}
-			v.s += ", (" + n.s + ")::int"
-		}
-		if len(texts) > 1 {
-			v.s += ", " + texts[1]
-		}
-		v.s = name + "(" + v.s + ")"
-	}
-	v.s = "(" + v.s + over + ")"
-	v.lit, v.col, v.notNull, v.cond = nil, nil, v.notNull && len(c.args) == 0, false
-	return v, nil
-}
-
-// over translates OVER.
-func (t *translator) over(o *sqlparser.Over) (string, error) {
-	d := (*sqlparser.WindowDef)(o)
-	if !d.NameRef.IsEmpty() && d.PartitionBy == nil && d.OrderBy == nil && d.Frame == nil {
-		return " OVER " + quoteName(strings.ToLower(d.NameRef.String())), nil
-	}
-	s, err := t.windowDef(d)
-	return " OVER (" + s + ")", err
-}
-
-func (t *translator) windowDef(d *sqlparser.WindowDef) (string, error) {
-	var parts []string
-	if !d.NameRef.IsEmpty() {
-		parts = append(parts, quoteName(strings.ToLower(d.NameRef.String())))
-	}
-	for i, e := range d.PartitionBy {
-		v, err := t.expr(e)
-		if err != nil {
-			return "", err
-		}
-		o := t.output(v)
-		if o.t.Kind.text() {
-			if o.s, err = t.collated(o); err != nil {
-				return "", err
-			}
-		}
-		if i == 0 {
-			parts = append(parts, "PARTITION BY "+o.s)
-		} else {
-			parts[len(parts)-1] += ", " + o.s
-		}
-	}
-	for i, o := range d.OrderBy {
-		v, err := t.expr(o.Expr)
-		if err != nil {
-			return "", err
-		}
-		key, err := t.sortKey(v, o.Direction)
-		if err != nil {
-			return "", err
-		}
-		if i == 0 {
-			parts = append(parts, "ORDER BY "+key)
-		} else {
-			parts[len(parts)-1] += ", " + key
-		}
-	}
-	if f := d.Frame; f != nil {
-		s, err := t.frame(f)
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, s)
-	}
-	return strings.Join(parts, " "), nil
-}
-
-func (t *translator) frame(f *sqlparser.Frame) (string, error) {
-	unit := "ROWS"
-	if f.Unit == sqlparser.RangeUnit {
-		unit = "RANGE"
-	}
-	bound := func(b *sqlparser.FrameBound) (string, error) {
-		switch b.Type {
-		case sqlparser.CurrentRow:
-			return "CURRENT ROW", nil
-		case sqlparser.UnboundedFollowing:
-			return "UNBOUNDED FOLLOWING", nil
-		case sqlparser.UnboundedPreceding:
-			return "UNBOUNDED PRECEDING", nil
-		}
-		v, err := t.expr(b.Expr)
-		if err != nil {
-			return "", err
-		}
-		if unit == "RANGE" || !v.isConst() {
-			return "", t.refuse("RANGE", "use ROWS with a number", "this frame of a window is not translated")
-		}
-		if b.Type == sqlparser.ExprPreceding {
-			return v.s + " PRECEDING", nil
-		}
-		return v.s + " FOLLOWING", nil
-	}
-	start, err := bound(f.Extent.Start)
-	if err != nil || f.Extent.End == nil {
-		return unit + " " + start, err
-	}
-	end, err := bound(f.Extent.End)
-	return unit + " BETWEEN " + start + " AND " + end, err
 }

@@ -9,6 +9,9 @@ import (
 )
 
 func (t *translator) unary(e *sqlparser.UnaryExpr) (value, error) {
+	if c, ok := e.Expr.(*sqlparser.CollateExpr); ok && e.Operator == sqlparser.Utf8mb4Str { // it is of the string, not of what COLLATE makes of it
+		return t.collate(&sqlparser.CollateExpr{Expr: &sqlparser.UnaryExpr{Operator: e.Operator, Expr: c.Expr}, Collation: c.Collation})
+	}
 	v, err := t.expr(e.Expr)
 	if err != nil {
 		return v, err
@@ -51,8 +54,7 @@ func (t *translator) negative(v value) (value, error) {
 	if v.t.Kind.integer() {
 		r = with(value{s: "(- " + wide(v) + ")", t: bigint}, v)
 		if v.t.Unsigned {
-			r.t = Type{Kind: Decimal, Length: 21}
-			r.s = "(- " + v.s + ")"
+			r.s = "(- (" + v.s + ")::numeric)::bigint"
 		}
 	}
 	return r, nil
@@ -146,7 +148,7 @@ func (t *translator) arithmetic(op string, l, r value) (value, error) {
 		return r, err
 	}
 	if l.t.Kind == Null || r.t.Kind == Null {
-		return with(value{s: "NULL::double precision", t: double}, l, r, value{}), nil
+		return l, refuse(-1, "arithmetic with NULL is not translated", "write NULL alone")
 	}
 	if l.t.Kind == Unknown || r.t.Kind == Unknown {
 		return l, refuse(t.at(l), "arithmetic with a value whose type is not known is not translated", "CAST it")
@@ -197,7 +199,8 @@ func (t *translator) operand(v, other value) (value, error) {
 		}
 		return value{s: t.parameter(t.src.paramIndex(v.lit.tok), "numeric(65,30)", c), t: Type{Kind: Decimal, Length: 65, Scale: 30}}, nil
 	}
-	return t.number(v)
+	n, err := t.number(v)
+	return even(n), err
 }
 
 // sum is l + r, l - r or l * r.
@@ -242,7 +245,10 @@ func (t Type) digits() int {
 	case Year:
 		return 4
 	case BigInt:
-		return max(1, min(20, t.Length))
+		if t.Length == 0 {
+			return 20
+		}
+		return min(20, t.Length)
 	}
 	return t.Length
 }

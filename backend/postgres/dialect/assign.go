@@ -69,6 +69,12 @@ func (t *translator) assigned(c *Column, v value) (string, error) {
 
 func (t *translator) assignNumber(c *Column, v value) (string, error) {
 	k := c.Type.Kind
+	switch v.t.Kind {
+	case Enum:
+		v = value{s: t.enumIndex(v), t: bigint}
+	case Set:
+		return "", refuse(t.at(v), "a SET assigned to a number is not translated", "CAST it to CHAR")
+	}
 	if v.t.Kind.text() {
 		if !v.isConst() {
 			if v.isParam() {
@@ -97,6 +103,9 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 	}
 	if k == Year && v.isConst() && len(v.lit.text) < 4 {
 		return "", refuse(t.at(v), "a year of two digits is not translated", "write four")
+	}
+	if k == Year && !v.isConst() && v.t.Kind != Year && !v.isParam() {
+		return "", refuse(t.at(v), "a number assigned to a YEAR is not translated, since it may be of two digits", "write the year down")
 	}
 	n, err := t.number(v)
 	if err != nil {
@@ -178,7 +187,7 @@ func (t *translator) tooLong(v value, c *Column) error {
 func (t *translator) assignTemporal(c *Column, v value) (string, error) {
 	k := c.Type.Kind
 	if v.isParam() && v.t.Kind == Varchar {
-		return t.read(v, c.Type), nil
+		return rounded(value{s: t.read(v, c.Type), t: Type{Kind: k, Scale: 6}}, c.Type.Scale), nil
 	}
 	if v.isConst() && v.t.Kind == Varchar {
 		kind := k
@@ -190,17 +199,26 @@ func (t *translator) assignTemporal(c *Column, v value) (string, error) {
 			}
 			return "", err
 		}
-		return m.s, nil
+		if k == Date && m.t.Scale > 0 {
+			return "(" + rounded(m, 0) + ")::date", nil
+		}
+		return rounded(m, c.Type.Scale), nil
 	}
 	switch {
 	case v.t.Kind.text(): // what is written in another way fails
-		return reader(c.Type) + "(" + v.s + ")", nil
+		if v.t = (Type{Kind: k, Scale: 6}); k == Date {
+			v.t.Kind = Datetime
+		}
+		v.s = reader(v.t) + "(" + v.s + ")"
 	case !v.t.Kind.temporal():
 		return "", refuse(t.at(v), describe(v.t)+" assigned to a "+typeNames[k]+" is not translated", "write it as 'YYYY-MM-DD hh:mm:ss'")
 	case k == Time && v.t.Kind != Time, k != Time && v.t.Kind == Time:
 		return "", refuse(t.at(v), describe(v.t)+" assigned to a "+typeNames[k]+" is not translated", "use TIME() or DATE()")
 	}
-	return v.s, nil
+	if k == Date && v.t.Scale > 0 { // the last half second of a day is the next one
+		return "(" + rounded(v, 0) + ")::date", nil
+	}
+	return rounded(v, c.Type.Scale), nil
 }
 
 // assignElement finds the element of an ENUM whatever its case. A SET is only assigned as it will be stored.

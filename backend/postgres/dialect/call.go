@@ -27,7 +27,7 @@ func init() { // the table's functions call functions themselves
 }
 
 var aggregates = map[string]bool{
-	"COUNT": true, "SUM": true, "AVG": true, "MIN": true, "MAX": true, "ANY_VALUE": true, "BIT_AND": true, "BIT_OR": true, "BIT_XOR": true,
+	"COUNT": true, "SUM": true, "STD": true, "STDDEV": true, "STDDEV_POP": true, "STDDEV_SAMP": true, "VARIANCE": true, "VAR_POP": true, "VAR_SAMP": true, "AVG": true, "MIN": true, "MAX": true, "ANY_VALUE": true, "BIT_AND": true, "BIT_OR": true, "BIT_XOR": true,
 	"JSON_ARRAYAGG": true, "JSON_OBJECTAGG": true,
 }
 
@@ -74,10 +74,21 @@ func (t *translator) call(e sqlparser.Expr) (value, error) {
 		return t.timestampDiff(e)
 	case *sqlparser.ExtractFuncExpr:
 		name := strings.ToUpper(e.Unit)
+		if compound[name] != nil {
+			v, err := t.expr(e.Expr)
+			if err != nil {
+				return v, err
+			}
+			return t.extractCompound(v, name)
+		}
 		if name == "WEEK" || units[name].argument == "" {
 			return value{}, t.refuse(e.Unit, "use a unit of one number", "EXTRACT(%s) is not translated", e.Unit)
 		}
-		return t.named(name, e.Expr)
+		v, err := t.named(name, e.Expr)
+		if v.t.Kind == Year {
+			v.t = integer
+		}
+		return v, err
 	case *sqlparser.ValuesFuncExpr:
 		return t.inserted(e.Name)
 	case *sqlparser.Default:
@@ -160,6 +171,9 @@ func (t *translator) wrongCount(c *call) error {
 
 // template writes a call with the table's text.
 func (t *translator) template(f *function, c *call) (value, error) {
+	if pad := len(c.args) - 1; (f.name == "LPAD" || f.name == "RPAD") && c.args[pad].isConst() && c.args[pad].lit.text == "" {
+		return value{}, refuse(t.at(c.args[pad]), f.name+" with nothing is not translated", "write what it is to be filled with")
+	}
 	letters := strings.TrimSuffix(f.args, "*")
 	args := make([]value, len(c.args))
 	texts := make([]string, len(c.args))
@@ -188,7 +202,11 @@ func (t *translator) template(f *function, c *call) (value, error) {
 		pairs = append(pairs, "{array}", "ARRAY["+strings.Join(texts[1:], ", ")+"]")
 	}
 	if strings.Contains(f.text, "{C}") {
-		name, err := t.collation(j.t.Collation)
+		in := j.t.Collation
+		if haystack := map[string]int{"INSTR": 0, "LOCATE": 1}; strings.Contains(f.text, "locate_") { // only its collation counts
+			in = args[haystack[f.name]].t.Collation
+		}
+		name, err := t.collation(in)
 		if err != nil {
 			return j, err
 		}
@@ -202,10 +220,11 @@ func (t *translator) template(f *function, c *call) (value, error) {
 			v.t, v.rank = varchar, coercible
 		}
 	case "=1":
-		switch v.t = args[0].t; {
+		v.t = args[0].t
+		switch {
 		case args[0].cond:
 			v.t = bigint
-		case v.t.Kind == Bit:
+		case v.t.Kind == Year, v.t.Kind == Bit:
 			v.t = Type{Kind: BigInt, Unsigned: true, Length: 20}
 		}
 	default:
@@ -228,8 +247,8 @@ var volatile = map[string]bool{
 var simple = map[string]bool{"CONCAT": true, "LENGTH": true, "CHAR_LENGTH": true, "LOWER": true, "UPPER": true, "ABS": true}
 
 var resultTypes = map[string]Type{
-	"int": integer, "bigint": bigint, "double": double, "bytes": {Kind: Varbinary}, "date": {Kind: Date}, "time": {Kind: Time}, "datetime": {Kind: Datetime},
-	"json": {Kind: JSON}, "cond": {Kind: BigInt, Length: 1}, "year": {Kind: Int},
+	"int": integer, "bigint": bigint, "unsigned": {Kind: BigInt, Unsigned: true, Length: 20}, "double": double, "bytes": {Kind: Varbinary}, "date": {Kind: Date}, "time": {Kind: Time}, "datetime": {Kind: Datetime},
+	"json": {Kind: JSON}, "cond": {Kind: BigInt, Length: 1}, "year": {Kind: Year},
 }
 
 // argument hands a value over as its letter says.
@@ -269,8 +288,17 @@ func (t *translator) argument(letter byte, v value) (value, error) {
 	case 'm':
 		return t.temporal(v, Datetime)
 	case 't':
+		if v.spelled {
+			return v, refuse(t.at(v), "a string plus an interval as a TIME is not translated", "write TIMESTAMP in front of the string")
+		}
 		return t.temporal(v, Time)
 	case 'c': // a clock
+		if v.spelled {
+			return v, refuse(t.at(v), "a string plus an interval as a TIME is not translated", "write TIMESTAMP in front of the string")
+		}
+		if v.isConst() && v.t.Kind == Varchar && !strings.Contains(v.lit.text, ":") {
+			return v, refuse(t.at(v), "a date without a time of day as a TIME is not translated", "write DATE in front of it")
+		}
 		if v.t.Kind == Time || v.isConst() && timeText.MatchString(v.lit.text) {
 			return t.temporal(v, Time)
 		}
@@ -294,7 +322,7 @@ func (t *translator) trim(e *sqlparser.TrimExpr) (value, error) {
 	if p, err = t.text(p); err != nil {
 		return p, err
 	}
-	v := with(value{t: s.t, rank: s.rank, plain: s.plain}, s, p)
+	v := with(value{t: Type{Kind: Varchar, Collation: s.t.Collation}, rank: s.rank, plain: s.plain}, s, p)
 	if p.isConst() && len([]rune(p.lit.text)) == 1 {
 		name := map[string]string{sqlparser.Leading: "ltrim", sqlparser.Trailing: "rtrim", sqlparser.Both: "btrim"}[e.Dir]
 		v.s = name + "(" + s.s + ", " + quoteText(p.lit.text) + ")"

@@ -45,6 +45,13 @@ func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
 		if err != nil {
 			return n, err
 		}
+		if n.t.Kind == Null {
+			r.s = "NULL::" + r.t.cast()
+			return r, nil
+		}
+		if n.t.Kind.approx() && n.isConst() {
+			n.s += "::numeric"
+		}
 		if n.t.Kind.approx() && !n.isConst() {
 			return v, refuse(t.at(v), "a DOUBLE CAST to an integer is not translated", "ROUND it")
 		}
@@ -96,7 +103,14 @@ func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
 		if err != nil {
 			return c, err
 		}
-		r.s, r.t, r.rank, r.plain = c.s, c.t, implicit, c.plain
+		r.s, r.t, r.rank, r.plain = c.s, Type{Kind: Varchar, Collation: defaultCollation}, implicit, c.plain
+		if !strings.EqualFold(c.t.Collation, defaultCollation) {
+			c.t.Collation, c.plain = defaultCollation, false
+			if c.s, err = t.collated(c); err != nil {
+				return c, err
+			}
+			r.s, r.plain = c.s, true
+		}
 		if length > 0 {
 			r.s = fmt.Sprintf("left(%s, %d)", c.s, length)
 			r.t.Length = length
@@ -109,18 +123,21 @@ func (t *translator) cast(e *sqlparser.ConvertExpr) (value, error) {
 		return t.binary(v)
 	case "date":
 		r, err = t.temporal(v, Date)
+		r.lit, r.col, r.spelled = nil, nil, false
 		return r, err
 	case "datetime":
-		r, err = t.temporal(v, Datetime)
-		if err == nil && r.t.Scale > length {
-			r.s, r.t.Scale = fmt.Sprintf("(%s)::timestamp(%d)", r.s, length), length
+		if r, err = t.temporal(v, Datetime); err != nil {
+			return r, err
 		}
-		return r, err
+		r.s = rounded(r, length)
+		r.t.Scale, r.lit, r.col, r.spelled = length, nil, nil, false
+		return r, nil
 	case "time":
 		r, err = t.temporal(v, Time)
 		if err == nil && r.t.Scale > length {
 			return v, t.refuse("TIME", "write TIME(6)", "rounding a TIME is not translated")
 		}
+		r.t.Scale, r.lit, r.col, r.spelled = length, nil, nil, false
 		return r, err
 	case "json":
 		return t.document(v)

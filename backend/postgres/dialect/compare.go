@@ -40,12 +40,21 @@ func (t *translator) pair(l, r value) (string, string, error) {
 		b, err := t.binary(r)
 		return a.s, b.s, err
 	}
-	if lk == Year && r.isConst() && len(strings.Trim(r.lit.text, "-")) < 4 && r.lit.text != "0" {
-		return "", "", refuse(t.at(r), "a year of two digits is not translated", "write four")
+	if lk == Year || rk == Year {
+		if err := t.years(l, r); err != nil {
+			return "", "", err
+		}
 	}
 	a, err := t.number(l)
 	if err != nil {
 		return "", "", err
+	}
+	if lk == Year && r.isParam() {
+		s := r.s
+		if rk == Varchar {
+			s = t.read(r, a.t)
+		}
+		return a.s, "xaproxy.year((" + s + ")::int)", nil
 	}
 	if r.isParam() && rk == Varchar { // what is no number fails
 		if a.t.Kind.integer() && l.compared().cast() != "numeric" {
@@ -55,6 +64,20 @@ func (t *translator) pair(l, r value) (string, string, error) {
 	}
 	b, err := t.number(r)
 	return a.s, b.s, err
+}
+
+// years refuses a YEAR compared with a number that may be one of two digits.
+func (t *translator) years(l, r value) error {
+	if l.t.Kind != Year {
+		l, r = r, l
+	}
+	switch {
+	case r.t.Kind == Year, r.isParam():
+	case r.isConst() && r.lit.kind == BigInt && (len(r.lit.text) > 3 || r.lit.text == "0"), r.isConst() && r.t.Kind == Varchar && len(r.lit.text) == 4:
+	default:
+		return refuse(t.at(l), "a YEAR compared with another number is not translated, since it may be of two digits", "write a year of four digits")
+	}
+	return nil
 }
 
 // compared is the type that a parameter gets which is compared with the value.
@@ -127,7 +150,11 @@ func (t *translator) pairText(l, r value) (string, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	return "(" + l.s + " COLLATE " + c + ")", r.s, nil
+	right := r.s
+	if !r.isConst() && !r.plain { // it may have an explicit collation within
+		right = "(" + r.s + " COLLATE " + c + ")"
+	}
+	return "(" + l.s + " COLLATE " + c + ")", right, nil
 }
 
 func (t *translator) pairTemporal(l, r value) (string, string, error) {

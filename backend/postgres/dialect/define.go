@@ -136,7 +136,7 @@ func (n *newTable) options(spec *sqlparser.TableSpec) error {
 	return err
 }
 
-func (n *newTable) name(suffix string) string { return quoteName(n.Name + "." + suffix) }
+func (n *newTable) name(suffix string) string { return wholeName(n.Name + "." + suffix) }
 
 // column writes a column.
 func (n *newTable) column(c *sqlparser.ColumnDefinition) error {

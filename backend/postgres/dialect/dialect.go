@@ -31,6 +31,8 @@ type Options struct {
 	RowCount     int64
 	// Variable is the value of @@name, as text; nil or false: such a variable is refused.
 	Variable func(name string) (string, bool)
+	// UserVariable is the value of @name; nil: user variables are refused.
+	UserVariable func(name string) UserValue
 }
 
 // Catalog says what tables there are.
@@ -115,9 +117,10 @@ const (
 	DDL                     // nothing; ends the transaction, as with MySQL
 	Session                 // nothing; Text may be empty, see Step.Use
 	Show                    // a result set that describes the schema
+	Into                    // a row at most, whose values the user variables Step.Into get
 )
 
-var kindNames = [...]string{"rows", "count", "ddl", "session", "show"}
+var kindNames = [...]string{"rows", "count", "ddl", "session", "show", "into"}
 
 func (k StepKind) String() string { return kindNames[k] }
 
@@ -140,6 +143,8 @@ type Step struct {
 	// InsertIDGiven is the column of RETURNING that is true if the client gave the number itself: the OK packet has it, and LAST_INSERT_ID()
 	// stays what it was. It is -1 if the number is always PostgreSQL's.
 	InsertIDGiven int
+	// Into are the names of user variables, in lower case.
+	Into []string
 	// Use is the new current database of a USE.
 	Use string
 }

@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -126,6 +125,11 @@ func (t *translator) comparison(e *sqlparser.ComparisonExpr) (value, error) {
 	if op == sqlparser.InStr || op == sqlparser.NotInStr {
 		return t.in(e)
 	}
+	if f, ok := e.Right.(*sqlparser.FuncExpr); ok {
+		if quantifier := quantified[f.Name.Lowered()]; quantifier != "" {
+			return t.quantifiedQuery(e, f, quantifier)
+		}
+	}
 	if row, ok := e.Left.(sqlparser.ValTuple); ok && len(row) > 1 {
 		return t.rows(e, row)
 	}
@@ -189,15 +193,32 @@ func (t *translator) in(e *sqlparser.ComparisonExpr) (value, error) {
 	if err != nil {
 		return l, err
 	}
-	all = append(all, l)
-	left, short := "", true
-	var ors []string
+	if l.isNull() {
+		return condition("NULL::boolean"), nil
+	}
+	var items []value
 	for _, item := range list {
 		r, err := t.expr(item)
 		if err != nil {
 			return r, err
 		}
-		all = append(all, r)
+		if err := t.signs(l, r); err != nil {
+			return r, err
+		}
+		items = append(items, r)
+	}
+	for _, r := range items {
+		if l.isConst() && l.t.Kind == Varchar && r.t.Kind.temporal() && len(items) > 1 {
+			return l, refuse(t.at(l), "a string IN a list with times is not translated", "write DATE or TIMESTAMP in front of it")
+		}
+	}
+	if l, err = t.together(l, items...); err != nil {
+		return l, err
+	}
+	all = append(append(all, l), items...)
+	left, short := "", true
+	var ors []string
+	for _, r := range items {
 		a, b, err := t.pair(l, r)
 		if err != nil {
 			return r, err
@@ -215,78 +236,6 @@ func (t *translator) in(e *sqlparser.ComparisonExpr) (value, error) {
 	return with(condition("("+no+"("+strings.Join(ors, " OR ")+"))"), all...), nil
 }
 
-// inQuery translates x IN (SELECT …).
-func (t *translator) inQuery(left sqlparser.Expr, sub *sqlparser.Subquery, no string) (value, error) {
-	lefts := sqlparser.Exprs{left}
-	if row, ok := left.(sqlparser.ValTuple); ok {
-		lefts = sqlparser.Exprs(row)
-	}
-	var ls []value
-	for _, e := range lefts {
-		l, err := t.expr(e)
-		if err != nil {
-			return l, err
-		}
-		ls = append(ls, l)
-	}
-	q, err := t.subquery(sub.Select)
-	if err != nil {
-		return value{}, err
-	}
-	if len(q.fields) != len(ls) {
-		return value{}, &Error{Errno: 1241, State: "21000", At: t.src.find("IN"), What: fmt.Sprintf("Operand should contain %d column(s)", len(ls))}
-	}
-	names := make([]string, len(ls))
-	rights := make([]string, len(ls))
-	for i, l := range ls {
-		r := q.fields[i].v
-		r.s, r.lit, r.cond, r.col = quoteName(fmt.Sprint("c", i)), nil, false, nil
-		names[i] = r.s
-		var a string
-		if a, r.s, err = t.pair(l, r); err != nil {
-			return value{}, err
-		}
-		ls[i].s, rights[i] = a, "q."+r.s
-		if !strings.HasPrefix(r.s, `"`) {
-			rights[i] = strings.Replace(r.s, names[i], "q."+names[i], 1)
-		}
-	}
-	texts := make([]string, len(ls))
-	for i, l := range ls {
-		texts[i] = l.s
-	}
-	s := fmt.Sprintf("((%s) %sIN (SELECT %s FROM (%s) AS q(%s)))", strings.Join(texts, ", "), no, strings.Join(rights, ", "), q.s, strings.Join(names, ", "))
-	v := with(condition(s), ls...)
-	v.notNull = false
-	return v, nil
-}
-
-// rows compares rows of values.
-func (t *translator) rows(e *sqlparser.ComparisonExpr, left sqlparser.ValTuple) (value, error) {
-	right, ok := e.Right.(sqlparser.ValTuple)
-	if !ok || len(right) != len(left) {
-		return value{}, &Error{Errno: 1241, State: "21000", At: -1, What: fmt.Sprintf("Operand should contain %d column(s)", len(left))}
-	}
-	var ls, rs []string
-	var all []value
-	for i := range left {
-		l, r, err := t.both(left[i], right[i])
-		if err != nil {
-			return l, err
-		}
-		a, b, err := t.pair(l, r)
-		if err != nil {
-			return l, err
-		}
-		all, ls, rs = append(all, l, r), append(ls, a), append(rs, b)
-	}
-	op, ok := operators[e.Operator]
-	if !ok || e.Operator == sqlparser.NullSafeEqualStr {
-		return value{}, t.refuse(e.Operator, raw, "rows compared with %s are not translated", e.Operator)
-	}
-	return with(condition("(ROW("+strings.Join(ls, ", ")+") "+op+" ROW("+strings.Join(rs, ", ")+"))"), all...), nil
-}
-
 // between translates BETWEEN as two comparisons, each with the types of its own.
 func (t *translator) between(e *sqlparser.RangeCond) (value, error) {
 	l, err := t.expr(e.Left)
@@ -299,6 +248,17 @@ func (t *translator) between(e *sqlparser.RangeCond) (value, error) {
 	}
 	if l.isParam() {
 		l = t.bind(l, from.compared())
+	}
+	for _, v := range []value{from, to} { // MySQL compares all three as one type
+		if l.t.Kind.text() != v.t.Kind.text() && !(v.isConst() || v.isParam() || l.isConst() || v.t.Kind == Null) || from.t.Kind.text() != to.t.Kind.text() && !(from.isConst() || to.isConst()) {
+			return l, refuse(t.at(v), "BETWEEN of strings and other values is not translated", "write two comparisons")
+		}
+	}
+	if l.t.Kind.text() && (from.t.Kind.numeric() || to.t.Kind.numeric()) {
+		return l, refuse(t.at(l), "a string BETWEEN numbers is not translated", "write two comparisons")
+	}
+	if l, err = t.together(l, from, to); err != nil {
+		return l, err
 	}
 	a, err := t.compare(">=", l, from)
 	if err != nil {
@@ -313,6 +273,50 @@ func (t *translator) between(e *sqlparser.RangeCond) (value, error) {
 		s = "(NOT " + s + ")"
 	}
 	return with(condition(s), l, from, to), nil
+}
+
+// together gives a string the collation in which IN and BETWEEN compare it with all of the others, if that is not the same for each alone.
+func (t *translator) together(l value, others ...value) (value, error) {
+	if !l.t.Kind.text() {
+		return l, nil
+	}
+	strs := []value{l}
+	for _, o := range others {
+		if o.t.Kind.text() {
+			strs = append(strs, o)
+		}
+	}
+	j, err := t.joined(strs...)
+	if err != nil {
+		return l, err
+	}
+	for _, o := range strs {
+		if k, err := t.joined(l, o); err == nil && strings.EqualFold(k.t.Collation, j.t.Collation) {
+			continue
+		}
+		c, err := t.collation(j.t.Collation)
+		if err != nil {
+			return l, err
+		}
+		if l, err = t.text(l); err != nil {
+			return l, err
+		}
+		l.s, l.t.Collation, l.rank, l.plain, l.lit, l.col = "("+l.s+" COLLATE "+c+")", j.t.Collation, explicit, true, nil, nil
+		return l, nil
+	}
+	return l, nil
+}
+
+// signs refuses an IN of a BIGINT UNSIGNED and a number that may be negative, which MySQL takes for a large one.
+func (t *translator) signs(l, r value) error {
+	large := func(v value) bool { return v.t.Kind == BigInt && v.t.Unsigned }
+	signed := func(v value) bool {
+		return !v.isParam() && v.t.Kind.numeric() && !v.t.Unsigned && !(v.isConst() && !strings.HasPrefix(v.s, "("))
+	}
+	if large(l) && signed(r) || signed(l) && large(r) {
+		return refuse(t.at(r), "IN of numbers with and without a sign is not translated", "compare them with = and OR")
+	}
+	return nil
 }
 
 func (t *translator) is(e *sqlparser.IsExpr) (value, error) {

@@ -22,6 +22,7 @@ type literal struct {
 	text   string // digits, or the string's bytes
 	hex    bool   // of x'..' and b'..', which are numbers where a number is asked for
 	prefix string // DATE, TIME or TIMESTAMP before a string
+	user   string // the user variable that it is instead
 }
 
 // marked finds the literal of a marker.
@@ -66,6 +67,8 @@ func (s *source) read(i int) (literal, error) {
 	switch s.toks[i].Class {
 	case router.Param:
 		l.param = true
+	case router.UserVar:
+		l.user = s.variable(i)
 	case router.Int:
 		l.kind, l.text = BigInt, text
 		if len(strings.TrimLeft(text, "0")) > 20 {

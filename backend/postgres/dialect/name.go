@@ -1,6 +1,10 @@
 package dialect
 
-import "strings"
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
 
 // maxName is the length of PostgreSQL's names, in bytes. It would cut longer ones.
 const maxName = 63
@@ -23,3 +27,17 @@ func longName(text string) string {
 	}
 	return ""
 }
+
+// quoteName writes an identifier. One that is too long, as that of an expression without a name is, becomes another one: PostgreSQL would cut it, so
+// that two might be the same.
+func quoteName(name string) string {
+	if len(name) > maxName {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(name)) // it does not fail
+		name = fmt.Sprintf("%s~%016x", strings.ToValidUTF8(name[:maxName-17], ""), h.Sum64())
+	}
+	return wholeName(name)
+}
+
+// wholeName writes an identifier that means something to us, too.
+func wholeName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

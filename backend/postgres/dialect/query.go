@@ -20,6 +20,9 @@ func (t *translator) selects(n sqlparser.SelectStatement) error {
 	if err != nil {
 		return err
 	}
+	if t.src.variables != nil {
+		return t.intoVariables(q)
+	}
 	t.step(Step{Kind: Rows, Text: q.s + t.src.lock, Columns: resultColumns(q.fields)})
 	return nil
 }
@@ -354,7 +357,7 @@ func (t *translator) position(e sqlparser.Expr, fields []field) (int, error) {
 	switch e := e.(type) {
 	case *sqlparser.SQLVal:
 		l, ok, err := t.src.marked(e)
-		if err != nil || !ok || l.param || l.kind != BigInt {
+		if err != nil || !ok || l.param || l.minus || l.kind != BigInt {
 			return -1, err
 		}
 		n, err := strconv.Atoi(l.text)

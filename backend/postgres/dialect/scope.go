@@ -290,7 +290,7 @@ func (s *scope) all() map[string][]field {
 func (t *translator) derived(alias string, fields []field) error {
 	r := &relation{alias: alias}
 	for _, f := range fields {
-		v := value{s: quoteName(alias) + "." + quoteName(f.name), t: f.v.t, notNull: f.v.notNull, rank: implicit, plain: f.v.plain, col: f.v.col, of: f.v.of}
+		v := value{s: quoteName(alias) + "." + quoteName(f.name), t: f.v.t, notNull: f.v.notNull, rank: implicit, plain: f.v.plain, col: f.v.col, of: f.v.of, ragged: f.v.ragged, mixed: f.v.mixed}
 		if f.v.rank > implicit {
 			v.rank = f.v.rank
 		}

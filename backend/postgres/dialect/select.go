@@ -160,12 +160,22 @@ func (t *translator) items(list sqlparser.SelectExprs) ([]field, error) {
 			if err != nil {
 				return nil, err
 			}
-			fields = append(fields, field{t.itemName(e, v), v})
+			fields = append(fields, field{shortened(t.itemName(e, v)), v})
 		default:
 			return nil, refuse(-1, "this part of the select list is not translated", raw)
 		}
 	}
 	return fields, nil
+}
+
+// maxAlias is how many characters of an expression MySQL gives a column as its name.
+const maxAlias = 255
+
+func shortened(name string) string {
+	if r := []rune(name); len(r) > maxAlias {
+		return string(r[:maxAlias])
+	}
+	return name
 }
 
 // star is what * stands for.
@@ -279,7 +289,7 @@ func (t *translator) groupBy(list sqlparser.GroupBy, fields []field) (map[string
 		if v.agg {
 			return nil, &Error{Errno: 1111, State: "HY000", At: t.src.find("GROUP"), What: "Invalid use of group function"}
 		}
-		if v.isConst() {
+		if v.isConst() || constant(e) {
 			continue // all rows are in one group
 		}
 		if v.isParam() {
@@ -302,6 +312,20 @@ func (t *translator) groupBy(list sqlparser.GroupBy, fields []field) (map[string
 		}
 	}
 	return groups, nil
+}
+
+// constant tells whether an expression is of literals alone. As a key its text could be the number of a column.
+func constant(e sqlparser.Expr) bool {
+	found := true
+	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) {
+		switch n.(type) {
+		case *sqlparser.ColName, *sqlparser.Subquery:
+			found = false
+		}
+		return found, nil
+	}, e)
+	_, literal := e.(*sqlparser.SQLVal)
+	return found && !literal
 }
 
 // groupKey is a key of GROUP BY. A column is looked for in the tables before it is in the select list.
@@ -336,7 +360,7 @@ func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bo
 		} else if v, err = t.expr(o.Expr); err != nil {
 			return "", err
 		}
-		if v.isConst() || v.isParam() || v.isNull() {
+		if v.isConst() || v.isParam() || v.isNull() || i < 0 && constant(o.Expr) {
 			continue // it orders nothing
 		}
 		for j, f := range fields {

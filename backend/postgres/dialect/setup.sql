@@ -108,6 +108,30 @@ CREATE OR REPLACE FUNCTION xaproxy.bin(n bigint) RETURNS text LANGUAGE sql IMMUT
 	SELECT COALESCE(NULLIF(ltrim(n::bit(64)::text, '0'), ''), '0')
 $$;
 
+-- Variances, by Welford's recurrence as in MySQL: PostgreSQL's own have other last digits. The state is the count, the mean and the sum of squares.
+CREATE OR REPLACE FUNCTION xaproxy.variance_next(state double precision[], x double precision) RETURNS double precision[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE
+		WHEN x IS NULL THEN state
+		WHEN state[1] = 0 THEN ARRAY[1, x, 0]
+		ELSE (SELECT ARRAY[state[1] + 1, mean, state[3] + (x - state[2]) * (x - mean)] FROM (SELECT state[2] + (x - state[2]) / (state[1] + 1) AS mean) AS m) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.variance_pop(state double precision[]) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE WHEN state[1] > 0 THEN state[3] / state[1] END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.variance_samp(state double precision[]) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE WHEN state[1] > 1 THEN state[3] / (state[1] - 1) END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.deviation_pop(state double precision[]) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT sqrt(xaproxy.variance_pop(state))
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.deviation_samp(state double precision[]) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT sqrt(xaproxy.variance_samp(state))
+$$;
+CREATE OR REPLACE AGGREGATE xaproxy.var_pop(double precision) (sfunc = xaproxy.variance_next, stype = double precision[], initcond = '{0,0,0}', finalfunc = xaproxy.variance_pop);
+CREATE OR REPLACE AGGREGATE xaproxy.var_samp(double precision) (sfunc = xaproxy.variance_next, stype = double precision[], initcond = '{0,0,0}', finalfunc = xaproxy.variance_samp);
+CREATE OR REPLACE AGGREGATE xaproxy.stddev_pop(double precision) (sfunc = xaproxy.variance_next, stype = double precision[], initcond = '{0,0,0}', finalfunc = xaproxy.deviation_pop);
+CREATE OR REPLACE AGGREGATE xaproxy.stddev_samp(double precision) (sfunc = xaproxy.variance_next, stype = double precision[], initcond = '{0,0,0}', finalfunc = xaproxy.deviation_samp);
+
 -- Strings.
 
 CREATE OR REPLACE FUNCTION xaproxy.lower(s text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -143,6 +167,9 @@ BEGIN
 	IF n > 0 THEN RETURN array_to_string(parts[1:n], d); END IF;
 	RETURN array_to_string(parts[array_length(parts, 1) + n + 1:], d);
 END $$;
+CREATE OR REPLACE FUNCTION xaproxy.replace(s text, old text, new text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT replace(s COLLATE "C", old, new)
+$$;
 CREATE OR REPLACE FUNCTION xaproxy.trim(s text, p text, side text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
 	IF p = '' THEN RETURN s; END IF;
@@ -278,8 +305,21 @@ $$;
 
 -- Times.
 
+-- a YEAR as it is compared
+CREATE OR REPLACE FUNCTION xaproxy.year(n int) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN n BETWEEN 1 AND 69 THEN n + 2000 WHEN n BETWEEN 70 AND 99 THEN n + 1900 ELSE n END
+$$;
+
+-- what MySQL has a date for
+CREATE OR REPLACE FUNCTION xaproxy.within(t timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN t >= '0001-01-01' AND t < '10000-01-01' THEN t END
+$$;
+CREATE OR REPLACE FUNCTION xaproxy.must_be_within(t timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT CASE WHEN t >= '0001-01-01' AND t < '10000-01-01' THEN t WHEN xaproxy.fail('22008', 'Datetime function: datetime field overflow') THEN t END
+$$;
+
 CREATE OR REPLACE FUNCTION xaproxy.epoch(t timestamptz) RETURNS numeric LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
-	SELECT CASE WHEN t < '1970-01-01 00:00:00+00' THEN 0 ELSE extract(epoch FROM t) END
+	SELECT CASE WHEN t < '1970-01-01 00:00:00+00' OR t >= '3001-01-19 00:00:00+00' THEN 0 ELSE extract(epoch FROM t) END
 $$;
 CREATE OR REPLACE FUNCTION xaproxy.from_unixtime(n bigint) RETURNS timestamp LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE WHEN n BETWEEN 0 AND 32536771199 THEN to_timestamp(n)::timestamp END

@@ -29,7 +29,9 @@ type source struct {
 	params        map[int]int // which parameter is at a place of sql
 	starts        []int       // where each token begins in the text for the parser
 	lock          string      // the locking clause, in the words of PostgreSQL
+	closing       []int       // brackets behind which the text for the parser has another one
 	rollup        bool        // WITH ROLLUP, of the outermost query
+	variables     []string    // of INTO @a, @b
 	mode          router.Mode // how strings and names are written
 	pipesAsConcat bool        // || joins strings
 }
@@ -62,6 +64,18 @@ func (s *source) name(i int) string {
 		return strings.ReplaceAll(quoted[1:len(quoted)-1], q+q, q)
 	}
 	return ""
+}
+
+// variable is the i-th token as the name of a user variable, "" if it is none.
+func (s *source) variable(i int) string {
+	if i >= len(s.toks) || s.toks[i].Class != router.UserVar {
+		return ""
+	}
+	name := strings.ToLower(s.text(i)[1:])
+	if name != "" && strings.IndexByte("`'\"", name[0]) >= 0 {
+		name = strings.ReplaceAll(name[1:len(name)-1], name[:1]+name[:1], name[:1])
+	}
+	return name
 }
 
 // find is where the identifier or keyword stands in the client's text, -1 if nowhere.
@@ -139,93 +153,6 @@ func (s *source) origin(at int) int {
 	return place
 }
 
-// mask writes the statement for the parser: literals are markers, quotes are backticks, what only advises the server is left out, and the
-// locking clause is taken away.
-func (s *source) mask() (string, error) {
-	var b strings.Builder
-	s.starts = make([]int, len(s.toks))
-	depth := 0
-	for i := 0; i < len(s.toks); i++ {
-		t := s.toks[i]
-		s.starts[i] = b.Len()
-		if n := s.advice(i); n > 0 {
-			i = s.skip(i, n, &b)
-			continue
-		}
-		if depth == 0 && s.word(i) == "WITH" && s.word(i+1) == "ROLLUP" {
-			s.rollup = true
-			i = s.skip(i, 2, &b)
-			continue
-		}
-		if depth == 0 {
-			n, err := s.locking(i)
-			if err != nil {
-				return "", err
-			}
-			if n > 0 {
-				i = s.skip(i, n, &b)
-				continue
-			}
-		}
-		// Operators of several characters are several tokens; "--" would be a comment.
-		if joined := t.Class == router.Op && i > 0 && (s.op(i, "(") || s.toks[i-1].Class == router.Op && !(s.op(i, "-") && s.op(i-1, "-"))); t.Spaced || !joined {
-			b.WriteByte(' ')
-		}
-		s.starts[i] = b.Len()
-		switch t.Class {
-		case router.Bad:
-			return "", &Error{Errno: 1064, State: "42000", At: t.Start, What: "the statement cannot be read", Do: "look for a quote that is not closed, or a control character"}
-		case router.Semi:
-			if i < len(s.toks)-1 {
-				return "", refuse(t.Start, "this is more than one statement", "send them one by one")
-			}
-		case router.Int, router.Param:
-			fmt.Fprintf(&b, "%d", marker+s.slot(i))
-		case router.Decimal:
-			fmt.Fprintf(&b, "%d.5", marker+s.slot(i))
-		case router.String:
-			fmt.Fprintf(&b, "'~%d'", s.slot(i))
-			for i+1 < len(s.toks) && s.toks[i+1].Class == router.String { // 'a' 'b' is one string
-				i++
-				s.starts[i] = b.Len()
-			}
-		case router.Other:
-			fmt.Fprintf(&b, "'~%d'", s.slot(i))
-		case router.UserVar:
-			return "", refuse(t.Start, "PostgreSQL has no user variables", "keep the value in the application")
-		case router.Quoted:
-			b.WriteString("`" + strings.ReplaceAll(s.name(i), "`", "``") + "`")
-		default:
-			switch text := s.text(i); {
-			case text == "(":
-				if depth++; depth > maxNesting {
-					return "", refuse(t.Start, "the statement is nested too deeply", "simplify it")
-				}
-				b.WriteString(text)
-			case text == ")":
-				depth--
-				b.WriteString(text)
-			case t.Dotted && t.Class == router.Word && !s.op(i+1, "("):
-				b.WriteString("`" + text + "`")
-			case text == "||" && !s.pipesAsConcat:
-				b.WriteString("OR")
-			case text == "||": // binds as tightly as ^, which the parser is shown
-				b.WriteString("^")
-			case text == "^" && s.pipesAsConcat:
-				return "", refuse(t.Start, "^ is not translated under PIPES_AS_CONCAT", "SET sql_mode without it, and use CONCAT()")
-			case s.quantified(i) != "":
-				b.WriteString(s.quantified(i))
-				i = s.skip(i+1, s.quantifier(i)-i, &b)
-			case s.word(i) == "DISTINCTROW":
-				b.WriteString("DISTINCT")
-			default:
-				b.WriteString(text)
-			}
-		}
-	}
-	return b.String(), nil
-}
-
 // slot gives the i-th token a marker.
 func (s *source) slot(i int) int {
 	s.slots = append(s.slots, i)
@@ -234,157 +161,6 @@ func (s *source) slot(i int) int {
 
 // paramIndex is which ? the token is, from 0.
 func (s *source) paramIndex(tok int) int { return s.params[s.toks[tok].Start] }
-
-// skip leaves n tokens out and returns the last of them.
-func (s *source) skip(i, n int, b *strings.Builder) int {
-	for j := i; j < i+n; j++ {
-		s.starts[j] = b.Len()
-	}
-	return i + n - 1
-}
-
-// quantifier is the place of ANY, SOME or ALL behind a comparison at i, 0 if there is none.
-func (s *source) quantifier(i int) int {
-	j := i + 1
-	if s.op(j, ">") {
-		j++
-	}
-	if w := s.word(j); (w == "ANY" || w == "SOME" || w == "ALL") && s.op(j+1, "(") {
-		return j
-	}
-	return 0
-}
-
-// quantified is what = ANY and <> ALL are: IN, and NOT IN.
-func (s *source) quantified(i int) string {
-	j := s.quantifier(i)
-	switch {
-	case j == 0 || i > 0 && s.toks[i-1].Class == router.Op && !s.op(i-1, ")"): // <=, >=, != and <=>
-	case s.op(i, "=") && j == i+1 && s.word(j) != "ALL" && !s.op(i-1, "<"):
-		return "IN"
-	case s.op(i, "<") && j == i+2 && s.word(j) == "ALL":
-		return "NOT IN"
-	}
-	return ""
-}
-
-// bare takes the brackets around the whole statement away.
-func (s *source) bare() {
-	for len(s.toks) > 2 && s.op(0, "(") {
-		depth, end := 0, 0
-		for i := range s.toks {
-			switch {
-			case s.op(i, "("):
-				depth++
-			case s.op(i, ")"):
-				depth--
-			}
-			if depth == 0 {
-				end = i
-				break
-			}
-		}
-		if end != len(s.toks)-1 {
-			return
-		}
-		s.toks = s.toks[1:end]
-	}
-}
-
-// way is the number of tokens from i on that say how an ALTER is to be done, with a comma.
-func (s *source) way(i int) int {
-	j := i
-	if s.op(i, ",") {
-		j++
-	}
-	if w := s.word(j); s.word(0) != "ALTER" || w != "ALGORITHM" && w != "LOCK" {
-		return 0
-	}
-	if j++; s.op(j, "=") {
-		j++
-	}
-	switch s.word(j) {
-	case "DEFAULT", "INSTANT", "INPLACE", "COPY", "NONE", "SHARED", "EXCLUSIVE":
-	default:
-		return 0
-	}
-	if j++; !s.op(i, ",") && s.op(j, ",") {
-		j++
-	}
-	return j - i
-}
-
-// advice is the number of tokens from i on that only advise MySQL's optimizer.
-func (s *source) advice(i int) int {
-	if n := s.way(i); n > 0 {
-		return n
-	}
-	switch s.word(i) {
-	case "HIGH_PRIORITY", "LOW_PRIORITY", "DELAYED", "QUICK", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_NO_CACHE", "SQL_CACHE":
-		switch s.word(i - 1) {
-		case "SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "DISTINCT":
-			return 1
-		}
-	case "USE", "FORCE", "IGNORE":
-		if w := s.word(i + 1); i == 0 || w != "INDEX" && w != "KEY" {
-			return 0
-		}
-		for j := i + 2; j < len(s.toks); j++ {
-			if s.op(j, ")") {
-				return j + 1 - i
-			}
-		}
-	}
-	return 0
-}
-
-// locking is the number of tokens of the locking clause from i on, which it remembers.
-func (s *source) locking(i int) (int, error) {
-	w := s.word(i + 1)
-	var j int
-	lock := " FOR UPDATE"
-	switch {
-	case s.word(i) == "FOR" && (w == "UPDATE" || w == "SHARE"):
-		j = i + 2
-		if w == "SHARE" {
-			lock = " FOR SHARE"
-		}
-	case s.word(i) == "LOCK" && w == "IN" && s.word(i+2) == "SHARE":
-		j, lock = i+4, " FOR SHARE"
-	default:
-		return 0, nil
-	}
-	if s.lock != "" {
-		return 0, refuse(s.toks[i].Start, "several locking clauses are not translated", "lock with one")
-	}
-	if s.word(j) == "OF" {
-		lock += " OF "
-		for first := true; first || s.op(j, ","); first = false {
-			if !first {
-				lock += ", "
-			}
-			j++
-			if s.op(j+1, ".") {
-				j += 2
-			}
-			lock += quoteName(s.name(j))
-			j++
-		}
-	}
-	switch {
-	case s.word(j) == "NOWAIT":
-		lock += " NOWAIT"
-		j++
-	case s.word(j) == "SKIP" && s.word(j+1) == "LOCKED":
-		lock += " SKIP LOCKED"
-		j += 2
-	}
-	s.lock = lock
-	return j - i, nil
-}
-
-// quoteName writes an identifier.
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // quoteText writes a string; standard_conforming_strings is on.
 func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

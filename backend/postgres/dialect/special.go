@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,6 +58,11 @@ func findInSet(t *translator, c *call) (value, error) {
 func strcmp(t *translator, c *call) (value, error) {
 	if len(c.args) != 2 {
 		return value{}, t.wrongCount(c)
+	}
+	for _, a := range c.args {
+		if a.t.Kind.temporal() {
+			return a, refuse(t.at(a), "STRCMP of a time is not translated", "compare it with < and >")
+		}
 	}
 	l, err := t.text(c.args[0])
 	if err != nil {
@@ -157,6 +163,8 @@ func round(t *translator, c *call) (value, error) {
 	}
 	r := with(value{t: v.t}, v)
 	switch {
+	case v.t.Kind == Null:
+		r.s, r.t = "NULL::double precision", double
 	case v.t.Kind.approx() && digits != 0:
 		return v, refuse(t.at(v), c.name+" of a DOUBLE to digits behind the point is not translated", "CAST it to DECIMAL")
 	case v.t.Kind.approx():
@@ -193,7 +201,7 @@ func extreme(t *translator, c *call) (value, error) {
 	}
 	for _, a := range c.args {
 		for _, b := range c.args {
-			if a.t.Kind.text() != b.t.Kind.text() || a.t.Kind.temporal() != b.t.Kind.temporal() {
+			if a.spelled || a.t.Kind.text() != b.t.Kind.text() || a.t.Kind.temporal() != b.t.Kind.temporal() {
 				return a, refuse(t.at(b), c.name+" of values of several types is not translated", "CAST them to one type")
 			}
 		}
@@ -211,6 +219,9 @@ func extreme(t *translator, c *call) (value, error) {
 			texts[i] = s
 		}
 		nulls[i] = s + " IS NULL"
+	}
+	if c.name == "GREATEST" { // of equal ones MySQL takes the last, PostgreSQL the first
+		slices.Reverse(texts)
 	}
 	v.s = strings.ToLower(c.name) + "(" + strings.Join(texts, ", ") + ")"
 	v = even(v)
@@ -256,6 +267,12 @@ func coalesce(t *translator, c *call) (value, error) {
 func nullIf(t *translator, c *call) (value, error) {
 	if len(c.args) != 2 {
 		return value{}, t.wrongCount(c)
+	}
+	if a, b := c.args[0], c.args[1]; a.spelled || a.t.Kind.temporal() != b.t.Kind.temporal() && !b.isConst() || a.isNull() {
+		return value{}, refuse(t.at(a), "NULLIF of values of several types is not translated", "CAST them to one type")
+	}
+	if a, b := c.args[0].t, c.args[1].t; a.Kind.temporal() && b.Kind.temporal() && a.Scale != b.Scale {
+		return value{}, refuse(t.at(c.args[0]), "NULLIF of times with different digits of a second is not translated", "CAST them to one type")
 	}
 	s, err := t.compare("=", c.args[0], c.args[1])
 	if err != nil {

@@ -110,6 +110,20 @@ func (t *translator) temporal(v value, kind Kind) (value, error) {
 	return v, refuse(t.at(v), fmt.Sprintf("%s as a %s is not translated", describe(v.t), typeNames[kind]), "use a column of that type, or CAST it")
 }
 
+// rounded is a DATETIME or TIMESTAMP with so many digits of a second. PostgreSQL rounds a half before the year 2000 to the earlier one.
+func rounded(v value, digits int) string {
+	if v.t.Kind != Datetime && v.t.Kind != Timestamp || v.t.Scale <= digits {
+		return v.s
+	}
+	unit := "0." + strings.Repeat("0", max(digits-1, 0)) + "1"
+	if digits == 0 {
+		unit = "1"
+	}
+	half := "0." + strings.Repeat("0", digits) + "5"
+	cast := v.t.cast()
+	return fmt.Sprintf("date_bin('%s s', (%s) + interval '%s s', '0001-01-01'::%s)", unit, v.s, half, cast)
+}
+
 func describe(t Type) string {
 	if t.Kind.text() {
 		return "a string"
@@ -129,7 +143,19 @@ var units = map[string]struct {
 
 // shifted is a time plus, or minus, an interval.
 func (t *translator) shifted(v value, n value, unit string, minus bool) (value, error) {
-	u, ok := units[strings.ToUpper(unit)]
+	unit = strings.ToUpper(unit)
+	u, ok := units[unit]
+	if compound[unit] != nil {
+		interval, clock, err := t.compoundInterval(n, unit)
+		if err != nil {
+			return v, err
+		}
+		scale := 0
+		if strings.HasSuffix(unit, "MICROSECOND") {
+			scale = 6
+		}
+		return t.moved(v, interval, minus, clock, scale)
+	}
 	if !ok {
 		return v, t.refuse(unit, "use a unit of one number", "the unit %s of INTERVAL is not translated", unit)
 	}
@@ -139,29 +165,6 @@ func (t *translator) shifted(v value, n value, unit string, minus bool) (value, 
 	}
 	if !n.t.Kind.exact() && n.t.Kind != Null || !n.t.Kind.integer() && u.argument != "secs" && n.t.Kind != Null && !n.isConst() {
 		return v, refuse(t.at(n), "an interval of a number that is not whole is not translated", "use whole numbers")
-	}
-	written := v.isConst() && v.t.Kind == Varchar
-	if v.shifted {
-		v.s, v.t = v.s+"::timestamp", Type{Kind: Datetime}
-	}
-	if written {
-		kind := Datetime
-		if m := dateText.FindStringSubmatch(v.lit.text); m != nil && m[4] == "" {
-			kind = Date
-		}
-		if v, err = t.moment(v, kind); err != nil {
-			return v, err
-		}
-	}
-	kind := Datetime
-	switch v = t.bind(v, Type{Kind: Datetime, Scale: 6}); v.t.Kind {
-	case Date:
-		kind = Date
-	case Time:
-		return v, refuse(t.at(v), "a TIME plus an interval is not translated, since it may be more than a day", "use a DATETIME")
-	}
-	if v, err = t.temporal(v, kind); err != nil {
-		return v, err
 	}
 	amount := n.s
 	switch {
@@ -176,16 +179,66 @@ func (t *translator) shifted(v value, n value, unit string, minus bool) (value, 
 	} else {
 		amount = "(" + amount + ")::double precision"
 	}
+	scale := 0
+	switch {
+	case u.argument == "secs" && u.factor == 0:
+		scale = 6
+	case u.argument == "secs" && n.t.Kind == Decimal:
+		scale = min(n.t.Scale, 6)
+	}
+	return t.moved(v, fmt.Sprintf("make_interval(%s => %s)", u.argument, amount), minus, u.clock, scale)
+}
+
+// moved is a time plus, or minus, an interval of PostgreSQL's. clock says that it makes a DATETIME of a DATE, scale how many
+// digits of a second it has. Beyond the year 9999 it is NULL, or an error in a statement that writes.
+func (t *translator) moved(v value, interval string, minus, clock bool, scale int) (value, error) {
+	if v.spelled && v.t.Kind == Date { // once more, a string that is not written down has a time of day
+		v.s, v.t = v.s+"::timestamp", Type{Kind: Datetime}
+	}
+	var err error
+	if v.isConst() && v.t.Kind == Varchar {
+		kind := Datetime
+		if m := dateText.FindStringSubmatch(v.lit.text); m != nil && m[4] == "" {
+			kind = Date
+		}
+		if v, err = t.moment(v, kind); err != nil {
+			return v, err
+		}
+	}
+	kind := Datetime
+	switch v = t.bind(v, Type{Kind: Datetime, Scale: 6}); v.t.Kind {
+	case Null:
+		if !v.isParam() {
+			return v, refuse(t.at(v), "NULL plus an interval is not translated", "write NULL alone")
+		}
+	case Date:
+		kind = Date
+	case Time:
+		return v, refuse(t.at(v), "a TIME plus an interval is not translated, since it may be more than a day", "use a DATETIME")
+	}
+	if v, err = t.temporal(v, kind); err != nil {
+		return v, err
+	}
 	sign := "+"
 	if minus {
 		sign = "-"
 	}
-	r := value{s: fmt.Sprintf("(%s %s make_interval(%s => %s))", v.s, sign, u.argument, amount), t: Type{Kind: Datetime, Scale: v.t.Scale}, agg: v.agg, free: v.free}
-	if u.argument == "secs" && (u.factor == 0 || n.t.Kind == Decimal) {
+	r := value{s: fmt.Sprintf("(%s %s %s)", v.s, sign, interval), t: Type{Kind: Datetime, Scale: v.t.Scale}, agg: v.agg, free: v.free}
+	r.t.Scale = max(r.t.Scale, scale)
+	r.spelled = v.spelled || v.lit != nil && v.lit.kind == Varchar && v.lit.prefix == ""
+	if r.spelled && scale > 0 {
+		return v, refuse(t.at(v), "a string plus a fraction of a second is not translated", "write TIMESTAMP in front of the string")
+	}
+	if r.spelled && r.t.Scale > 0 {
 		r.t.Scale = 6
 	}
-	if kind == Date && !u.clock {
-		r.s, r.t, r.shifted = r.s+"::date", Type{Kind: Date}, written
+	within := "xaproxy.within"
+	if t.writes {
+		within = "xaproxy.must_be_within"
+	}
+	r.s = within + r.s
+	if kind == Date && !clock {
+		r.s, r.t = r.s+"::date", Type{Kind: Date}
 	}
 	return r, nil
 }

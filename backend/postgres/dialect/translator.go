@@ -101,9 +101,14 @@ func (t *translator) statement() error {
 	if s, ok := tree.(*sqlparser.Select); t.src.rollup && (!ok || len(s.GroupBy) == 0) {
 		return t.refuse("ROLLUP", "make a derived table of it", "WITH ROLLUP in a part of a statement is not translated")
 	}
-	switch n := tree.(type) {
-	case sqlparser.SelectStatement:
+	n, selects := tree.(sqlparser.SelectStatement)
+	switch {
+	case selects:
 		return t.selects(n)
+	case t.src.variables != nil:
+		return t.refuse("INTO", "read it with a SELECT of its own", "INTO of user variables is only of SELECT")
+	}
+	switch n := tree.(type) {
 	case *sqlparser.Insert:
 		t.writes = true
 		return t.insert(n)

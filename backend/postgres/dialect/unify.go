@@ -66,6 +66,15 @@ func (t *translator) caseExpr(e *sqlparser.CaseExpr) (value, error) {
 
 // unified gives values one type, as CASE, IF and COALESCE do.
 func (t *translator) unified(vs ...value) ([]string, value, error) {
+	mixed, times := false, 0
+	for i, v := range vs {
+		if v.t.Kind.temporal() {
+			times++
+		}
+		if mixed = mixed || v.mixed; v.spelled {
+			vs[i] = t.output(v)
+		}
+	}
 	var like Type
 	for _, v := range vs {
 		if !v.isParam() && v.t.Kind != Null {
@@ -123,11 +132,20 @@ func (t *translator) unified(vs ...value) ([]string, value, error) {
 		if err != nil {
 			return nil, r, err
 		}
+		r.mixed = mixed || times > 0
 		kind, length := r.t.Kind, r.t.Length
 		r.t, r.rank, r.plain = j.t, j.rank, j.plain
 		r.t.Kind, r.t.Length = kind, length
 	}
 	return texts, r, nil
+}
+
+// whole is the type of integers that has the values of a BIT or YEAR.
+func whole(t Type) Type {
+	if t.Kind == Year {
+		return Type{Kind: SmallInt, Unsigned: true}
+	}
+	return Type{Kind: BigInt, Unsigned: true, Length: 20}
 }
 
 // wider is the type of what may be of either type.
@@ -151,18 +169,25 @@ func wider(a, b Type) (Type, bool) {
 			return a, false
 		}
 		return Type{Kind: Datetime, Scale: max(a.Scale, b.Scale)}, true
+	case ak.temporal() && bk.numeric(), ak.numeric() && bk.temporal():
+		return a, false
+	case ak == Year && bk == Year:
+		return a, true
 	case ak.bytes() || bk.bytes():
 		return Type{Kind: Varbinary, Length: max(a.Length, b.Length)}, true
 	case ak.text() || bk.text() || ak.temporal() || bk.temporal():
 		return Type{Kind: Varchar, Collation: defaultCollation, Length: max(a.Length, b.Length)}, true
 	case ak.approx() || bk.approx():
 		return double, true
+	case ak == Bit || ak == Year:
+		return wider(whole(a), b)
+	case bk == Bit || bk == Year:
+		return wider(a, whole(b))
+	case a.Unsigned != b.Unsigned && ak != Decimal && bk != Decimal && !(a.Unsigned && ak == BigInt) && !(b.Unsigned && bk == BigInt):
+		return bigint, true
 	case ak == Decimal || bk == Decimal, a.Unsigned != b.Unsigned:
 		scale := max(a.Scale, b.Scale)
 		return Type{Kind: Decimal, Scale: scale, Length: min(65, max(a.digits()-a.Scale, b.digits()-b.Scale)+scale)}, true
-	}
-	if ak == Bit || bk == Bit || ak == Year || bk == Year {
-		return bigint, true
 	}
 	return Type{Kind: max(ak, bk), Unsigned: a.Unsigned, Length: max(a.Length, b.Length)}, true
 }

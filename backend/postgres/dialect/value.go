@@ -28,7 +28,8 @@ type value struct {
 	of      *relation // where col is from
 	agg     bool      // an aggregate is in it
 	free    bool      // it has another value each time it is computed
-	shifted bool      // it is a DATE that was written as a string, plus an interval: a string to MySQL
+	spelled bool      // a time that MySQL has as a string
+	mixed   bool      // a string that may be of a time, which MySQL reads as another number than a string
 }
 
 // ranks of collations
@@ -72,6 +73,9 @@ func (t *translator) at(v value) int {
 
 // literalValue is the value of a literal.
 func (t *translator) literalValue(l literal) (value, error) {
+	if l.user != "" {
+		return t.userValue(l.user)
+	}
 	v := value{lit: &l, notNull: true, rank: coercible}
 	if l.param {
 		v.notNull = false
@@ -226,11 +230,16 @@ func reader(as Type) string {
 func (t *translator) number(v value) (value, error) {
 	v = t.bind(v, bigint)
 	switch {
+	case v.mixed:
+		return v, refuse(t.at(v), "a string or time as a number is not translated", "CAST it")
 	case v.cond:
 		v.s, v.cond = v.s+"::int", false
 		return v, nil
 	case v.t.Kind == Enum || v.t.Kind == Set:
 		return value{s: t.elementNumber(v) + "::double precision", t: double, agg: v.agg, free: v.free}, nil
+	case v.t.Kind == Year, v.t.Kind == Bit:
+		v.t.Unsigned = true
+		return v, nil
 	case v.t.Kind.numeric(), v.t.Kind == Null:
 		return v, nil
 	case v.isConst() && v.lit.hex && len(v.lit.text) <= 8:
@@ -369,6 +378,8 @@ func (t *translator) output(v value) value {
 	switch {
 	case v.cond:
 		v.s, v.cond = v.s+"::int", false
+	case v.spelled:
+		v.s, v.t, v.rank, v.plain, v.spelled = t.temporalText(v), varchar, coercible, false, false
 	case v.isConst() && v.t.Kind == Varchar:
 		v.s += "::text"
 	case v.isNull():

@@ -80,7 +80,11 @@ func changed(old string, c *Column, text string) string {
 	case c.PG == "boolean":
 		return strings.TrimSuffix(old, "::int") + " IS DISTINCT FROM " + text
 	case c.Type.Kind.text():
-		return "(" + old + `)::text COLLATE "C" IS DISTINCT FROM (` + text + ")::text"
+		return "(" + old + `)::text COLLATE "C" IS DISTINCT FROM (` + text + `)::text COLLATE "C"`
+	case c.Type.Kind == Double: // -0 is another value
+		return "float8send(" + old + ") IS DISTINCT FROM float8send((" + text + ")::double precision)"
+	case c.Type.Kind == Float:
+		return "float4send(" + old + ") IS DISTINCT FROM float4send((" + text + ")::real)"
 	case c.Type.Kind.bytes(), c.Type.Kind == JSON:
 		return old + " IS DISTINCT FROM " + text
 	}
