@@ -215,15 +215,26 @@ func (s *session) count(commit bool) {
 	}
 }
 
-// direct runs one statement in PostgreSQL's words and answers it.
+// direct runs one statement in PostgreSQL's words and answers it. One that returns rows of what it has changed is a transaction of its own, so that
+// nothing has changed where a value cannot be told.
 func (s *session) direct(sql string, reads bool, a *answer) error {
-	return s.guarded(reads, func(lead string) error {
+	alone := !reads && s.tx.phase == idle && s.vars.autocommit && strings.Contains(strings.ToUpper(sql), "RETURNING")
+	if alone {
+		s.begin("", "")
+	}
+	err := s.guarded(reads, func(lead string) error {
 		rows, err := s.send(lead + sql)
 		if err != nil {
 			return err
 		}
 		return s.relay(rows, a)
 	})
+	if alone {
+		if ended := s.end(err == nil); err == nil {
+			err = ended
+		}
+	}
+	return err
 }
 
 // relay answers with what a statement has returned.

@@ -99,3 +99,18 @@ func TestUserVariables(t *testing.T) {
 	c.wantRows("2.50|2.50", "SELECT @now, d FROM v WHERE id = 1")
 	c.fails(1235, "SELECT @n := id FROM v")
 }
+
+// A row that is returned with a value that no client can be told is not there afterwards.
+func TestReturning(t *testing.T) {
+	f := newFace(t, "CREATE TABLE r (id int, f float8)")
+	c := f.conn()
+	c.fails(1367, pg+"INSERT INTO r VALUES (1, 'NaN') RETURNING f")
+	c.fails(1367, pg+"WITH x AS (INSERT INTO r VALUES (2, 'NaN') RETURNING f) SELECT f FROM x")
+	c.wantRows("3", pg+"INSERT INTO r VALUES (3, 1.5) RETURNING id")
+	c.wantRows("3", pg+"SELECT string_agg(id::text, ',') FROM r")
+	c.exec("BEGIN")
+	c.fails(1367, pg+"INSERT INTO r VALUES (4, 'NaN') RETURNING f")
+	c.exec(pg + "INSERT INTO r VALUES (5, 1)")
+	c.exec("COMMIT")
+	c.wantRows("3,5", pg+"SELECT string_agg(id::text, ',' ORDER BY id) FROM r")
+}
