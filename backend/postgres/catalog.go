@@ -51,22 +51,24 @@ func (t *tables) clear() {
 
 // catalog is what a translation asks for tables. With an error a table is missing, and the error kept.
 type catalog struct {
-	s   *session
-	err error
+	s    *session
+	used *use
+	err  error
 }
 
 // Table is dialect.Catalog.
 func (c *catalog) Table(schema, name string) (*dialect.Table, bool) {
 	key := [2]string{schema, name}
-	if t, ok := c.s.dialer.tables.get(key); ok {
-		return t, t != nil
+	t, known := c.s.dialer.tables.get(key)
+	if !known {
+		var err error
+		if t, err = c.s.lookUp(schema, name); err != nil {
+			c.err = err
+			return nil, false
+		}
+		c.s.dialer.tables.put(key, t)
 	}
-	t, err := c.s.lookUp(schema, name)
-	if err != nil {
-		c.err = err
-		return nil, false
-	}
-	c.s.dialer.tables.put(key, t)
+	c.used.tables = append(c.used.tables, usedTable{key, t})
 	return t, t != nil
 }
 

@@ -25,7 +25,8 @@ type Dialer struct {
 	// Warn is told what an administrator should see to, and may be called by several goroutines at once; nil: nobody wants to know.
 	Warn func(error)
 
-	tables tables
+	tables       tables
+	translations translationCache
 }
 
 func (d *Dialer) warn(err error) {

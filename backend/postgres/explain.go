@@ -10,7 +10,7 @@ import (
 
 // explained names the column, and the value, that an error about a value is about, where PostgreSQL does not: it finds out which of the values that
 // the statement gave fails in the same way alone. The statement has been undone.
-func (s *session) explained(err error, given []dialect.Given, p *preparedStatement) error {
+func (s *session) explained(err error, given []dialect.Given, values literals) error {
 	var bad parameterError
 	if errors.As(err, &bad) {
 		for _, g := range given {
@@ -28,13 +28,16 @@ func (s *session) explained(err error, given []dialect.Given, p *preparedStateme
 	}
 	for _, g := range given {
 		test, shown := g.Test.Text, "'"+g.Shown+"'"
-		if p != nil {
-			var wrong error
-			if test, wrong = p.bind(g.Test); wrong != nil {
+		if values != nil {
+			places, wrong := placesOf(g.Test)
+			if wrong == nil {
+				test, wrong = bind(g.Test, places, values)
+			}
+			if wrong != nil {
 				continue
 			}
 			if g.Param >= 0 {
-				shown, _ = p.literal(g.Param) // it could be bound
+				shown, _ = values(g.Param) // it could be bound
 			}
 		}
 		if said := said(s.tried(test)); said != nil && said.Code == e.Code {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
@@ -14,6 +15,11 @@ import (
 
 // translate translates a statement of the client's for values of these classes.
 func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.Statement, err error) {
+	return s.translateNoting(st, classes, &use{})
+}
+
+// translateNoting is translate that notes what it makes use of.
+func (s *session) translateNoting(st *statement, classes []dialect.Class, used *use) (t dialect.Statement, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the statement has not been sent: nothing has happened
 			s.dialer.warn(fmt.Errorf("panic in the translation of a statement: %v: this is a mistake in xaproxy\n%s", r, debug.Stack()))
@@ -25,7 +31,8 @@ func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.S
 		mode = "," + defaultMode + ","
 	}
 	has := func(m string) bool { return strings.Contains(mode, ","+m+",") }
-	c := &catalog{s: s}
+	c := &catalog{s: s, used: used}
+	used.own = slices.ContainsFunc(ofSession, func(f string) bool { return containsFold(st.text, f) })
 	t, err = dialect.Translate(string(st.text), dialect.Options{
 		Catalog: c, Schema: s.schema,
 		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
@@ -33,6 +40,7 @@ func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.S
 		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: st.matched, Params: classes,
 		Version: Version(s.version), User: s.dialer.User + "@%", ConnectionID: uint64(s.id), LastInsertID: s.insertID,
 		Variable: func(name string) (string, bool) {
+			used.own = true
 			v, err := s.vars.get(strings.ToLower(name))
 			return v.text, err == nil
 		},
@@ -55,18 +63,14 @@ func (s *session) translate(st *statement, classes []dialect.Class) (t dialect.S
 
 // foreign runs a statement in MySQL's words.
 func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error {
-	var classes []dialect.Class
-	if p != nil {
-		classes = p.bound()
-	}
-	t, err := s.translate(st, classes)
+	t, values, err := s.translation(st, p)
 	if err != nil {
 		return err
 	}
-	if err := s.unchecked(st, t); err != nil {
+	if err := s.unchecked(st, t.Statement); err != nil {
 		return err
 	}
-	r := run{s: s, answer: a, prepared: p}
+	r := run{s: s, answer: a, values: values, places: t.places}
 	alone := len(t.Steps) > 1 && s.tx.phase == idle && s.vars.autocommit
 	if alone {
 		s.begin("", "")
@@ -77,8 +81,8 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 			err = ended
 		}
 	}
-	if err != nil && t.Given != nil {
-		err = s.explained(err, t.Given(), p)
+	if err != nil {
+		err = s.explained(err, t.gives(), values)
 	}
 	if err != nil || a.broken != nil || r.answered {
 		return err
@@ -106,8 +110,9 @@ func (s *session) unchecked(st *statement, t dialect.Statement) error {
 type run struct {
 	s        *session
 	answer   *answer
-	prepared *preparedStatement
-	answered bool // with rows
+	values   literals  // of parameters; nil: there are none
+	places   [][]place // of them, in each step
+	answered bool      // with rows
 	affected uint64
 	info     string
 	insertID uint64
@@ -115,16 +120,16 @@ type run struct {
 }
 
 func (r *run) steps(steps []dialect.Step, lead string) error {
-	for _, step := range steps {
+	for i, step := range steps {
 		if step.Use != "" {
 			if err := r.s.enter(step.Use); err != nil {
 				return err
 			}
 		}
 		sql := step.Text
-		if r.prepared != nil {
+		if r.values != nil {
 			var err error
-			if sql, err = r.prepared.bind(step); err != nil {
+			if sql, err = bind(step, r.places[i], r.values); err != nil {
 				return err
 			}
 		} else if len(step.Params) > 0 {

@@ -132,28 +132,43 @@ func (p *preparedStatement) text(i int, value []byte) (string, error) {
 	return quote(string(value)), nil
 }
 
-// bind writes the values into the text of a step, in the place of $1 ….
-func (p *preparedStatement) bind(step dialect.Step) (string, error) {
+// place is where a parameter is in the text of a step.
+type place struct{ from, to, parameter int }
+
+// placesOf finds $1 … in the text of a step.
+func placesOf(step dialect.Step) (all []place, err error) {
 	if len(step.Params) == 0 {
-		return step.Text, nil
+		return nil, nil
 	}
-	var b strings.Builder
-	l, from := lexer{text: []byte(step.Text), native: true}, 0
+	l := lexer{text: []byte(step.Text), native: true}
 	for t := l.next(); t.kind != endOfText; t = l.next() {
 		if t.kind != word || step.Text[t.from] != '$' {
 			continue
 		}
 		n, err := strconv.Atoi(step.Text[t.from+1 : t.to])
 		if err != nil || n < 1 || n > len(step.Params) {
-			return "", wire.NewError(wire.CodeUnknown, "the translation has no parameter %s", step.Text[t.from:t.to])
+			return nil, wire.NewError(wire.CodeUnknown, "the translation has no parameter %s", step.Text[t.from:t.to])
 		}
-		value, err := p.literal(step.Params[n-1].From)
+		all = append(all, place{t.from, t.to, step.Params[n-1].From})
+	}
+	return all, nil
+}
+
+// bind writes the values into the text of a step.
+func bind(step dialect.Step, places []place, values literals) (string, error) {
+	if len(places) == 0 {
+		return step.Text, nil
+	}
+	var b strings.Builder
+	from := 0
+	for _, p := range places {
+		value, err := values(p.parameter)
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(step.Text[from:t.from])
+		b.WriteString(step.Text[from:p.from])
 		b.WriteString(value)
-		from = t.to
+		from = p.to
 	}
 	b.WriteString(step.Text[from:])
 	return b.String(), nil

@@ -1,0 +1,46 @@
+package postgres_test
+
+import (
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// BenchmarkPoint selects one row by its key, as text and prepared.
+func BenchmarkPoint(b *testing.B) {
+	f := newFace(b)
+	if err := f.dialer.SetUp(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	c := f.conn()
+	c.exec("CREATE TABLE items (id INT PRIMARY KEY, c VARCHAR(100) NOT NULL)")
+	c.exec("INSERT INTO items VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+	for _, prepared := range []bool{false, true} {
+		b.Run(fmt.Sprintf("prepared=%v", prepared), func(b *testing.B) {
+			db := f.db(func(c *mysql.Config) { c.InterpolateParams = !prepared })
+			db.SetMaxOpenConns(1)
+			var stmt *sql.Stmt
+			if prepared {
+				var err error
+				if stmt, err = db.Prepare("SELECT c FROM items WHERE id = ?"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for i := range b.N {
+				var got string
+				var err error
+				if prepared {
+					err = stmt.QueryRow(1 + i%3).Scan(&got)
+				} else {
+					err = db.QueryRow(fmt.Sprintf("SELECT c FROM items WHERE id = %d", 1+i%3)).Scan(&got)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
