@@ -45,6 +45,7 @@ func (s *session) translateNoting(st *statement, classes []dialect.Class, used *
 			return v.text, err == nil
 		},
 		UserVariable: func(name string) dialect.UserValue {
+			used.own = true
 			if u, set := s.vars.user[name]; set {
 				return u
 			}

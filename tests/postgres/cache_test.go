@@ -55,6 +55,8 @@ func TestTranslationsKept(t *testing.T) {
 		c.exec("INSERT INTO numbered (n) VALUES (1)")
 		c.wantRows(string(rune('1'+i)), "SELECT id FROM numbered WHERE id = LAST_INSERT_ID() AND n = 1")
 		c.wantRows(c.rows("SELECT CONNECTION_ID()"), "SELECT CONNECTION_ID() FROM numbered WHERE id = 1")
+		c.exec("SET @mine = " + string(rune('1'+i)))
+		c.wantRows(string(rune('1'+i)), "SELECT @mine FROM numbered WHERE id = 1")
 		c.exec("SET max_heap_table_size = " + string(rune('1'+i)) + "0000000")
 		c.wantRows(string(rune('1'+i))+"0000000", "SELECT @@max_heap_table_size FROM numbered WHERE id = 1")
 	}
