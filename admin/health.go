@@ -14,19 +14,17 @@ func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) { say(w, http.S
 // where it is as much down, unless backends=all is asked for. Why, and which backends are down, is told to who may ask for everything.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	var why []string
-	down, backends := 0, s.source.Backends()
-	if s.source.Stopping() {
+	stopping, backends := s.source.Stopping(), s.source.Backends()
+	if stopping {
 		why = append(why, "stopping: no new clients are taken")
 	}
-	stopping := len(why) > 0
 	for _, b := range backends {
 		if b.Down != "" {
-			down++
 			why = append(why, fmt.Sprintf("backend %s: %s", b.Name, b.Down))
 		}
 	}
 	status, text := http.StatusOK, "ready\n"
-	if stopping || down == len(backends) || down > 0 && r.URL.Query().Get("backends") == "all" {
+	if !readiness(stopping, backends, r.URL.Query().Get("backends") == "all") {
 		status, text = http.StatusServiceUnavailable, "not ready\n"
 	}
 	if len(why) > 0 && s.admits(r) {
@@ -35,8 +33,21 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	say(w, status, text)
 }
 
+// readiness reports whether clients should come here: it needs one backend, or all of them.
+func readiness(stopping bool, backends []Backend, all bool) bool {
+	down := 0
+	for _, b := range backends {
+		if b.Down != "" {
+			down++
+		}
+	}
+	return !stopping && down < len(backends) && !(all && down > 0)
+}
+
 // index answers /: what there is to be asked.
-func index(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "/healthz\n/readyz\n") }
+func index(w http.ResponseWriter, _ *http.Request) {
+	say(w, http.StatusOK, "/healthz\n/readyz\n/metrics\n")
+}
 
 func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

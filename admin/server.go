@@ -77,6 +77,7 @@ func Listen(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", s.guard(metrics(o.Source)))
 	mux.Handle("GET /{$}", s.guard(http.HandlerFunc(index)))
 	s.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: greeting, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,

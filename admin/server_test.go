@@ -23,6 +23,7 @@ type fixed struct {
 }
 
 func (f *fixed) Stopping() bool      { return f.stopping }
+func (f *fixed) Snapshot() Snapshot  { return Snapshot{} }
 func (f *fixed) Backends() []Backend { return f.backends }
 
 func listen(t *testing.T, c config.Admin, source Source) *Server {

@@ -35,6 +35,9 @@ var errShutdown = wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting do
 type PoolStats struct {
 	Size, Open, Free, Waiting int
 	Dialled, Waited, TimedOut uint64
+	Failed                    uint64        // of Dialled
+	InQueue                   time.Duration // that all who waited have, together
+	Received, Sent            uint64        // bytes, of connections that came back
 }
 
 // get lends a connection of b that can become s to owner. Errors are *wire.Error, ready for the client.
@@ -76,7 +79,9 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 		p.waiters = append(p.waiters, waiter{granted, owner})
 		p.stats.Waited++
 		p.mu.Unlock()
+		began := time.Now()
 		c, err := p.await(ctx, &b.Config, granted)
+		p.waited(time.Since(began))
 		if err != nil {
 			return nil, err
 		}
@@ -95,9 +100,26 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 	c, err := b.connect(ctx, s)
 	if err != nil {
 		p.vacate()
+		p.mu.Lock()
+		p.stats.Failed++
+		p.mu.Unlock()
 		return nil, err
 	}
 	return c, nil
+}
+
+// waited counts how long somebody was in the queue.
+func (p *pool) waited(d time.Duration) {
+	p.mu.Lock()
+	p.stats.InQueue += d
+	p.mu.Unlock()
+}
+
+// carried counts what has passed through a connection. p.mu is held.
+func (p *pool) carried(c *Conn) {
+	received, sent := c.Traffic()
+	p.stats.Received += received
+	p.stats.Sent += sent
 }
 
 // pick takes the best free connection: one that is in state s, else one that can become it; of several one that owes owner an
@@ -175,6 +197,7 @@ func (p *pool) put(c *Conn) {
 	c.used = time.Since(c.born)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.carried(c)
 	switch {
 	case p.closed:
 		p.open--
@@ -199,6 +222,9 @@ func (p *pool) put(c *Conn) {
 // discard closes a lent connection and passes its place on.
 func (p *pool) discard(c *Conn) {
 	c.close()
+	p.mu.Lock()
+	p.carried(c)
+	p.mu.Unlock()
 	p.vacate()
 }
 

@@ -3,6 +3,7 @@ package decision
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // entry is one record on its way into the log.
@@ -97,7 +98,7 @@ func (f *File) flush(label string, entries []*entry) {
 		if f.end+int64(len(buf)+recordSize(len(e.body))) > f.active.size {
 			err := f.write(label, buf)
 			if err == nil {
-				err = f.sync("seal")
+				err = f.sync("seal", i-first)
 			}
 			if err != nil {
 				failAll(entries[first:i], unsure(err))
@@ -119,7 +120,7 @@ func (f *File) flush(label string, entries []*entry) {
 	f.buf = buf
 	err := f.write(label, buf)
 	if err == nil && anyDurable(entries[first:]) {
-		err = f.sync(label)
+		err = f.sync(label, len(entries)-first)
 	}
 	if err != nil {
 		failAll(entries[first:], unsure(err))
@@ -151,14 +152,18 @@ func (f *File) write(label string, buf []byte) error {
 
 // sync makes everything written so far durable. A sync that failed is never tried again: the system may have dropped
 // the bytes and answer that all is well.
-func (f *File) sync(label string) error {
+func (f *File) sync(label string, records int) error {
 	if f.synced == f.end {
 		return nil
 	}
+	began := time.Now()
 	if err := f.handle.Sync(label + " sync"); err != nil {
 		return f.fail(fmt.Errorf("sync %s: %w", f.active.path, err))
 	}
 	f.synced = f.end
+	if f.onSync != nil {
+		f.onSync(time.Since(began), records)
+	}
 	return nil
 }
 

@@ -31,7 +31,9 @@ type FileOptions struct {
 	Retain      time.Duration // how long a decision is kept after its transaction is done; 0 = DefaultRetain
 	FS          FS            // nil = the operating system
 	Now         func() time.Time
-	Logger      zerolog.Logger
+	// OnSync is told how long each sync took, and how many records it has made durable. It must not block; nil: nobody wants to know.
+	OnSync func(took time.Duration, records int)
+	Logger zerolog.Logger
 }
 
 // File is an open decision log. It is safe for concurrent use.
@@ -41,6 +43,7 @@ type File struct {
 	segmentSize int64
 	retain      time.Duration
 	now         func() time.Time
+	onSync      func(took time.Duration, records int)
 	log         zerolog.Logger
 	readOnly    bool
 	coord       string

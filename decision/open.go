@@ -67,6 +67,7 @@ func newFile(o FileOptions) (*File, error) {
 		segmentSize: o.SegmentSize,
 		retain:      o.Retain,
 		now:         o.Now,
+		onSync:      o.OnSync,
 		log:         o.Logger,
 		brokenCh:    make(chan struct{}),
 		unfinished:  make(map[key]unfinished),

@@ -49,6 +49,7 @@ type Server struct {
 	started   time.Time
 	lastID    atomic.Uint32
 	questions atomic.Uint64 // commands of all clients
+	counters  []*counters
 	gate      gate
 
 	keysDoubted atomic.Bool // a statement may have changed the columns of shard keys
@@ -88,7 +89,7 @@ type user struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
-		started: time.Now(), logger: o.Logger, open: make(map[*session]struct{}), accepted: make(chan struct{}), gate: gate{hosts: make(map[string]*visitor)},
+		started: time.Now(), logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), accepted: make(chan struct{}), gate: gate{hosts: make(map[string]*visitor)},
 	}
 	s.version = o.Config.Server.Version
 	for _, b := range o.Backends {
@@ -141,7 +142,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		default:
 			return fmt.Errorf("accept clients on %s: %w", ln.Addr(), err)
 		}
-		session := &session{srv: s, gen: s.newest.Load(), id: s.lastID.Add(1), net: nc, came: time.Now()}
+		id := s.lastID.Add(1)
+		session := &session{srv: s, gen: s.newest.Load(), id: id, net: nc, came: time.Now(), counters: s.counters[int(id)%len(s.counters)]}
 		if refusal := s.admit(session); refusal != nil {
 			s.running.Go(func() { refuse(nc, refusal) })
 			continue

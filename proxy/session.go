@@ -57,6 +57,9 @@ type session struct {
 	handlers   map[string]int       // open ones, by name: their backends
 	router     *router.Router       // with the session's temporary tables
 
+	counters *counters
+	noted    noted
+
 	request request // of the present statement; it and binding are used again and again
 	binding binding // of the present COM_STMT_EXECUTE
 	track   tracker
@@ -85,6 +88,7 @@ func (s *session) serve() {
 		s.forgetPast()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
+		s.counters.failed[clientSide].Add(1)
 		s.log(zerolog.DebugLevel).Err(err).Msg("session ended")
 	}
 }
@@ -195,7 +199,8 @@ func (s *session) commands() error {
 func (s *session) answer(command wire.Command, arg []byte) error {
 	s.more, s.failed = false, false
 	var err error
-	held, newest, ending := s.work.begin(time.Now(), &s.srv.newest)
+	s.noted.began = time.Now()
+	held, newest, ending := s.work.begin(s.noted.began, &s.srv.newest)
 	if newest != s.gen {
 		err = s.renew(held, newest)
 	}
@@ -211,6 +216,7 @@ func (s *session) answer(command wire.Command, arg []byte) error {
 	if s.work.end(now, inTx, len(s.pins) > 0) {
 		s.armed = time.Time{} // its time may have been set just before it began a transaction
 	}
+	s.counted(now)
 	s.relay.Infile = false
 	if err == nil {
 		err = s.lostPin()
@@ -265,6 +271,9 @@ func (s *session) query(arg []byte) error {
 		s.more = i < len(statements)-1
 		if err := s.statement(attrs, one); err != nil || s.failed {
 			return err
+		}
+		if s.more {
+			s.counted(time.Now())
 		}
 	}
 	return nil
@@ -359,6 +368,9 @@ func (s *session) table(columns []wire.Column, rows [][][]byte) error {
 // "rolled back" from its SQLSTATE, and what came next would have no key.
 func (s *session) fail(e *wire.Error) error {
 	s.failed = true
+	if !s.work.used {
+		s.noted.reason = refusedFor(e.Errno)
+	}
 	if keyless := e.Errno == wire.CodeKeyRunning.Errno() || e.Errno == wire.CodeKeyCommitted.Errno(); keyless && s.tx != nil && s.tx.xa == nil {
 		s.rollback(e)
 	}

@@ -86,6 +86,7 @@ func (s *session) mayOnlyRead() *wire.Error {
 
 // carryOut does what the plan says and answers the client.
 func (s *session) carryOut(plan *router.Plan, r *request) error {
+	s.plans(plan)
 	if plan.Verb != router.Diagnostics {
 		s.past.next()
 	}

@@ -27,6 +27,7 @@ type work struct {
 	inTx   bool        // a transaction was open then
 	ending bool        // the session is to end when none is
 	conns  []*backend.Conn
+	used   bool   // a connection was used by the statement; only its session asks
 	doing  string // what the statement does, in words; "" if conns say all
 
 	limit  time.Duration // that the statement has set itself, 0: none
@@ -86,7 +87,7 @@ func (w *work) limited(u *user) {
 // seen to hold before anything happens; the newest one; and whether the session is to end when no transaction is open.
 func (w *work) begin(now time.Time, newest *atomic.Pointer[generation]) (held, last *generation, ending bool) {
 	w.mu.Lock()
-	w.since, w.killed = now, false
+	w.since, w.killed, w.used = now, false, false
 	if last = newest.Load(); w.gen == nil {
 		w.gen = last
 	}
@@ -113,7 +114,7 @@ func (w *work) moves(newest *atomic.Pointer[generation]) *generation {
 // uses notes that the statement runs on a connection, until leaves or end.
 func (w *work) uses(c *backend.Conn) {
 	w.mu.Lock()
-	w.conns = append(w.conns, c)
+	w.conns, w.used = append(w.conns, c), true
 	w.mu.Unlock()
 }
 

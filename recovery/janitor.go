@@ -217,6 +217,7 @@ type State struct {
 	Swept     time.Time // when it ended; zero before the first one
 	Err       error     // why it failed
 	Ours      int       // branches of ours, those in flight included
+	InDoubt   int       // those of them that are not in flight
 	NotOurs   int
 	OldestAge time.Duration // of the branches of ours that are not in flight, since this process saw them first
 }

@@ -118,6 +118,7 @@ func (s *sweep) state() State {
 		default:
 			st.Ours++
 			if b.Verdict != Running {
+				st.InDoubt++
 				st.OldestAge = max(st.OldestAge, b.age)
 			}
 		}

@@ -27,7 +27,9 @@ type segment struct {
 	ring  []*entry
 	hand  int
 	bytes int
-	_     [40]byte // segments do not share cache lines
+
+	hits, misses atomic.Uint64
+	_            [24]byte // segments do not share cache lines
 }
 
 type entry struct {
@@ -56,8 +58,10 @@ func (c *cache) get(key []byte) *shape {
 	e := s.byKey[string(key)]
 	s.mu.RUnlock()
 	if e == nil {
+		s.misses.Add(1)
 		return nil
 	}
+	s.hits.Add(1)
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
@@ -114,6 +118,15 @@ func (c *cache) clear() {
 		s.ring, s.hand, s.bytes = nil, 0, 0
 		s.mu.Unlock()
 	}
+}
+
+// counts is how often a shape was found, and was not.
+func (c *cache) counts() (hits, misses uint64) {
+	for i := range c.segments {
+		hits += c.segments[i].hits.Load()
+		misses += c.segments[i].misses.Load()
+	}
+	return hits, misses
 }
 
 // shapes is the number of shapes kept.

@@ -208,3 +208,12 @@ func Split(sql []byte, mode Mode) [][]byte {
 		}
 	}
 }
+
+// CacheStats is how often the shape of a statement was found in the plan cache, how often it was not, and how many shapes are there.
+func (r *Router) CacheStats() (hits, misses uint64, shapes int) {
+	if r.cache == nil {
+		return 0, 0, 0
+	}
+	hits, misses = r.cache.counts()
+	return hits, misses, r.cache.shapes()
+}

@@ -54,6 +54,8 @@ type Conn struct {
 	werr  error  // the first write error; every later write returns it
 
 	scratch []byte // payloads being encoded
+
+	received, sent uint64 // bytes since Traffic was asked last, inside of TLS and compression
 }
 
 // NewConn returns a connection before its handshake: no capabilities, sequence id 0. Payloads over maxPacket bytes are
@@ -115,6 +117,13 @@ func (c *Conn) hurry(reading bool) {
 		read = c.patience
 	}
 	s.setPatience(read, c.patience)
+}
+
+// Traffic returns how many bytes were received and sent since it was asked last, or since the login; they are counted inside of TLS and compression.
+func (c *Conn) Traffic() (received, sent uint64) {
+	received, sent = c.received, c.sent
+	c.received, c.sent = 0, 0
+	return received, sent
 }
 
 // Close closes the connection underneath without sending anything. Unflushed bytes are lost.
@@ -263,6 +272,7 @@ func (c *Conn) readInto(n, more int) error {
 		}
 		k, err := c.nc.Read(c.big[have:min(cap(c.big), have+n)])
 		c.big = c.big[:have+k]
+		c.received += uint64(k)
 		n -= k
 		if err != nil && n > 0 {
 			return err
@@ -299,6 +309,7 @@ func (c *Conn) fill() error {
 	}
 	n, err := c.nc.Read(c.rbuf[c.w:])
 	c.w += n
+	c.received += uint64(n)
 	c.full = c.w == len(c.rbuf)
 	if n > 0 {
 		return nil // an error will come again
@@ -431,7 +442,9 @@ func (c *Conn) write(b []byte) {
 	if c.werr != nil {
 		return
 	}
-	if _, err := c.nc.Write(b); err != nil {
+	n, err := c.nc.Write(b)
+	c.sent += uint64(n)
+	if err != nil {
 		c.werr = fmt.Errorf("write packet: %w", err)
 	}
 }

@@ -53,13 +53,14 @@ type Decider interface {
 	Fence(g GTRID, deadline time.Time) (committed bool, err error)
 }
 
-// Options of a Coordinator. All fields are required but EarlyAnswer.
+// Options of a Coordinator. All fields are required but EarlyAnswer and Observer.
 type Options struct {
 	Log            Log
 	PrepareTimeout time.Duration // how long a vote, a one-phase commit or a rollback may take
 	CommitWait     time.Duration // how long a client waits for phase two before it is answered "committed late"
 	EarlyAnswer    bool          // the client is answered before phase two
 	Logger         zerolog.Logger
+	Observer       Observer // nil: nobody wants to know
 	// Orphaned is called when a branch was left to recovery. It must not block.
 	Orphaned func(backend string)
 	// Halt is called once the decision log cannot be trusted. It must end the process; it may return before it has.
@@ -101,6 +102,7 @@ type Tx struct {
 	asked    []request  // whose answers are taken one after the other
 	waits    int        // goroutines that wait for an answer each
 	replies  chan reply // of these
+	entered  time.Time  // when its state became what it is; not kept without an Observer
 	commitBy time.Time  // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
 	cause    error // the first thing that went wrong
@@ -282,6 +284,13 @@ func (tx *Tx) step(r reply) {
 		before := tx.txn.State
 		next, actions := tx.txn.Step(r.Event)
 		tx.txn = next
+		if o := tx.c.o.Observer; o != nil && next.State != before {
+			now := time.Now()
+			if before != Active {
+				o.Left(before, now.Sub(tx.entered))
+			}
+			tx.entered = now
+		}
 		if next.State == Committing && before != Committing {
 			tx.cause = nil // what was in doubt no longer is
 		}
@@ -400,6 +409,9 @@ func (tx *Tx) append() reply {
 func (tx *Tx) forget(o Outcome) {
 	c := tx.c
 	tx.forgot = true
+	if c.o.Observer != nil {
+		c.o.Observer.Ended(o, len(tx.conns))
+	}
 	if o == Committed && tx.txn.Recorded {
 		c.o.Log.Done(tx.gtrid, tx.ends()...)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/xaproxy/xaproxy/admin"
 	"github.com/xaproxy/xaproxy/config"
@@ -43,12 +44,22 @@ func (l live) Backends() []admin.Backend {
 	all := make([]admin.Backend, len(members))
 	for i, m := range members {
 		b := m.backend.Load()
-		all[i].Name = b.Name()
+		p := b.Stats()
+		all[i] = admin.Backend{
+			Name: b.Name(), Size: p.Size, Open: p.Open, Idle: p.Free, Waiting: p.Waiting, Dialled: p.Dialled, Failed: p.Failed, Waited: p.Waited, TimedOut: p.TimedOut,
+			InQueue: p.InQueue, Received: p.Received, Sent: p.Sent,
+		}
 		if b.Facts().Version == "" {
 			all[i].Down = "it has not passed its start checks"
 		}
-		if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 && states[at].Err != nil {
-			all[i].Down = fmt.Sprintf("it did not answer when it was last looked at: %v", states[at].Err)
+		at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
+		if at < 0 || states[at].Swept.IsZero() {
+			continue
+		}
+		swept := states[at]
+		all[i].Prepared, all[i].InDoubt, all[i].Oldest, all[i].Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
+		if swept.Err != nil {
+			all[i].Down = fmt.Sprintf("it did not answer when it was last looked at: %v", swept.Err)
 		}
 	}
 	return all

@@ -118,7 +118,7 @@ func offline[T any](cfg *config.Config, inspect bool, use func(*recovery.Janitor
 		defer closing(&err, admin)
 		servers, admins = append(servers, admin), append(admins, admin)
 	}
-	s, err := openStore(cfg, admins, zerolog.Nop(), inspect)
+	s, err := openStore(cfg, admins, zerolog.Nop(), inspect, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return answer, fmt.Errorf("%w; without a decision log no branch can be told to be ours", err)
 	} else if err != nil {

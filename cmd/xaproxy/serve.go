@@ -64,11 +64,15 @@ type service struct {
 	listener    net.Listener
 	admin       *admin.Server // nil: nobody wants one
 	stopping    atomic.Bool   // no new clients are taken
+	ends        ends
+	syncs       syncs
 
 	drain   atomic.Int64   // drain_timeout
 	loading sync.Mutex     // one at a time; protects following fields, but for who serves alone yet
 	cfg     *config.Config // in effect; sealed
 	seal    []byte
+
+	effective atomic.Pointer[config.Config] // the same as cfg, for who cannot wait
 
 	mu      sync.Mutex // protects following fields
 	members []*member  // in the order of the configuration
@@ -99,7 +103,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		}
 		s.members, admins = append(s.members, m), append(admins, m.admin)
 	}
-	if s.store, err = openStore(cfg, admins, s.log, false); err != nil {
+	if s.store, err = openStore(cfg, admins, s.log, false, s.syncs.on); err != nil {
 		return err
 	}
 
@@ -187,7 +191,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 	s.coordinator = xa.NewCoordinator(xa.Options{
 		Log: s.store.log, PrepareTimeout: cfg.Decision.PrepareTimeout.Std(), CommitWait: cfg.Decision.CommitWait.Std(),
 		EarlyAnswer: cfg.Decision.EarlyAnswer,
-		Logger:      s.log, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
+		Logger:      s.log, Observer: &s.ends, Orphaned: func(name string) { s.janitor.Poke(name) }, Halt: s.halt,
 	})
 	s.janitor = recovery.New(recovery.Options{
 		Servers: servers, Decisions: s.store.decisions, InFlight: s.coordinator, Interval: cfg.Decision.RecoveryInterval.Std(),
@@ -205,6 +209,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 	})
 	s.drain.Store(int64(cfg.Server.DrainTimeout))
 	s.cfg = cfg.Sealed(s.seal) // no password of a user stays in memory for longer than it is needed
+	s.effective.Store(s.cfg)
 	return err
 }
 

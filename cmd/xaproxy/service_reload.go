@@ -236,6 +236,7 @@ func (s *service) apply(ctx context.Context, r *reloading) error {
 		r.backends[i].Resize()
 	}
 	s.cfg = r.cfg.Sealed(s.seal)
+	s.effective.Store(s.cfg)
 	s.mu.Lock()
 	s.members, s.leaving = r.members, append(s.leaving, r.gone...)
 	s.mu.Unlock()

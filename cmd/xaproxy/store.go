@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,8 +25,8 @@ type store struct {
 	rows      *participant.Store
 }
 
-// openStore opens the store of decisions. With inspect nothing is written to a log.
-func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, inspect bool) (store, error) {
+// openStore opens the store of decisions. With inspect nothing is written to a log. onSync, if not nil, is told of its syncs.
+func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, inspect bool, onSync func(time.Duration, int)) (store, error) {
 	d := cfg.Decision
 	if d.Store == config.ParticipantStore {
 		servers := make([]participant.Server, len(admins))
@@ -54,7 +55,7 @@ func openStore(cfg *config.Config, admins []*backend.Admin, log zerolog.Logger, 
 		open = decision.InspectFile
 	}
 	file, err := open(decision.FileOptions{
-		Dir: d.Dir, SegmentSize: int64(d.SegmentSize), Retain: d.Retain.Std(), Logger: log,
+		Dir: d.Dir, SegmentSize: int64(d.SegmentSize), Retain: d.Retain.Std(), Logger: log, OnSync: onSync,
 	})
 	if err != nil {
 		return store{}, err

@@ -35,8 +35,9 @@ var arrows = map[string]struct {
 	"temptable":                {[]string{"router", "wire"}, "it writes statements, and has no connections"},
 	"ddl":                      {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
 	"doctor":                   {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
-	"admin":                    {[]string{"config"}, "it shows what it is told, and knows nothing of the data path"},
-	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config"}, "a session joins them; it knows no shard keys and no XA verbs"},
+	"metric":                   {nil, "counting knows nothing of what is counted"},
+	"admin":                    {[]string{"config", "metric"}, "it shows what it is told, and knows nothing of the data path"},
+	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config", "metric"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
 }
@@ -48,6 +49,7 @@ var owners = map[string][]string{
 	"github.com/go-sql-driver/mysql":     {"backend", "tests/servers", "cmd/xaproxy"},
 	"github.com/lib/pq":                  {"backend/postgres", "tests/servers"},
 	"github.com/pelletier/go-toml/v2":    {"config"},
+	"github.com/prometheus":              {"admin"},
 	"github.com/spf13/cobra":             {"cmd/xaproxy"},
 	"database/sql":                       {"backend", "backend/postgres", "tests/servers", "cmd/xaproxy"},
 }
