@@ -2,7 +2,7 @@
 # Installs or unpacks the database servers and tools that the tests, the demo and the benchmarks run. Running it again
 # costs nothing. It starts no service, needs none running, and removes no installed package.
 #
-#   tests/setup.sh         everything
+#   tests/setup.sh         everything, with promtool
 #   tests/setup.sh demo    the servers of the demo: MariaDB, and MySQL where it can be had
 #   tests/setup.sh chaos   the same, with PostgreSQL, and libfaketime, which sets the clocks of servers
 #   tests/setup.sh bench   those of the demo, with haproxy and sysbench
@@ -26,9 +26,9 @@ fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
 mode=${1:-all}
-want_servers=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false
+want_servers=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false want_promtool=false
 case $mode in
-	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true ;;
+	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true want_promtool=true ;;
 	demo) want_servers=true ;;
 	chaos) want_servers=true want_postgres=true want_clock=true ;;
 	bench) want_servers=true want_bench=true ;;
@@ -193,6 +193,24 @@ wrapper() { # loader, program, further options
 		"$mysql/$1" "$mysql/$(dirname "$1")" "$mysql/$2" "$3"
 }
 
+# --- promtool, which checks metrics and alerts: unpacked, because its package runs Prometheus --------------------------
+
+set_up_promtool() {
+	if have promtool || [[ -x $tools/promtool ]]; then return; fi
+	local work
+	mkdir -p "$tools"
+	work=$(mktemp -d "$cache/promtool.XXXXXX")
+	undo+=("rm -rf '$work'")
+	say "downloading promtool"
+	if (cd "$work" && { apt-get -o APT::Sandbox::User= download prometheus || { as_root apt-get update && apt-get -o APT::Sandbox::User= download prometheus; }; }) >&2; then
+		dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$work" ./usr/bin/promtool
+		mv "$work/usr/bin/promtool" "$tools/promtool"
+	else
+		say "no promtool: the package prometheus cannot be had here; the tests need it"
+		complete=false
+	fi
+}
+
 # --- Go tools --------------------------------------------------------------------------------------------------------
 
 set_up_tool() { # program, module path, version
@@ -235,6 +253,7 @@ report() {
 		row sysbench "$(command -v sysbench)" --version
 	fi
 	if $want_model; then row spin "$(command -v spin)" -V; fi
+	if $want_promtool; then row promtool "$(command -v promtool || echo "$tools/promtool")" --version; fi
 	if $want_tools; then
 		local tool
 		for tool in "gofumpt $gofumpt_version" "staticcheck $staticcheck_version"; do
@@ -246,6 +265,7 @@ report() {
 complete=true
 set_up_packages
 if $want_servers; then set_up_mysql; fi
+if $want_promtool; then set_up_promtool; fi
 if $want_tools; then
 	set_up_tool gofumpt mvdan.cc/gofumpt $gofumpt_version
 	set_up_tool staticcheck honnef.co/go/tools/cmd/staticcheck $staticcheck_version
