@@ -63,11 +63,13 @@ func TestTranslationsKept(t *testing.T) {
 	// A table that is changed through xaproxy is seen to be another one, by every session.
 	prepared := f.conn(func(c *mysql.Config) { c.InterpolateParams = false })
 	prepared.wantRows("5", "SELECT c FROM items WHERE id = ?", 1)
+	c.wantRows("", "SELECT id FROM items WHERE c = 8 AND id = 1") // of text
 	c.exec("ALTER TABLE items DROP COLUMN c")
 	other.fails(1054, "SELECT c FROM items WHERE id = 1")
 	prepared.fails(1054, "SELECT c FROM items WHERE id = ?", 1)
 	c.exec("ALTER TABLE items ADD COLUMN c INT NOT NULL DEFAULT 8")
 	other.wantRows("8", "SELECT c FROM items WHERE id = 1")
+	c.wantRows("1", "SELECT id FROM items WHERE c = 8 AND id = 1") // of numbers
 	prepared.wantRows("8", "SELECT c FROM items WHERE id = ?", 1)
 	// What is wrong is told about the client's own text.
 	if said := c.fails(1235, "SELECT MATCH (c) AGAINST ('x') FROM items WHERE id = 1"); !strings.Contains(said, "position") {
