@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin ./metric ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo test-postgres test-clients test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo release test-package test-postgres test-clients test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,12 @@ unit: ## without any server
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 1 -parallel 2 $(REAL)
+
+release: ## static programs, archives and Debian packages in dist/
+	packaging/release.sh
+
+test-package: release ## that packages are the same wherever they are built, and that one is installed, started and removed
+	packaging/test.sh
 
 test-postgres: ## PostgreSQL backends on real servers
 	tests/setup.sh
