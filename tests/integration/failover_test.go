@@ -10,7 +10,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/xaproxy/xaproxy/backend"
-	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/participant"
 	"github.com/xaproxy/xaproxy/recovery"
 	"github.com/xaproxy/xaproxy/tests/chaos"
@@ -200,11 +199,7 @@ func TestFailoverRefs(t *testing.T) {
 			t.Parallel() // its servers are its own
 			b, other := newBench(t, "b1", k), newBench(t, "b1", k)
 			a := newAddress(t, b)
-			cfg := config.Default()
-			cfg.Backends = []config.Backend{b.config}
-			pool, err := backend.Open(&cfg, 0)
-			check(t, err)
-			t.Cleanup(pool.Close)
+			pool := b.pool()
 			replaced := make(chan error, 10)
 			pool.Replaced = func(err error) { replaced <- err }
 			ready := func() {
@@ -240,7 +235,7 @@ func TestFailoverRefs(t *testing.T) {
 				}
 				return true
 			})
-			_, err = pool.Get(t.Context(), &backend.Session{}, nil)
+			_, err := pool.Get(t.Context(), &backend.Session{}, nil)
 			if err == nil {
 				t.Error("a connection to a server that was not checked was lent")
 			}
@@ -263,11 +258,7 @@ func TestFailoverOfTheAddress(t *testing.T) {
 			t.Parallel() // its servers are its own
 			b, other := newBench(t, "b1", k), newBench(t, "b1", k)
 			a := newAddress(t, b)
-			cfg := config.Default()
-			cfg.Backends = []config.Backend{b.config}
-			pool, err := backend.Open(&cfg, 0)
-			check(t, err)
-			t.Cleanup(pool.Close)
+			pool := b.pool()
 			pool.Replaced = func(error) { b.admin.Reconnect() }
 			facts, _, err := b.admin.Check(t.Context())
 			check(t, err)

@@ -134,14 +134,21 @@ func (b *bench) prepare(xid string, row int, stay bool) uint64 {
 	return id
 }
 
-// held prepares a branch as the proxy does, on a session that stays.
-func (b *bench) held(x xa.XID, row int) {
+// pool opens the backend as the proxy does. It has not passed its start checks.
+func (b *bench) pool() *backend.Backend {
 	b.t.Helper()
 	cfg := config.Default()
 	cfg.Backends = []config.Backend{b.config}
 	pool, err := backend.Open(&cfg, 0)
 	check(b.t, err)
 	b.t.Cleanup(pool.Close)
+	return pool
+}
+
+// held prepares a branch as the proxy does, on a session that stays.
+func (b *bench) held(x xa.XID, row int) {
+	b.t.Helper()
+	pool := b.pool()
 	facts, _, err := b.admin.Check(b.t.Context())
 	check(b.t, err)
 	pool.Ready(facts)
