@@ -60,7 +60,7 @@ var (
 	poolWaits    = desc("pool_waits_total", "Statements that have waited for a connection.", "backend")
 	poolTimeouts = desc("pool_wait_timeouts_total", "Statements that have waited in vain.", "backend")
 	poolQueue    = desc("pool_wait_seconds_total", "How long they have waited, together.", "backend")
-	dials        = desc("backend_connections_total", "Connections that were opened, or could not be.", "backend", "result")
+	dials        = desc("backend_connections_total", "Connections that were opened, could not be, or were not tried because one before could not be.", "backend", "result")
 	backendBytes = desc("backend_bytes_total", "Bytes from and to a backend, inside of TLS, of connections that have come back to the pool.", "backend", "direction")
 )
 
@@ -133,7 +133,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		count(poolWaits, b.Waited, b.Name)
 		count(poolTimeouts, b.TimedOut, b.Name)
 		to <- prometheus.MustNewConstMetric(poolQueue, prometheus.CounterValue, b.InQueue.Seconds(), b.Name)
-		count(dials, b.Dialled-b.Failed, b.Name, "opened")
+		count(dials, b.Dialled, b.Name, "opened")
+		count(dials, b.Rejected, b.Name, "rejected")
 		count(dials, b.Failed, b.Name, "failed")
 		count(backendBytes, b.Received, b.Name, "received")
 		count(backendBytes, b.Sent, b.Name, "sent")

@@ -1,7 +1,10 @@
 package admin
 
 import (
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -55,5 +58,39 @@ func TestHistogram(t *testing.T) {
 	}
 	if len(got.Bucket) < 10 {
 		t.Errorf("only %d ordinary buckets", len(got.Bucket))
+	}
+}
+
+// busy is a Source with as much to tell as a proxy of ten backends has.
+type busy struct{ fixed }
+
+func (busy) Snapshot() Snapshot {
+	s := Snapshot{Durations: map[string]*metric.Durations{}, Phases: map[string]*metric.Durations{}, Syncs: &metric.Durations{}}
+	for _, kind := range []string{"select", "insert", "update", "delete", "begin", "commit", "set", "other"} {
+		d := &metric.Durations{Sum: time.Hour}
+		for i := range 80 {
+			d.Buckets[40+i] = uint64(1000 * i)
+		}
+		s.Durations[kind], s.Phases[kind] = d, d
+		for _, plan := range []string{"one_backend", "stream", "scratch"} {
+			s.Statements = append(s.Statements, Statements{Kind: kind, Plan: plan, Count: 1e9})
+		}
+	}
+	return s
+}
+
+// BenchmarkScrape is what a scrape costs, in the text format and without the network.
+func BenchmarkScrape(b *testing.B) {
+	source := &busy{}
+	for i := range 10 {
+		source.backends = append(source.backends, Backend{Name: fmt.Sprint("backend-", i)})
+	}
+	h := metrics(source)
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
 	}
 }

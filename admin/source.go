@@ -21,10 +21,10 @@ type Backend struct {
 	Name string
 	Down string // why its statements are refused, or may be; "" if it is usable
 	// Pool has its connections for statements: how many there may be and are, how many of them are idle, and who waits for one. The others
-	// count since the start: connections opened, and not opened because that failed; statements that waited, for how long together, and
+	// count since the start: connections opened, not opened because that failed, and not tried because it had failed before; statements that waited, for how long together, and
 	// in vain; bytes of the protocol.
 	Size, Open, Idle, Waiting int
-	Dialled, Failed           uint64
+	Dialled, Failed, Rejected uint64
 	Waited, TimedOut          uint64
 	InQueue                   time.Duration
 	Received, Sent            uint64

@@ -155,7 +155,10 @@ func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error)
 }
 
 // Ready opens the backend for clients, with what the start checks found. Connections from before are not lent any more.
-func (b *Backend) Ready(f Facts) { b.facts.Store(&f) }
+func (b *Backend) Ready(f Facts) {
+	b.facts.Store(&f)
+	b.pool.breaker.done(time.Now(), nil)
+}
 
 // meets finds out whether a new connection leads to the server that was checked.
 func (b *Backend) meets(c *Conn) error {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type pool struct {
 	closed  bool
 	retired bool // connections that come back are closed
 	stats   PoolStats
+	breaker breaker
 }
 
 // waiter is somebody in the queue.
@@ -35,7 +37,7 @@ var errShutdown = wire.NewError(wire.CodeServerShutdown, "xaproxy is shutting do
 type PoolStats struct {
 	Size, Open, Free, Waiting int
 	Dialled, Waited, TimedOut uint64
-	Failed                    uint64        // of Dialled
+	Failed, Rejected          uint64        // connections that could not be opened, and that were not tried after one
 	InQueue                   time.Duration // that all who waited have, together
 	Received, Sent            uint64        // bytes, of connections that came back
 }
@@ -95,16 +97,29 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 		}
 		p.free = append(p.free, c) // looked at again: it may not be able to become s
 	}
+	p.mu.Unlock()
+	return p.dial(ctx, b, s)
+}
+
+// dial opens a connection, for which there is a place, unless it is known that this would fail.
+func (p *pool) dial(ctx context.Context, b *Backend, s *Session) (*Conn, error) {
+	if e := p.breaker.admits(time.Now()); e != nil {
+		p.vacate(&p.stats.Rejected)
+		return nil, e
+	}
+	c, err := b.connect(ctx, s)
+	var e *wire.Error
+	if err != nil && !errors.As(err, &e) {
+		e = b.unavailable(err)
+	}
+	p.breaker.done(time.Now(), e)
+	if e != nil {
+		p.vacate(&p.stats.Failed)
+		return nil, e
+	}
+	p.mu.Lock()
 	p.stats.Dialled++
 	p.mu.Unlock()
-	c, err := b.connect(ctx, s)
-	if err != nil {
-		p.vacate()
-		p.mu.Lock()
-		p.stats.Failed++
-		p.mu.Unlock()
-		return nil, err
-	}
 	return c, nil
 }
 
@@ -225,13 +240,16 @@ func (p *pool) discard(c *Conn) {
 	p.mu.Lock()
 	p.carried(c)
 	p.mu.Unlock()
-	p.vacate()
+	p.vacate(nil)
 }
 
-// vacate passes on the place of a connection that is gone.
-func (p *pool) vacate() {
+// vacate passes on the place of a connection that is gone, and counts it.
+func (p *pool) vacate(count *uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if count != nil {
+		*count++
+	}
 	if len(p.waiters) > 0 && !p.closed {
 		w := p.waiters[0]
 		p.waiters = p.waiters[1:]

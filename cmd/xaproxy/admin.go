@@ -46,7 +46,7 @@ func (l live) Backends() []admin.Backend {
 		b := m.backend.Load()
 		p := b.Stats()
 		all[i] = admin.Backend{
-			Name: b.Name(), Size: p.Size, Open: p.Open, Idle: p.Free, Waiting: p.Waiting, Dialled: p.Dialled, Failed: p.Failed, Waited: p.Waited, TimedOut: p.TimedOut,
+			Name: b.Name(), Size: p.Size, Open: p.Open, Idle: p.Free, Waiting: p.Waiting, Dialled: p.Dialled, Failed: p.Failed, Rejected: p.Rejected, Waited: p.Waited, TimedOut: p.TimedOut,
 			InQueue: p.InQueue, Received: p.Received, Sent: p.Sent,
 		}
 		if b.Facts().Version == "" {

@@ -142,6 +142,10 @@ func TestFrozenServer(t *testing.T) {
 		t.Errorf("clients of the other server saw %v, and waited for up to %s", errs, slowest)
 	}
 	check(t, server.Thaw())
+	until(t, "the server is reached again", func() bool { // within a second: the pause between attempts
+		_, err := idle.ask(frozen)
+		return err == nil
+	})
 	for _, c := range []*raw{patient, idle, writer, fetcher, limited} {
 		c.exec(frozen, well)
 	}

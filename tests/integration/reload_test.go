@@ -463,16 +463,16 @@ func TestReloadRefused(t *testing.T) {
 	if got := chief.rows("XAPROXY RELOAD"); got != "nothing is different" {
 		t.Errorf("a second reload says %s", got)
 	}
-	for message, change := range map[string]func(*proxytest.Options){
-		"configuration not loaded: nothing has changed": func(o *proxytest.Options) { o.Decision = append(o.Decision, `early_answer = true`) },
-		"configuration loaded":                          plain,
+	for done, change := range map[string]func(*proxytest.Options){
+		`"done":false`: func(o *proxytest.Options) { o.Decision = append(o.Decision, `early_answer = true`) },
+		`"done":true`:  plain,
 	} {
 		from := r.Log.Len()
 		check(t, r.Rewrite(change))
 		check(t, r.Signal(syscall.SIGHUP))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		if _, err := r.Log.Wait(ctx, from, message); err != nil {
+		if _, err := r.Log.Wait(ctx, from, `"by":"SIGHUP"`, done); err != nil {
 			t.Errorf("after SIGHUP: %v", err)
 		}
 		check(t, r.Rewrite(plain))
