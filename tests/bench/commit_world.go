@@ -227,14 +227,22 @@ func (w *pairWorld) pids() []int { return []int{w.servers[0].Pid(), w.servers[1]
 
 // audit looks whether transfers have changed the sum of all money, or left anything prepared.
 func (w *pairWorld) audit(ctx context.Context) error {
-	sum := 0
-	for _, s := range w.servers {
-		db, err := s.DB()
-		if err != nil {
+	var faces [2]*sql.DB
+	for i, s := range w.servers {
+		var err error
+		if faces[i], err = s.DB(); err != nil {
 			return err
 		}
+	}
+	return audit(ctx, w.servers, faces)
+}
+
+// audit looks at two servers by connections on which they understand MySQL.
+func audit(ctx context.Context, on [2]*servers.Server, faces [2]*sql.DB) error {
+	sum := 0
+	for i, s := range on {
 		here := 0
-		if err := db.QueryRowContext(ctx, "SELECT SUM(balance) FROM "+schema+".accounts").Scan(&here); err != nil {
+		if err := faces[i].QueryRowContext(ctx, "SELECT SUM(balance) FROM "+schema+".accounts").Scan(&here); err != nil {
 			return err
 		}
 		sum += here
@@ -246,7 +254,7 @@ func (w *pairWorld) audit(ctx context.Context) error {
 		}
 	}
 	if sum != 0 {
-		return fmt.Errorf("the money was %d at first and is %d: some transfers are half done", 0, sum)
+		return fmt.Errorf("the money was 0 at first and is %d: some transfers are half done", sum)
 	}
 	return nil
 }
