@@ -60,7 +60,7 @@ type Server struct {
 	strange int // how many of them have not logged in yet
 	closing bool
 
-	accepted chan struct{} // closed when no further client is accepted
+	accepting sync.WaitGroup // on listeners that are open
 }
 
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
@@ -89,7 +89,7 @@ type user struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
-		started: time.Now(), logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), accepted: make(chan struct{}), gate: gate{hosts: make(map[string]*visitor)},
+		started: time.Now(), logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
 	}
 	s.version = o.Config.Server.Version
 	for _, b := range o.Backends {
@@ -109,7 +109,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts clients on ln until that is closed or accepting fails. It returns when the last session has ended. It is called once.
+// Serve accepts clients on ln until that is closed or accepting fails. It returns when the last session has ended.
 func (s *Server) Serve(ln net.Listener) error {
 	watching, stop := context.WithCancel(background)
 	var watcher sync.WaitGroup
@@ -123,7 +123,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		stop()
 		watcher.Wait()
 	}()
-	defer close(s.accepted)
+	s.accepting.Add(1)
+	defer s.accepting.Done()
 	pause := time.Duration(0)
 	for {
 		nc, err := ln.Accept()
@@ -175,9 +176,9 @@ const (
 )
 
 // Close ends all sessions: each after its next statement, for which it has lastWord, or after the present one, and those in a transaction
-// when that has ended. Abort ends them sooner. The caller closes the listener of Serve first; who came in before that is a session like others.
+// when that has ended. Abort ends them sooner. The caller closes the listeners of Serve first; who came in before that is a session like others.
 func (s *Server) Close() {
-	<-s.accepted
+	s.accepting.Wait()
 	s.mu.Lock()
 	s.closing = true
 	for session := range s.open {

@@ -144,7 +144,7 @@ func TestDefinitionsAcrossKinds(t *testing.T) {
 	}
 	for _, one := range [][3]string{
 		{"MODIFY b INT", "MODIFY b INT(5) ZEROFILL", "column b is int default NULL on b0, int(5) unsigned zerofill default NULL on b1"},
-		{"ALTER d SET DEFAULT 1", "ALTER d SET DEFAULT -1.50", "column d is decimal(10,2) not null default '1.00' on b0, decimal(10,2) not null default '-1.50' on b1"},
+		{"ALTER d SET DEFAULT 1", "ALTER d SET DEFAULT -1.50", "column d is decimal(10,2) not null default '1' on b0, decimal(10,2) not null default '-1.5' on b1"},
 		{"ALTER a DROP DEFAULT", "ALTER a SET DEFAULT 0", "column a is tinyint not null on b0, tinyint not null default '0' on b1"},
 		{"MODIFY i VARCHAR(20) NOT NULL DEFAULT 'its'", "MODIFY i VARCHAR(20) NOT NULL DEFAULT 'it''s'", "column i is varchar(20) collate utf8mb4_unicode_ci not null default 'its' on b0, varchar(20) collate utf8mb4_unicode_ci not null default 'it's' on b1"},
 		{"MODIFY m ENUM('x','y') DEFAULT 'x'", "MODIFY m ENUM('X','y') DEFAULT 'X'", "column m is enum('x','y') collate utf8mb4_unicode_ci default 'x' on b0, enum('X','y') collate utf8mb4_unicode_ci default 'X' on b1"},
