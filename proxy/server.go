@@ -57,10 +57,12 @@ type Server struct {
 	running sync.WaitGroup // sessions
 	mu      sync.Mutex     // protects following fields
 	open    map[*session]struct{}
-	strange int // how many of them have not logged in yet
-	closing bool
+	strange int  // how many of them have not logged in yet
+	deaf    bool // no client is accepted any more
+	closing bool // all sessions are to end
 
-	accepting sync.WaitGroup // on listeners that are open
+	listeners []net.Listener // of all Serves; protected by mu
+	accepting sync.WaitGroup // on these
 }
 
 // fallbackVersion is what clients are told when no backend could be asked for its version yet.
@@ -109,7 +111,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts clients on ln until that is closed or accepting fails. It returns when the last session has ended.
+// Serve accepts clients on ln until Close is called, ln is closed or accepting fails. It returns when the last session has ended.
 func (s *Server) Serve(ln net.Listener) error {
 	watching, stop := context.WithCancel(background)
 	var watcher sync.WaitGroup
@@ -123,7 +125,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		stop()
 		watcher.Wait()
 	}()
-	s.accepting.Add(1)
+	if !s.listens(ln) {
+		return nil
+	}
 	defer s.accepting.Done()
 	pause := time.Duration(0)
 	for {
@@ -156,6 +160,18 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 }
 
+// listens notes that clients are accepted on ln, unless Close was called.
+func (s *Server) listens(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf {
+		return false
+	}
+	s.listeners = append(s.listeners, ln)
+	s.accepting.Add(1)
+	return true
+}
+
 // passing reports whether accepting may succeed again when others have closed their connections, or at once. Too many
 // clients must not be able to end the proxy.
 func passing(err error) bool {
@@ -176,8 +192,14 @@ const (
 )
 
 // Close ends all sessions: each after its next statement, for which it has lastWord, or after the present one, and those in a transaction
-// when that has ended. Abort ends them sooner. The caller closes the listeners of Serve first; who came in before that is a session like others.
+// when that has ended. Abort ends them sooner. Its listeners are closed first; who came in before that is a session like others.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.deaf = true
+	for _, ln := range s.listeners {
+		_ = ln.Close() // Serve says what matters
+	}
+	s.mu.Unlock()
 	s.accepting.Wait()
 	s.mu.Lock()
 	s.closing = true

@@ -217,7 +217,6 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 // when ctx ends, which is when the last one has.
 func (s *service) shutDown(ctx context.Context) {
 	s.stopping.Store(true)
-	_ = s.listener.Close() // it is being taken down anyway
 	limit := time.Duration(s.drain.Load())
 	s.tellManager(daemon.SdNotifyStopping + fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", (limit+stopping).Microseconds()))
 	s.proxy.Close()

@@ -220,4 +220,4 @@ func accountOf(opening string) (int, bool) {
 	return id % twin, err == nil
 }
 
-var firstAccount = regexp.MustCompile(`WHERE (?:id|\(?"\w+"\."id") = \(?(\d+)`)
+var firstAccount = regexp.MustCompile(`WHERE (?:id|\(?"\w+"\."id") = \(?'?(\d+)`)
