@@ -59,21 +59,21 @@ password = "x"
 name = "shop"
 backend = "main"
 END
-"$root/usr/bin/xaproxy" serve --config "$work/xaproxy.toml" 2>"$work/log" &
+"$root/usr/bin/xaproxy" serve --config "$work/xaproxy.toml" 2>"$work/said" &
 pid=$!
 for _ in $(seq 300); do
-	grep -q '"message":"serving"' "$work/log" && break
-	kill -0 "$pid" 2>/dev/null || fail "it has ended: $(cat "$work/log")"
+	grep -q '"message":"serving"' "$work/said" && break
+	kill -0 "$pid" 2>/dev/null || fail "it has ended: $(cat "$work/said")"
 	read -rt 0.1 <> <(:) || true
 done
-port=$(sed -n 's/.*"listen":"127.0.0.1:\([0-9]*\)".*"message":"serving".*/\1/p' "$work/log")
-[[ $port ]] || fail "it does not serve: $(cat "$work/log")"
+port=$(sed -n 's/.*"listen":"127.0.0.1:\([0-9]*\)".*"message":"serving".*/\1/p' "$work/said")
+[[ $port ]] || fail "it does not serve: $(cat "$work/said")"
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 head -c 40 <&3 | grep -aq 'xaproxy' || fail "no greeting of a MySQL server"
 exec 3>&-
 "$root/usr/bin/xaproxy" status --config "$work/xaproxy.toml" >/dev/null || [[ $? == 1 ]] || fail "status does not work"
 kill -TERM "$pid"
-wait "$pid" || fail "it ended with status $?: $(cat "$work/log")"
+wait "$pid" || fail "it ended with status $?: $(cat "$work/said")"
 pid=
 
 say "remove"
