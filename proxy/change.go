@@ -142,6 +142,9 @@ func (s *session) matching(p *router.Plan, r *request) *router.Plan {
 	case r.named != nil:
 		text = []byte(r.named.text)
 	}
+	if !slices.ContainsFunc(p.Parts, func(part router.Part) bool { return s.backend(p, part).Translates() }) {
+		return p
+	}
 	asked := *p
 	asked.Parts = slices.Clone(p.Parts)
 	for i := range asked.Parts {

@@ -236,8 +236,7 @@ func (s *session) answer(command wire.Command, arg []byte) error {
 func endsUse(command wire.Command, arg []byte) bool {
 	switch command {
 	case wire.ComQuery:
-		arg = bytes.TrimSpace(arg)
-		return len(arg) < 3 || !bytes.EqualFold(arg[:3], []byte("SET"))
+		return kindOf(arg) != setKind
 	case wire.ComStmtExecute:
 		return true
 	}
