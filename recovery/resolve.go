@@ -90,7 +90,7 @@ func (w *worker) resolve(ctx context.Context, g xa.GTRID, verdict Verdict, by st
 		if l.FormatID != xa.FormatID || l.GTRID != g.String() || l.BQUAL != w.name && w.j.find(l.BQUAL) != nil {
 			continue // foreign, of another one, or to be found under another name of this server
 		}
-		x := xa.XID{GTRID: g, BQUAL: l.BQUAL, Session: l.Session}
+		x := named(g, l)
 		verb := w.server.Commit
 		if verdict == Rollback {
 			verb = w.server.Rollback

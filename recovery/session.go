@@ -112,7 +112,7 @@ func (w *worker) endHolder(ctx context.Context, l Listed) error {
 	}
 	asked, cancel := w.ask(ctx)
 	defer cancel()
-	id, err := w.server.Holder(asked, xa.XID{GTRID: g, BQUAL: l.BQUAL, Session: l.Session})
+	id, err := w.server.Holder(asked, named(g, l))
 	if err != nil || id == 0 {
 		return err
 	}

@@ -274,7 +274,7 @@ func (w *worker) finishOne(ctx context.Context, b *branch) (answered bool) {
 	if b.Verdict == Rollback {
 		verb = w.server.Rollback
 	}
-	err := verb(ctx, xa.XID{GTRID: b.gtrid, BQUAL: w.name, Session: b.listed.Session})
+	err := verb(ctx, named(b.gtrid, b.listed))
 	rolledBackBefore := xa.IsErrno(err, xa.ErrnoRBRollback, xa.ErrnoRBTimeout, xa.ErrnoRBDeadlock)
 	log := w.j.o.Logger.With().Str("gtrid", b.gtrid.String()).Str("backend", w.name).Logger()
 	switch {
@@ -355,6 +355,9 @@ func bare(l Listed) Listed {
 	l.Session = ""
 	return l
 }
+
+// named is the name of a listed branch of this transaction.
+func named(g xa.GTRID, l Listed) xa.XID { return xa.XID{GTRID: g, BQUAL: l.BQUAL, Session: l.Session} }
 
 // bqual is the one that the server has.
 func bqual(l Listed) string {

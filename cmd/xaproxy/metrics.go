@@ -86,7 +86,7 @@ func (l live) Snapshot() admin.Snapshot {
 
 // certificates says when those that the configuration names end. A file that cannot be read is left out: what has read it before says so.
 func (s *service) certificates() map[string]time.Time {
-	cfg := s.effective.Load()
+	cfg := s.cfg.Load()
 	files := map[string]string{"server.tls_cert": cfg.Server.TLSCert, "admin.tls_cert": cfg.Admin.TLSCert}
 	for _, b := range cfg.Backends {
 		files["backends["+b.Name+"].tls_cert"] = b.TLSCert

@@ -67,12 +67,10 @@ type service struct {
 	ends        ends
 	syncs       syncs
 
-	drain   atomic.Int64   // drain_timeout
-	loading sync.Mutex     // one at a time; protects following fields, but for who serves alone yet
-	cfg     *config.Config // in effect; sealed
+	drain   atomic.Int64                  // drain_timeout
+	loading sync.Mutex                    // one at a time
+	cfg     atomic.Pointer[config.Config] // in effect; sealed
 	seal    []byte
-
-	effective atomic.Pointer[config.Config] // the same as cfg, for who cannot wait
 
 	mu      sync.Mutex // protects following fields
 	members []*member  // in the order of the configuration
@@ -208,8 +206,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 		},
 	})
 	s.drain.Store(int64(cfg.Server.DrainTimeout))
-	s.cfg = cfg.Sealed(s.seal) // no password of a user stays in memory for longer than it is needed
-	s.effective.Store(s.cfg)
+	s.cfg.Store(cfg.Sealed(s.seal)) // no password of a user stays in memory for longer than it is needed
 	return err
 }
 

@@ -69,13 +69,13 @@ func (s *service) load(ctx, asked context.Context, path string, dryRun bool) ([]
 		return nil, err
 	}
 	lines := []string{}
-	for _, c := range config.Diff(s.cfg, cfg.Sealed(s.seal)) {
+	for _, c := range config.Diff(s.cfg.Load(), cfg.Sealed(s.seal)) {
 		lines = append(lines, c.String())
 	}
 	if len(lines) == 0 {
 		lines = append(lines, "nothing is different")
 	}
-	for _, remark := range config.Remarks(s.cfg, cfg) {
+	for _, remark := range config.Remarks(s.cfg.Load(), cfg) {
 		lines = append(lines, "note: "+remark)
 	}
 	if dryRun {
@@ -101,7 +101,7 @@ func samePath(own, other string) bool {
 
 // examine finds out all that is in the way of a configuration. It changes nothing. ctx and asked are those of reload.
 func (s *service) examine(ctx, asked context.Context, cfg *config.Config) (*reloading, error) {
-	r := &reloading{cfg: cfg, follow: make(map[*member]*backend.Admin), objections: config.Objections(s.cfg, cfg)}
+	r := &reloading{cfg: cfg, follow: make(map[*member]*backend.Admin), objections: config.Objections(s.cfg.Load(), cfg)}
 	var err error
 	if r.tls, err = serverTLS(cfg.Server, s.log); err != nil {
 		r.object("server.tls_cert", "%v", err)
@@ -235,8 +235,7 @@ func (s *service) apply(ctx context.Context, r *reloading) error {
 		m.backend.Store(r.backends[i])
 		r.backends[i].Resize()
 	}
-	s.cfg = r.cfg.Sealed(s.seal)
-	s.effective.Store(s.cfg)
+	s.cfg.Store(r.cfg.Sealed(s.seal))
 	s.mu.Lock()
 	s.members, s.leaving = r.members, append(s.leaving, r.gone...)
 	s.mu.Unlock()
