@@ -78,13 +78,20 @@ func (r *commitReport) measured(w *pairWorld, clients int, samples [][]commitSam
 
 // write prints the report and writes it to a file, if there is to be one.
 func (r *commitReport) write(file string) error {
+	return publish(file, "commits on two servers, beside the same protocol written by hand", append(r.head, r.command), append([]table{r.summary}, r.tables...))
+}
+
+// publish prints the report of a benchmark, without tables that are empty, and writes it to a file, if there is to be one.
+func publish(file, title string, head []string, tables []table) error {
 	var b strings.Builder
-	b.WriteString("# Benchmark: commits on two servers, beside the same protocol written by hand\n")
-	for _, p := range append(r.head, r.command, "Load average at the end: "+loadAverage()+". Figures are medians over the rounds, with the smallest and the largest value.") {
+	b.WriteString("# Benchmark: " + title + "\n")
+	for _, p := range append(head, "Load average at the end: "+loadAverage()+". Figures are medians over the rounds, with the smallest and the largest value.") {
 		b.WriteString("\n" + p + "\n")
 	}
-	for _, t := range append([]table{r.summary}, r.tables...) {
-		t.write(&b)
+	for _, t := range tables {
+		if len(t.rows) > 1 {
+			t.write(&b)
+		}
 	}
 	fmt.Print(b.String())
 	if file == "" {

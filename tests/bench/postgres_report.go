@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -96,19 +95,5 @@ func (r *postgresReport) transfers(w *mixedWorld, clients int, samples [][]commi
 
 // write prints the report and writes it to a file, if there is to be one.
 func (r *postgresReport) write(file string) error {
-	var b strings.Builder
-	b.WriteString("# Benchmark: a PostgreSQL backend beside a MySQL backend\n")
-	for _, p := range append(r.head, r.command, "Load average at the end: "+loadAverage()+". Figures are medians over the rounds, with the smallest and the largest value.") {
-		b.WriteString("\n" + p + "\n")
-	}
-	for _, t := range append([]table{r.summary, r.commits}, r.tables...) {
-		if len(t.rows) > 1 {
-			t.write(&b)
-		}
-	}
-	fmt.Print(b.String())
-	if file == "" {
-		return nil
-	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
+	return publish(file, "a PostgreSQL backend beside a MySQL backend", append(r.head, r.command), append([]table{r.summary, r.commits}, r.tables...))
 }

@@ -228,6 +228,17 @@ func (b *batch) named(branches []string) string {
 	return strings.Join(lines, "\n")
 }
 
+// cutOff kills the proxy, and the servers do not notice: its sessions live on.
+func (b *batch) cutOff(t *testing.T) {
+	t.Helper()
+	for _, tap := range b.taps {
+		tap.Silence()
+	}
+	if err := b.proxy.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // settled checks that nothing of the batch is prepared within the promised time, and that nothing comes back.
 func (b *batch) settled(t *testing.T) {
 	t.Helper()

@@ -106,12 +106,7 @@ func bytesArriveAfterAnother(t *testing.T, m *mix) {
 func proxyCutOff(t *testing.T, m *mix) {
 	b := newBatch(t, m, "cut_off", spared, participantRows, 0, 1)
 	b.place(t)
-	for _, tap := range b.taps {
-		tap.Silence()
-	}
-	if err := b.proxy.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	b.cutOff(t)
 	b.inDoubt(t)
 	if err := b.spare.Thaw(); err != nil {
 		t.Fatal(err)

@@ -117,12 +117,7 @@ func bytesArriveLate(t *testing.T, m *mix) {
 func proxyCutOffAndBack(t *testing.T, m *mix) {
 	b := newBatch(t, m, "cut_off_and_back", unlimited, rows, 0, 1)
 	b.place(t)
-	for _, tap := range b.taps {
-		tap.Silence()
-	}
-	if err := b.proxy.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	b.cutOff(t)
 	b.inDoubt(t)
 	if err := b.proxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)

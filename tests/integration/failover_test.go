@@ -68,7 +68,7 @@ func TestFailoverFile(t *testing.T) {
 				t.Fatalf("two servers are one: %s", first)
 			}
 			name := func(seq uint64) xa.XID {
-				return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+				return ours(log, seq, "b1")
 			}
 			decide := func(x xa.XID, server string, id uint64) {
 				check(t, log.Append(xa.Decision{GTRID: x.GTRID, Time: time.Now(), Branches: []xa.BranchRef{{Backend: "b1", Server: server, ConnID: id}}}))

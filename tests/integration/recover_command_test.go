@@ -86,7 +86,7 @@ func TestRecoverCommandOffline(t *testing.T) {
 	c.run(0, "clean: nothing of ours is left", "recover") // makes the log
 	log := openLog(t, c.dir)
 	name := func(seq uint64) xa.XID {
-		return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+		return ours(log, seq, "b1")
 	}
 	id := b.prepare(name(1).SQL(), 1, false)
 	b.prepare(name(2).SQL(), 2, false)
@@ -147,7 +147,7 @@ func TestRecoverCommandOnline(t *testing.T) {
 			}
 		}, nil)
 	check(t, err)
-	b.prepare(xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}.SQL(), 1, false)
+	b.prepare(ours(log, 1, "b1").SQL(), 1, false)
 	c.run(1, "1 transaction of ours is not finished", "recover", "--dry-run")
 	c.run(0, "clean: nothing of ours is left; 1 branch rolled back", "recover")
 	if len(b.prepared()) != 0 {

@@ -134,6 +134,11 @@ func (b *bench) prepare(xid string, row int, stay bool) uint64 {
 	return id
 }
 
+// ours is the name of a branch of the log's.
+func ours(log *decision.File, seq uint64, backend string) xa.XID {
+	return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: backend}
+}
+
 // pool opens the backend as the proxy does. It has not passed its start checks.
 func (b *bench) pool() *backend.Backend {
 	b.t.Helper()
@@ -298,8 +303,8 @@ func TestRecoveryOfAHeldBranch(t *testing.T) {
 			t.Parallel() // its servers are its own
 			b := newBench(t, "b1", k)
 			log := openLog(t, t.TempDir()+"/log")
-			committed := xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}
-			undecided := xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 2}, BQUAL: "b1"}
+			committed := ours(log, 1, "b1")
+			undecided := ours(log, 2, "b1")
 			started := time.Now()
 			first, second := b.prepare(committed.SQL(), 1, true), b.prepare(undecided.SQL(), 2, true)
 			check(t, log.Append(xa.Decision{
@@ -348,7 +353,7 @@ func TestRecoveryFindsTheSession(t *testing.T) {
 			b := newBench(t, "b1", k)
 			log := openLog(t, t.TempDir()+"/log")
 			name := func(seq uint64) xa.XID {
-				return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: "b1"}
+				return ours(log, seq, "b1")
 			}
 			committed, undecided := name(1), name(2)
 			_, bystander := b.session()
@@ -384,7 +389,7 @@ func TestRecoveryEndsNoStranger(t *testing.T) {
 			defer func() { check(t, conn.Close()) }()
 			var root uint64
 			check(t, conn.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&root))
-			x := xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: 1}, BQUAL: "b1"}
+			x := ours(log, 1, "b1")
 			l.add(x, reused, time.Now().Add(-time.Hour)) // before the server was started
 			x.GTRID.Seq = 2
 			l.add(x, root, time.Now())
@@ -410,7 +415,7 @@ func TestRecoveryBesideAFrozenServer(t *testing.T) {
 			log := openLog(t, t.TempDir()+"/log")
 			l := &lost{}
 			name := func(seq uint64, backend string) xa.XID {
-				return xa.XID{GTRID: xa.GTRID{Coord: log.Coord(), Epoch: log.Epoch(), Seq: seq}, BQUAL: backend}
+				return ours(log, seq, backend)
 			}
 			late := name(1, "frozen")
 			conn, id := frozen.session()
