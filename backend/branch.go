@@ -18,8 +18,9 @@ import (
 type Branch struct {
 	conn  *Conn
 	xid   xa.XID
-	sql   string   // the XID as the argument of the XA verbs
-	start []string // the statements that start it
+	sql   string // the XID as the argument of the XA verbs
+	start string // the statement that starts it
+	mark  string // until it was sent, what has to go before savepoints and stored code
 	state branchState
 
 	question
@@ -48,7 +49,7 @@ func NewBranch(c *Conn, g xa.GTRID) *Branch {
 	c.branch = true
 	x := xa.XID{GTRID: g, BQUAL: c.b.Config.Name, Session: c.session()}
 	b := &Branch{conn: c, xid: x, sql: x.SQL()}
-	b.start = []string{"XA START " + b.sql}
+	b.start = "XA START " + b.sql
 	return b
 }
 
@@ -86,14 +87,32 @@ func (c *Conn) session() string {
 
 // lead returns what goes before a statement: for the first one of the branch, its start.
 func (b *Branch) lead(opening string, lead []string) []string {
+	if len(lead) > 0 {
+		lead = append(b.Mark(), lead...)
+	}
 	if b.state != branchNew {
 		return lead
 	}
-	all := make([]string, 0, len(lead)+len(b.start)+1)
+	all := make([]string, 0, len(lead)+2)
 	if opening != "" {
 		all = append(all, opening)
 	}
-	return append(append(all, b.start...), lead...)
+	return append(append(all, b.start), lead...)
+}
+
+// Mark returns what has to go before the first stored code that runs on the branch; it goes before what Begin and Ready are given as lead,
+// and before what Exec runs, by itself. See Decider.
+func (b *Branch) Mark() (lead []string) {
+	if b.mark != "" {
+		lead, b.mark = []string{b.mark}, ""
+	}
+	return lead
+}
+
+// Exec runs a statement about savepoints on a branch that was started.
+func (b *Branch) Exec(sql string) error {
+	_, err := b.conn.Batch(maxOwnResult, append(b.Mark(), sql)...)
+	return err
 }
 
 // Started reports whether the server has acknowledged its start.

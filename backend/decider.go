@@ -17,8 +17,12 @@ type Decider struct{ Branch }
 
 var _ xa.Decider = (*Decider)(nil)
 
-// mark is a savepoint at the start of a decider's transaction. While it is there, no statement has ended that transaction and begun
-// another one, as a procedure can, which an XA branch would not let it.
+// mark is a savepoint of a decider's transaction, from before stored code ran in it. While it is there, nothing has ended that transaction and
+// begun another one, as a procedure can, which an XA branch would not let it. Other savepoints come behind it, so that going back to one
+// does not remove it. Without stored code no mark is needed: nothing else begins a transaction, and whether one is open the server says
+// with its answers.
+//
+// PostgreSQL lets no procedure commit in a transaction block.
 const mark = "`xaproxy decider`"
 
 // Numbers of the server's error reference.
@@ -34,9 +38,11 @@ const (
 // NewDecider returns the branch of a transaction on the connection to its decider. The transaction is started by the first Begin.
 func NewDecider(c *Conn, g xa.GTRID) *Decider {
 	c.branch = true
-	return &Decider{Branch{
-		conn: c, xid: xa.XID{GTRID: g, BQUAL: c.b.Config.Name}, start: []string{"START TRANSACTION", "SAVEPOINT " + mark},
-	}}
+	d := &Decider{Branch{conn: c, xid: xa.XID{GTRID: g, BQUAL: c.b.Config.Name}, start: "START TRANSACTION"}}
+	if c.b.postgres == nil {
+		d.mark = "SAVEPOINT " + mark
+	}
+	return d
 }
 
 var errNoVote = errors.New("a plain transaction has no vote")
@@ -59,19 +65,14 @@ func (d *Decider) CommitOnePhase(deadline time.Time) {
 
 // Decide inserts the record and commits, in one packet.
 func (d *Decider) Decide(r xa.Decision, deadline time.Time) {
-	started := d.state != branchNew
+	statements := append(append(d.proof(), d.conn.b.Records.Insert(r)...), "COMMIT")
 	d.state = branchUnknown
-	first := "RELEASE SAVEPOINT " + mark
-	if !started { // no statement has reached it
-		first = "START TRANSACTION"
-	}
-	statements := append(append([]string{first}, d.conn.b.Records.Insert(r)...), "COMMIT")
 	d.ask(deadline, func(_ *Branch, done int, err error) error {
 		switch {
 		case err == nil || !answered(err):
 		case done < len(statements)-1:
 			d.state = branchActive
-			return d.refusal(r, done, err, deadline)
+			return d.refusal(r, err, deadline)
 		case d.conn.b.postgres != nil: // which gives no error once it has committed, and the client can have this one
 			return err
 		default: // the error of a COMMIT is no proof that it has not happened, and the record must not stay locked
@@ -82,15 +83,30 @@ func (d *Decider) Decide(r xa.Decision, deadline time.Time) {
 	}, len(statements), strings.Join(statements, ";"))
 }
 
+// proof is what fails, and the commit behind it with it, unless the transaction that the client has begun is open.
+func (d *Decider) proof() []string {
+	switch {
+	case d.state == branchNew: // no statement has reached it
+		return []string{d.start}
+	case d.conn.b.postgres != nil: // which fails by itself
+		return nil
+	case d.mark == "":
+		return []string{"RELEASE SAVEPOINT " + mark}
+	case d.conn.InTransaction():
+		return nil
+	}
+	return append(d.Mark(), "RELEASE SAVEPOINT "+mark) // the last answer was an error; without a transaction a savepoint is not kept
+}
+
 // refusal says in the client's words why the record could not be written. What a server says of the client's own transaction stays as it
 // is.
-func (d *Decider) refusal(r xa.Decision, done int, err error, deadline time.Time) error {
+func (d *Decider) refusal(r xa.Decision, err error, deadline time.Time) error {
 	why := ""
 	switch {
 	case xa.IsErrno(err, errnoDeadlock, errnoLockWait):
 		return err
-	case done == 0 && xa.IsErrno(err, errnoNoSavepoint):
-		why = "a procedure has ended its transaction there; what it had changed until then stays, and everything else is rolled back"
+	case xa.IsErrno(err, errnoNoSavepoint):
+		why = "a statement has ended its transaction there, as a procedure can; what had been changed until then stays, and everything else is rolled back"
 	case xa.IsErrno(err, errnoDuplicate) && d.keyCommitted(r.Key, deadline):
 		return &xa.ServerError{Errno: wire.CodeKeyCommitted.Errno(), State: wire.CodeKeyCommitted.State(), Message: xa.AlreadyCommitted(r.Key.Name)}
 	case xa.IsErrno(err, errnoDuplicate):

@@ -261,6 +261,9 @@ func (s *session) onBranch(br *txBranch, p *router.Plan, r *request) error {
 		br.Conn().Soil()
 	}
 	var lead []string
+	if p.Program {
+		lead = br.Mark()
+	}
 	if e := s.programLead(p, br.Conn(), &lead); e != nil {
 		return s.fail(e)
 	}

@@ -186,11 +186,11 @@ func (t *transaction) started() []*txBranch {
 	return all
 }
 
-// onAll runs a statement of the proxy's own on all branches, in parallel. It returns the branch and the error of one that
+// onAll runs a statement about savepoints on all branches, in parallel. It returns the branch and the error of one that
 // failed.
 func onAll(branches []*txBranch, statement string) (*txBranch, error) {
 	errs := make([]error, len(branches))
-	parallel(len(branches), func(i int) { errs[i] = branches[i].Conn().Exec(statement) })
+	parallel(len(branches), func(i int) { errs[i] = branches[i].Exec(statement) })
 	for i, err := range errs {
 		if err != nil {
 			return branches[i], err

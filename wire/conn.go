@@ -37,6 +37,7 @@ type Conn struct {
 	maxPacket int
 	seq       byte
 	open      bool // the answer to the last command has not been read to its end
+	inTrans   bool // it ended within a transaction, as its server says
 
 	// Reading. Invariant: 0 <= r <= w <= len(rbuf); unread bytes are rbuf[r:w].
 	rbuf []byte
@@ -90,6 +91,11 @@ func (c *Conn) SetSeq(seq byte) { c.seq = seq }
 
 // Answered reports whether the answer to the last command was read to its end, as ReadResult, ReadPrepared and Relay find it.
 func (c *Conn) Answered() bool { return !c.open }
+
+// InTransaction reports whether the last answer was an OK, or ended a result set, and said that a transaction is open. An ERR says nothing of that.
+//
+// Source: MySQL page_protocol_basic_ok_packet, SERVER_STATUS_IN_TRANS.
+func (c *Conn) InTransaction() bool { return c.inTrans }
 
 // Buffered reports whether bytes have been received and not read yet.
 func (c *Conn) Buffered() bool { return c.r < c.w || c.z != nil && c.z.buffered() }

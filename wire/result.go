@@ -61,7 +61,7 @@ func columnCount(p []byte) (int, error) {
 func (c *Conn) readOK(p []byte) (Rows, error) {
 	o, err := ParseOK(p, c.caps)
 	if err == nil {
-		c.open = o.Status&StatusMoreResults != 0
+		c.open, c.inTrans = o.Status&StatusMoreResults != 0, o.Status&StatusInTrans != 0
 	}
 	return Rows{OK: o}, err
 }
@@ -72,7 +72,7 @@ func (c *Conn) readErr(p []byte) error {
 	if err != nil {
 		return err
 	}
-	c.open = false // nothing runs behind an error
+	c.open, c.inTrans = false, false // nothing runs behind an error
 	return e
 }
 

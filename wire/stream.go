@@ -108,7 +108,7 @@ func (s *stream) run() (Result, error) {
 				return s.result, err
 			}
 		case stepDone:
-			b.open = false
+			b.open, b.inTrans = false, s.result.Err == nil && s.result.OK.Status&StatusInTrans != 0
 			if err := s.client.Flush(); err != nil {
 				return s.result, s.clientError(err)
 			}

@@ -6,10 +6,6 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// deciderMark is the savepoint with which a decider's transaction begins: see backend.Decider. Nothing can end that transaction here but
-// xaproxy itself, so PostgreSQL needs not know of it.
-const deciderMark = "xaproxy decider"
-
 // decides reports whether the statements are the records of a decision and the COMMIT that takes them along.
 func (s *session) decides(list []statement) bool {
 	last := len(list) - 1

@@ -90,7 +90,6 @@ func (s *session) unlimited() string {
 
 // savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
 // first, but hide it.
-// The one that stands for the beginning of the transaction has none.
 type savepoint struct{ name, inside string }
 
 // guard is the savepoint in front of a statement.
@@ -300,10 +299,6 @@ func (s *session) setSavepoint(name string) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	if t.phase == begun && name == deciderMark {
-		t.points = append(t.points, savepoint{name: name})
-		return nil
-	}
 	t.named++
 	p := savepoint{name, "xaproxy_" + strconv.Itoa(t.named)}
 	sql := "SAVEPOINT " + p.inside
@@ -342,17 +337,8 @@ func (s *session) toSavepoint(name string, release bool) error {
 		if release {
 			verb, keep = "RELEASE SAVEPOINT ", i
 		}
-		switch inside := t.points[i].inside; {
-		case inside == "" && !release:
-			*t = transaction{phase: begun, characteristics: t.characteristics, points: t.points, sets: t.sets}
-			if err := s.undone("ROLLBACK"); err != nil {
-				return err
-			}
-			t.sets = nil
-		case inside != "":
-			if err := s.undone(verb + inside); err != nil {
-				return err
-			}
+		if err := s.undone(verb + t.points[i].inside); err != nil {
+			return err
 		}
 		t.points, t.guarded = t.points[:keep], false
 		return nil

@@ -157,7 +157,7 @@ func TestParticipantProcedureCommits(t *testing.T) {
 				c := s.conn()
 				c.exec("INSERT INTO accounts (id, v) VALUES (1, 0)")
 				c.exec("BEGIN", "INSERT INTO accounts (id, v) VALUES (2, 7)", "UPDATE accounts SET v = 7 WHERE id = 1", "CALL "+own+".p()")
-				if e := c.fails(1180, "COMMIT"); !strings.Contains(e, "backend b0: a procedure has ended its transaction there") {
+				if e := c.fails(1180, "COMMIT"); !strings.Contains(e, "backend b0: a statement has ended its transaction there") {
 					t.Errorf("error %s", e)
 				}
 				if got := c.rows("SELECT GROUP_CONCAT(v ORDER BY id) FROM accounts"); got != "0,7" {
