@@ -20,6 +20,7 @@ type shape struct {
 	text, schema, mode string
 	modeSet, noEscapes bool
 	found, matched     bool   // what an UPDATE counts
+	clock              bool   // the session has its own
 	classes            string // of the parameters' values
 }
 
@@ -119,7 +120,7 @@ func (s *session) translation(st *statement, p *preparedStatement) (*translated,
 
 // kept translates a statement, which has this text, unless that was done before.
 func (s *session) kept(st *statement, text string, classes []dialect.Class) (*translated, error) {
-	of := shape{text: text, schema: s.schema, noEscapes: s.vars.noEscapes, found: s.client.Caps().Has(wire.FoundRows), matched: st.matched}
+	of := shape{text: text, schema: s.schema, noEscapes: s.vars.noEscapes, found: s.client.Caps().Has(wire.FoundRows), matched: st.matched, clock: s.vars.clock != ""}
 	if mode, set := s.vars.values["sql_mode"]; set {
 		of.mode, of.modeSet = mode.text, true
 	}

@@ -37,7 +37,7 @@ func (s *session) translateNoting(st *statement, classes []dialect.Class, used *
 		Catalog: c, Schema: s.schema,
 		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
 		LenientGroupBy: !has("ONLY_FULL_GROUP_BY"), Lenient: !has("STRICT_TRANS_TABLES") && !has("STRICT_ALL_TABLES") && !has("TRADITIONAL"),
-		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: st.matched, Params: classes,
+		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), Clock: s.vars.clock != "", FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: st.matched, Params: classes,
 		Version: Version(s.version), User: s.dialer.User + "@%", ConnectionID: uint64(s.id), LastInsertID: s.insertID,
 		Variable: func(name string) (string, bool) {
 			used.own = true

@@ -35,6 +35,7 @@ type transaction struct {
 	// sets are settings of the session that were made within: PostgreSQL takes them back with what else it undoes, MySQL does not.
 	sets    []string
 	limited bool // the time of its statements is bounded at present
+	clocked bool // a statement had the session's own clock: each has to say which one it goes by
 }
 
 // configure runs a statement that makes a setting of the session.
@@ -86,6 +87,17 @@ func (s *session) unlimited() string {
 	}
 	s.tx.limited = false
 	return "SET LOCAL statement_timeout = 0; "
+}
+
+// clock is what goes in front of a statement for NOW() and defaults, if the session has a time of its own.
+func (s *session) clock() string {
+	switch {
+	case s.vars.clock != "":
+		s.tx.clocked = s.tx.phase == begun || s.tx.phase == active
+	case !s.tx.clocked:
+		return ""
+	}
+	return "SET LOCAL xaproxy.timestamp = '" + s.vars.clock + "'; "
 }
 
 // savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
@@ -186,9 +198,9 @@ func (s *session) guarded(reads bool, run func(lead string) error) error {
 	}
 	lead := func() string {
 		if !reads {
-			return s.lead()
+			return s.lead() + s.clock()
 		}
-		return s.lead() + s.bounded()
+		return s.lead() + s.clock() + s.bounded()
 	}
 	if s.tx.phase == idle && s.vars.next != (next{}) { // SET TRANSACTION is for this statement
 		s.begin("", "")

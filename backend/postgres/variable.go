@@ -3,9 +3,11 @@ package postgres
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
 	"github.com/xaproxy/xaproxy/wire"
@@ -32,6 +34,7 @@ type variables struct {
 	values     map[string]variable
 	user       map[string]dialect.UserValue // by name in lower case
 	limit      string                       // of the time of a SELECT, in milliseconds; "" is none
+	clock      string                       // the session's time as it has set it, "" if the time goes by
 }
 
 // next is what SET TRANSACTION says of the next transaction.
@@ -346,6 +349,12 @@ func (s *session) apply(name string, value variable) error {
 		if err := s.configure(timeZone(value.text)); err != nil {
 			return &wire.Error{Errno: 1298, State: "HY000", Message: "Unknown or incorrect time zone: '" + value.text + "'"}
 		}
+	case "timestamp":
+		clock, ok := clockAt(value.text)
+		if !ok {
+			return wrong
+		}
+		s.vars.clock, value.of.Kind = clock, dialect.Decimal
 	case "innodb_lock_wait_timeout":
 		seconds, err := strconv.ParseUint(value.text, 10, 31)
 		if err != nil {
@@ -370,6 +379,21 @@ func (s *session) apply(name string, value variable) error {
 	}
 	s.vars.values[name] = value
 	return nil
+}
+
+// maxTimestamp is the largest value of timestamp, in seconds.
+const maxTimestamp = 32536771199
+
+// clockAt is the time of a value of timestamp, "" for 0.
+func clockAt(value string) (clock string, ok bool) {
+	seconds, err := strconv.ParseFloat(value, 64)
+	if err != nil || seconds < 0 || seconds >= maxTimestamp+1 {
+		return "", false
+	}
+	if seconds == 0 {
+		return "", true
+	}
+	return time.UnixMicro(int64(math.Round(seconds * 1e6))).UTC().Format("2006-01-02 15:04:05.000000+00"), true
 }
 
 // timeZone is the statement that sets a time zone as MySQL names it.

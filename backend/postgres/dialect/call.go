@@ -198,6 +198,9 @@ func (t *translator) template(f *function, c *call) (value, error) {
 		pairs = append(pairs, fmt.Sprintf("{%d}", i+1), s)
 	}
 	pairs = append(pairs, "{*}", strings.Join(texts, ", "), "{||}", strings.Join(texts, " || "))
+	if len(args) == 0 {
+		pairs = append(pairs, "{now}", t.clock())
+	}
 	if strings.Contains(f.text, "{array}") {
 		pairs = append(pairs, "{array}", "ARRAY["+strings.Join(texts[1:], ", ")+"]")
 	}

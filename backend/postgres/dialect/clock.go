@@ -2,11 +2,37 @@ package dialect
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
+
+const (
+	realClock = "statement_timestamp()"
+	ownClock  = "xaproxy.now()"
+)
+
+// clock is the moment of the statement's beginning. Only a session that has set its own one, and what is stored, ask for that: it takes
+// longer for each row.
+func (t *translator) clock() string {
+	if t.o.Clock {
+		return ownClock
+	}
+	return realClock
+}
+
+var otherClock = regexp.MustCompile(`\b(now|(clock|statement|transaction)_timestamp|timeofday)\(\)|\b(CURRENT|LOCAL)_?TIME|\bCURRENT_DATE`)
+
+// ownDefault refuses a default that would be by another clock than that of the session.
+func (t *translator) ownDefault(c *Column) error {
+	d := strings.ReplaceAll(c.Default, ownClock, "")
+	if !t.o.Clock || quotedDefault.MatchString(d) || !otherClock.MatchString(d) {
+		return nil
+	}
+	return refuse(t.src.find(c.Name), "the default of column "+c.Name+" is by PostgreSQL's clock, and the session has set another time", "ALTER the column through xaproxy, write the value, or SET timestamp = DEFAULT")
+}
 
 // now is the current time, of the statement's beginning, cut to the digits that are asked for.
 func now(t *translator, c *call) (value, error) {
@@ -20,7 +46,7 @@ func now(t *translator, c *call) (value, error) {
 	} else if len(c.args) > 0 {
 		return value{}, t.wrongCount(c)
 	}
-	s := "statement_timestamp()"
+	s := t.clock()
 	if c.name == "SYSDATE" {
 		s = "clock_timestamp()"
 	}
@@ -60,7 +86,7 @@ func dateAdd(t *translator, c *call) (value, error) {
 
 func unixTimestamp(t *translator, c *call) (value, error) {
 	if len(c.args) == 0 {
-		return value{s: "floor(extract(epoch FROM statement_timestamp()))::bigint", t: bigint, notNull: true}, nil
+		return value{s: "floor(extract(epoch FROM " + t.clock() + "))::bigint", t: bigint, notNull: true}, nil
 	}
 	if len(c.args) > 1 {
 		return value{}, t.wrongCount(c)

@@ -18,6 +18,9 @@ type Options struct {
 	// Matched: an UPDATE says both numbers; see Step.
 	Matched bool
 
+	// Clock: the session has set its own time, which xaproxy.now() is.
+	Clock bool
+
 	// Params are the classes of the values bound to the ?, for a statement about to be executed. Nil when it is being prepared: each
 	// parameter then has the class that its place asks for, which Param.Class says. A value of another class needs a translation
 	// of its own, with Params.

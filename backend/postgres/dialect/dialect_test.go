@@ -73,6 +73,8 @@ func TestGolden(t *testing.T) {
 					o.PipesAsConcat = true
 				case "lenient":
 					o.Lenient = true
+				case "clock":
+					o.Clock = true
 				case "found":
 					o.FoundRows = true
 				case "strings": // all parameters are

@@ -160,6 +160,11 @@ func (t *translator) insertColumns(n *sqlparser.Insert, in *newRows) error {
 			}
 			return &Error{Errno: 1364, State: "HY000", At: t.src.find(table.Name), What: "Field '" + c.Name + "' doesn't have a default value"}
 		}
+		if !named[c] {
+			if err := t.ownDefault(c); err != nil {
+				return err
+			}
+		}
 	}
 	if id := table.identity(); id != nil && !named[id] {
 		in.makes = true
@@ -221,7 +226,7 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (string, error) {
 	if d, ok := e.(*sqlparser.Default); ok && d.ColName == "" {
 		in.makes = in.makes || c.Identity
-		return "DEFAULT", nil
+		return "DEFAULT", t.ownDefault(c)
 	}
 	v, err := t.expr(e)
 	if err != nil {

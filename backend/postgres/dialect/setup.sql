@@ -5,6 +5,11 @@ CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_ai_ci (provider = icu, local
 CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_as_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE COLLATION IF NOT EXISTS xaproxy.utf8mb4_0900_as_cs (provider = icu, locale = 'und-u-ks-level3', deterministic = false);
 
+-- the beginning of the statement, by the session's clock
+CREATE OR REPLACE FUNCTION xaproxy.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT COALESCE(NULLIF(current_setting('xaproxy.timestamp', true), '')::timestamptz, statement_timestamp())
+$$;
+
 -- Numbers.
 
 CREATE OR REPLACE FUNCTION xaproxy.fail(code text, message text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ -- so that the planner does not call it
@@ -649,7 +654,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nsp
 CREATE OR REPLACE VIEW xaproxy.columns AS
 SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) AS "ORDINAL_POSITION",
 	CASE WHEN a.attidentity = '' THEN CASE
-		WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'CURRENT_TIMESTAMP'
+		WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'CURRENT_TIMESTAMP'
 		ELSE regexp_replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::[a-z ]+(\(\d+\))?$', ''), '^''(.*)''$', '\1') END END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_DEFAULT",
 	CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "IS_NULLABLE",
 	substring(ty.mysql from '^[a-z]+') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DATA_TYPE",
@@ -666,7 +671,7 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 	ty.mysql COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_TYPE",
 	COALESCE((SELECT CASE WHEN bool_or(x.indisprimary) THEN 'PRI' WHEN bool_or(x.indisunique AND x.indnkeyatts = 1) THEN 'UNI' WHEN bool_or(x.indkey[0] = a.attnum) THEN 'MUL' END
 		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",
-	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) LIKE '%statement_timestamp()%' THEN 'DEFAULT_GENERATED' ELSE '' END
+	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'DEFAULT_GENERATED' ELSE '' END
 		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '') ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
 	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT",
 	CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "GENERATION_EXPRESSION"

@@ -228,7 +228,7 @@ func mysqlDefault(c *Column) (*string, bool) {
 	case m != nil:
 		s := strings.ReplaceAll(m[1], "''", "'")
 		return &s, false
-	case strings.Contains(d, "statement_timestamp()"):
+	case strings.Contains(d, realClock), strings.Contains(d, ownClock):
 		s := now0(c.Type.Scale)
 		return &s, true
 	case c.PG == "boolean":

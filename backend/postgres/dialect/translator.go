@@ -119,8 +119,10 @@ func (t *translator) statement() error {
 		t.writes = true
 		return t.delete(n)
 	case *sqlparser.DDL:
+		t.o.Clock = true
 		return t.define(n)
 	case *sqlparser.AlterTable:
+		t.o.Clock = true
 		return t.alter(n)
 	case *sqlparser.DBDDL:
 		return t.schema(n)

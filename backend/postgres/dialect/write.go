@@ -43,6 +43,9 @@ func (t *translator) assignments(r *relation, list sqlparser.AssignmentExprs) ([
 		}
 		a := assignment{c: c}
 		if d, ok := e.Expr.(*sqlparser.Default); ok && d.ColName == "" {
+			if err := t.ownDefault(c); err != nil {
+				return nil, err
+			}
 			a.text, a.changed = "DEFAULT", "TRUE"
 			all = append(all, a)
 			r.fields[i].v.s = "(" + c.Default + ")"
