@@ -31,6 +31,7 @@ const (
 	KeyMembers // ENUM and SET, whose members may also be written as numbers
 	KeyYears   // YEAR, which makes 2024 of 24
 	KeyZoned   // TIMESTAMP: no value is certain
+	KeyMissing // there was no such column when it was looked for
 )
 
 // held is what the columns of a key hold.
@@ -46,12 +47,12 @@ func (r *Router) Learn(schema, name string, columns []KeyColumn) {
 	if t == nil {
 		return
 	}
-	var now *held
-	if len(columns) == len(t.columns) {
-		now = &held{columns: columns}
+	if len(columns) != len(t.columns) {
+		columns = slices.Repeat([]KeyColumn{{Kind: KeyMissing}}, len(t.columns))
 	}
+	now := &held{columns: columns}
 	old := t.holds.Swap(now)
-	if r.cache != nil && ((old == nil) != (now == nil) || old != nil && !slices.EqualFunc(old.columns, now.columns, KeyColumn.like)) {
+	if r.cache != nil && (old == nil || !slices.EqualFunc(old.columns, now.columns, KeyColumn.like)) {
 		r.cache.clear() // which joins run on each shard may be another matter now
 	}
 }
@@ -76,9 +77,13 @@ func (r *Router) learner(schema, name string) *table {
 }
 
 // agrees tells whether values of the two columns that a server calls equal are surely the same key: it compares an ENUM with a number by
-// the number of the member, and text with a number as numbers. While nothing is known, the configuration is believed.
+// the number of the member, and text with a number as numbers. While nobody could look, the configuration is believed; a table that was not
+// there may have been made since, around xaproxy.
 func (c *KeyColumn) agrees(d *KeyColumn) bool {
-	return c == nil || d == nil || c.Kind == d.Kind && c.Alike == d.Alike && c.Kind != KeyNumbers && c.Kind != KeyZoned
+	if c == nil || d == nil {
+		return (c == nil || c.Kind != KeyMissing) && (d == nil || d.Kind != KeyMissing)
+	}
+	return c.Kind == d.Kind && c.Alike == d.Alike && c.Kind != KeyNumbers && c.Kind != KeyZoned && c.Kind != KeyMissing
 }
 
 // like tells whether the columns are of one type.
@@ -172,13 +177,13 @@ func (t *table) rounded(k *key, shard int, stores bool) keyFault {
 
 // column is what the n-th column of the key holds, nil if that is not certain.
 func (t *table) column(n int) *KeyColumn {
-	if all := t.holds.Load(); all != nil && !all.doubted {
+	if all := t.holds.Load(); all != nil && !all.doubted && all.columns[n].Kind != KeyMissing {
 		return &all.columns[n]
 	}
 	return nil
 }
 
-// known is what the n-th column of the key held when it was looked at last, nil if nobody did.
+// known is what the n-th column of the key held when it was looked for last, nil if nobody did.
 func (t *table) known(n int) *KeyColumn {
 	if all := t.holds.Load(); all != nil {
 		return &all.columns[n]
