@@ -37,6 +37,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the proxy until SIGTERM or SIGINT",
 		Long: "Opens the decision log, checks the backends, finishes what an earlier run left in doubt, and serves clients.\n" +
 			"SIGHUP loads the configuration again: see xaproxy reload, and the log for what came of it.\n" +
+			"SIGTERM and SIGINT let open transactions end, for server.drain_timeout at most; a second one ends them at once.\n" +
 			"Exit status 0: stopped by a signal; 1: could not start; 3: the decision log failed, start again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -210,9 +211,12 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// shutDown takes no more clients and ends the sessions: those in a transaction when it has ended, for which they have drain_timeout. It returns
-// when ctx ends, which is when the last one has.
+// shutDown takes no more clients and ends the sessions: those in a transaction when it has ended, for which they have drain_timeout, or until
+// another signal comes. It returns when ctx ends, which is when the last one has.
 func (s *service) shutDown(ctx context.Context) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(again)
 	s.stopping.Store(true)
 	limit := time.Duration(s.drain.Load())
 	s.tellManager(daemon.SdNotifyStopping + fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", (limit+stopping).Microseconds()))
@@ -224,6 +228,7 @@ func (s *service) shutDown(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	case <-overdue.C:
+	case <-again:
 	}
 	s.log.Warn().Int("sessions", s.proxy.Sessions()).Msg("transactions are still open, or statements run: their connections are closed")
 	s.proxy.Abort()

@@ -88,11 +88,20 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// Who does not end a transaction has drain_timeout, and no more.
+// Who does not end a transaction has drain_timeout, and no more, and not that after a second signal.
 func TestShutdownOverdue(t *testing.T) {
-	t.Parallel()
+	for name, limit := range map[string]string{"drain_timeout": "1s", "second signal": "1h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shutdownOverdue(t, limit)
+		})
+	}
+}
+
+// shutdownOverdue stops a proxy with that drain_timeout, and once more when it has begun to stop.
+func shutdownOverdue(t *testing.T, limit string) {
 	r := newReloaded(t, config.FileStore, three(t), nil)
-	r.reload(0, func(o *proxytest.Options) { o.Server = []string{`drain_timeout = "1s"`} })
+	r.reload(0, func(o *proxytest.Options) { o.Server = []string{fmt.Sprintf("drain_timeout = %q", limit)} })
 	c, slow := r.conn(proxytest.User, proxytest.Password), r.conn(proxytest.User, proxytest.Password)
 	c.exec("BEGIN", "INSERT INTO accounts VALUES (0, 1), (1, 1)")
 	slow.exec("INSERT INTO orders VALUES (1, 1)")
@@ -104,6 +113,10 @@ func TestShutdownOverdue(t *testing.T) {
 	waitFor(t, "the statement runs", func() bool {
 		return rowsOf(t, pool(t, r.servers[0]), "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE%SLEEP(3600)%' AND db = '"+r.schema+"'") == "1"
 	})
+	if limit == "1h" {
+		check(t, r.Signal(syscall.SIGTERM))
+		waitFor(t, "nobody comes in", func() bool { return r.as(proxytest.User, proxytest.Password).PingContext(t.Context()) != nil })
+	}
 	check(t, r.Stop())
 	if err := <-answered; err == nil {
 		t.Error("a statement was answered")
