@@ -30,7 +30,7 @@ unit: ## without any server
 	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
-	$(GO) test -timeout 20m -p 1 -parallel 2 $(REAL)
+	$(GO) test -timeout 20m -p 2 -parallel 2 $(REAL)
 
 release: ## static programs, archives and Debian packages in dist/
 	packaging/release.sh
