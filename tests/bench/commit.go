@@ -89,22 +89,36 @@ func (r *commitReport) pair(ctx context.Context, o commitOptions, kind servers.K
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	r.about(w, o)
+	if err := w.measure(ctx, o, &r.transactions); err != nil {
+		return err
+	}
+	return w.audit(ctx)
+}
+
+// measure has each number of clients take all ways in turn, and writes tables of that.
+func (w *pairWorld) measure(ctx context.Context, o commitOptions, to *transactions) error {
 	for _, clients := range o.clients {
 		samples := make([][]commitSample, len(w.ways))
-		for round := range o.rounds {
+		for round := range o.rounds + 1 {
+			length := o.length
+			if round == 0 { // it warms up: a proxy connects
+				length /= 4
+			}
 			for i := range w.ways {
 				at := (round + i) % len(w.ways)
-				progress("%s, clients: %d, round %d of %d: %s", kind, clients, round+1, o.rounds, w.ways[at].name)
-				s, err := w.transfers(ctx, w.ways[at], clients, o.length)
+				progress("%s, clients: %d, round %d of %d: %s", w.kinds(), clients, round, o.rounds, w.ways[at].name)
+				s, err := w.transfers(ctx, w.ways[at], clients, length)
 				if err != nil {
 					return errors.Join(fmt.Errorf("%s: %w", w.ways[at].name, err), w.ended())
 				}
-				samples[at] = append(samples[at], s)
+				if round > 0 {
+					samples[at] = append(samples[at], s)
+				}
 			}
 		}
-		r.measured(w, clients, samples)
+		to.measured(w, clients, samples)
 	}
-	return w.audit(ctx)
+	return nil
 }
 
 // commitSample is one measurement.
@@ -120,7 +134,7 @@ func (s commitSample) percentile(p float64) float64 {
 	return micros(s.took[int(p*float64(len(s.took)-1))]) / 1000
 }
 
-// transfers has so many clients transfer money over a way for a while, after a moment in which it warms up.
+// transfers has so many clients transfer money over a way for a while, after a moment that does not count.
 func (w *pairWorld) transfers(ctx context.Context, one *way, clients int, length time.Duration) (s commitSample, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var counts atomic.Bool
@@ -138,8 +152,12 @@ func (w *pairWorld) transfers(ctx context.Context, one *way, clients int, length
 		})
 	}
 	before, after := make([]time.Duration, 3), make([]time.Duration, 3)
-	spend := func(at []time.Duration) (err error) {
-		for i, pids := range [][]int{one.between, {os.Getpid()}, w.pids()} {
+	spend := func(at []time.Duration) error {
+		databases, err := w.pids()
+		if err != nil {
+			return err
+		}
+		for i, pids := range [][]int{one.between, {os.Getpid()}, databases} {
 			if at[i], err = cpuTime(pids...); err != nil {
 				return err
 			}

@@ -15,17 +15,23 @@ import (
 type commitReport struct {
 	command string
 	head    []string // paragraphs
+	transactions
+}
+
+func newCommitReport(args []string) *commitReport {
+	return &commitReport{command: "    go run ./tests/bench " + strings.Join(args, " "), transactions: newTransactions()}
+}
+
+// transactions are the tables of commits on two servers.
+type transactions struct {
 	summary table
 	tables  []table
 }
 
-func newCommitReport(args []string) *commitReport {
-	r := &commitReport{
-		command: "    go run ./tests/bench " + strings.Join(args, " "),
-		summary: table{name: "Transactions per second, as a multiple of the floor's in the same round"},
-	}
-	r.summary.row("", "servers", "clients", "median", "smallest", "largest", "latency p50", "p99")
-	return r
+func newTransactions() transactions {
+	t := transactions{summary: table{name: "Transactions per second, as a multiple of the floor's in the same round"}}
+	t.summary.row("", "servers", "clients", "median", "smallest", "largest", "latency p50", "p99")
+	return t
 }
 
 // about says what was measured where.
@@ -41,15 +47,15 @@ func (r *commitReport) about(w *pairWorld, o commitOptions) {
 			fmt.Sprintf("%d rounds of %s over all ways. A transaction is two updates, one on either server, and a commit.", o.rounds, o.length),
 		}
 	}
-	r.head = append(r.head, fmt.Sprintf("Servers %s: %s %s twice, %s.", w.kind, w.kind, w.servers[0].Version, w.durable))
+	r.head = append(r.head, fmt.Sprintf("Servers %s: %s, %s.", w.kinds(), w.servers[0].Version, w.durable))
 }
 
 // measured writes the table of a number of clients, and lines of the summary.
-func (r *commitReport) measured(w *pairWorld, clients int, samples [][]commitSample) {
+func (r *transactions) measured(w *pairWorld, clients int, samples [][]commitSample) {
 	rate := func(s commitSample) float64 { return s.rate }
 	p50 := func(s commitSample) float64 { return s.percentile(0.5) }
 	p99 := func(s commitSample) float64 { return s.percentile(0.99) }
-	t := table{name: fmt.Sprintf("%s twice, clients: %d", w.kind, clients)}
+	t := table{name: fmt.Sprintf("Servers %s, clients: %d", w.kinds(), clients)}
 	t.row("", "transactions/s", "of the floor", "p50 ms", "p99 ms", "CPU µs/transaction: between", "client", "servers", "all")
 	base := 0
 	for i, one := range w.ways {
@@ -68,7 +74,7 @@ func (r *commitReport) measured(w *pairWorld, clients int, samples [][]commitSam
 			all := ratios(samples[i], samples[base], rate)
 			cells[2] = spread("%.2f", all)
 			of := func(value float64) string { return fmt.Sprintf("%.2f", value) }
-			r.summary.row(one.name, string(w.kind), fmt.Sprint(clients), of(median(all)), of(slices.Min(all)), of(slices.Max(all)),
+			r.summary.row(one.name, w.kinds(), fmt.Sprint(clients), of(median(all)), of(slices.Min(all)), of(slices.Max(all)),
 				of(median(ratios(samples[i], samples[base], p50))), of(median(ratios(samples[i], samples[base], p99))))
 		}
 		t.row(cells...)

@@ -24,7 +24,6 @@ import (
 
 // pairWorld is two servers of a kind, and the ways to commit on both.
 type pairWorld struct {
-	kind    servers.Kind
 	o       commitOptions
 	dir     string // for files, removed at the end
 	servers [2]*servers.Server
@@ -48,7 +47,7 @@ type way struct {
 
 // bootPair starts everything.
 func bootPair(ctx context.Context, o commitOptions, kind servers.Kind) (_ *pairWorld, err error) {
-	w := &pairWorld{o: o, kind: kind}
+	w := &pairWorld{o: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -222,8 +221,25 @@ func (w *pairWorld) ended() error {
 	return errors.Join(errs...)
 }
 
-// pids are those of the servers.
-func (w *pairWorld) pids() []int { return []int{w.servers[0].Pid(), w.servers[1].Pid()} }
+// pids are those of the servers' processes.
+func (w *pairWorld) pids() (all []int, _ error) {
+	for _, s := range w.servers {
+		own, err := family(s.Pid())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, own...)
+	}
+	return all, nil
+}
+
+// kinds are those of the two servers.
+func (w *pairWorld) kinds() string {
+	if w.servers[0].Kind == w.servers[1].Kind {
+		return string(w.servers[0].Kind) + " twice"
+	}
+	return string(w.servers[0].Kind) + " and " + string(w.servers[1].Kind)
+}
 
 // audit looks whether transfers have changed the sum of all money, or left anything prepared.
 func (w *pairWorld) audit(ctx context.Context) error {

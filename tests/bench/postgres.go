@@ -34,7 +34,7 @@ func parsePostgres(args []string) (o postgresOptions, err error) {
 	flags.IntVar(&o.rounds, "rounds", 7, "rounds over all ways")
 	flags.IntVar(&o.rows, "rows", streamedRows, "rows of the streamed result, 0 for none")
 	flags.IntVar(&o.connections, "connections", 16, "client connections of point selects, 0 for none")
-	clients := flags.String("clients", "1,16", "how many clients make transfers at a time; none for no transfers")
+	clients := flags.String("clients", "1,16,64", "how many clients make transfers at a time; none for no transfers")
 	flags.StringVar(&o.program, "program", "", "the xaproxy to measure, instead of this checkout's")
 	flags.StringVar(&o.report, "report", "", "file to write the tables to as well, in Markdown")
 	against(flags, o.against)
@@ -81,20 +81,8 @@ func runPostgres(ctx context.Context, o postgresOptions) (err error) {
 			return err
 		}
 	}
-	for _, clients := range o.clients {
-		samples := make([][]commitSample, len(w.ways))
-		for round := range o.rounds {
-			for i := range w.ways {
-				at := (round + i) % len(w.ways)
-				progress("clients: %d, round %d of %d: %s", clients, round+1, o.rounds, w.ways[at].name)
-				s, err := w.transfers(ctx, w.ways[at], clients, o.length)
-				if err != nil {
-					return errors.Join(fmt.Errorf("%s: %w", w.ways[at].name, err), w.ended())
-				}
-				samples[at] = append(samples[at], s)
-			}
-		}
-		r.transfers(w, clients, samples)
+	if err := w.measure(ctx, o.commitOptions, &r.commits); err != nil {
+		return err
 	}
 	progress("")
 	if err := w.audit(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/lib/pq"
@@ -86,14 +87,14 @@ func (b *mixedHand) withDecider(from, to int) error {
 }
 
 // floor adds the floor of a store.
-func (w *mixedWorld) floor(ctx context.Context, store string) error {
-	one := &way{name: floors[store].name, store: store, floor: true}
+func (w *mixedWorld) floor(ctx context.Context, store, over string, addrs []string, between ...int) error {
+	one := &way{name: floors[store].name + over, store: store, floor: true, between: between}
 	for range slices.Max(w.o.clients) {
-		mysql, err := w.connect(ctx, w.servers[0].Addr(), w.servers[0].User, w.servers[0].Password)
+		mysql, err := w.connect(ctx, addrs[0], w.servers[0].User, w.servers[0].Password)
 		if err != nil {
 			return err
 		}
-		postgres, err := w.connectPostgres(ctx)
+		postgres, err := w.connectPostgres(ctx, addrs[1])
 		if err != nil {
 			return err
 		}
@@ -104,10 +105,14 @@ func (w *mixedWorld) floor(ctx context.Context, store string) error {
 }
 
 // connectPostgres opens one connection that stays. Statements without arguments are one message of lib/pq.
-func (w *mixedWorld) connectPostgres(ctx context.Context) (*sql.Conn, error) {
+func (w *mixedWorld) connectPostgres(ctx context.Context, addr string) (*sql.Conn, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
 	s := w.servers[1]
 	c, err := pq.NewConnectorConfig(pq.Config{
-		Host: s.Host, Port: uint16(s.Port), User: s.User, Password: s.Password, Database: "postgres", SSLMode: pq.SSLModeDisable,
+		Host: to.Addr().String(), Port: to.Port(), User: s.User, Password: s.Password, Database: "postgres", SSLMode: pq.SSLModeDisable,
 		Runtime: map[string]string{"search_path": schema},
 	})
 	if err != nil {

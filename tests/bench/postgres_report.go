@@ -17,18 +17,17 @@ type postgresReport struct {
 	command string
 	head    []string // paragraphs
 	summary table
-	commits table
 	tables  []table
+	commits transactions
 }
 
 func newPostgresReport(args []string) *postgresReport {
 	r := &postgresReport{
 		command: "    go run ./tests/bench " + strings.Join(args, " "),
 		summary: table{name: "CPU time of proxy and server together with PostgreSQL, as a multiple of that with MySQL in the same round"},
-		commits: table{name: "Transfers between MySQL and PostgreSQL per second, as a multiple of the floor's in the same round"},
+		commits: newTransactions(),
 	}
 	r.summary.row("", "", "median", "smallest", "largest")
-	r.commits.row("", "clients", "median", "smallest", "largest", "latency p50")
 	return r
 }
 
@@ -39,8 +38,8 @@ func (r *postgresReport) about(w *mixedWorld) {
 		version = []byte("xaproxy of an unknown version")
 	}
 	r.head = []string{
-		fmt.Sprintf("%s, %s, MySQL %s, PostgreSQL %s, %s, %s, load average %s at the start.", time.Now().UTC().Format("2006-01-02"),
-			strings.TrimSpace(string(version)), w.servers[0].Version, w.servers[1].Version, kernel(), processors(), loadAverage()),
+		fmt.Sprintf("%s, %s, haproxy %s, MySQL %s, PostgreSQL %s, %s, %s, load average %s at the start.", time.Now().UTC().Format("2006-01-02"),
+			strings.TrimSpace(string(version)), w.haproxy.version, w.servers[0].Version, w.servers[1].Version, kernel(), processors(), loadAverage()),
 		fmt.Sprintf("%d rounds of %s over everything. A transfer is two updates, one on either server, and a commit. Rows have an INT, a BIGINT, a DECIMAL, a DATETIME and a VARCHAR.", w.o.rounds, w.o.length),
 	}
 }
@@ -65,35 +64,7 @@ func (r *postgresReport) compare(name, unit string, sources []*source, samples [
 	r.tables = append(r.tables, t)
 }
 
-// transfers writes the table of a number of clients, and lines of the summary.
-func (r *postgresReport) transfers(w *mixedWorld, clients int, samples [][]commitSample) {
-	rate := func(s commitSample) float64 { return s.rate }
-	p50 := func(s commitSample) float64 { return s.percentile(0.5) }
-	t := table{name: fmt.Sprintf("Transfers, clients: %d", clients)}
-	t.row("", "transactions/s", "of the floor", "p50 ms", "p99 ms", "CPU µs/transaction: between", "client")
-	base := 0
-	for i, one := range w.ways {
-		if one.floor {
-			base = i
-		}
-		cells := []string{
-			one.name, spread("%.0f", each(samples[i], rate)), "", fmt.Sprintf("%.2f", median(each(samples[i], p50))),
-			fmt.Sprintf("%.2f", median(each(samples[i], func(s commitSample) float64 { return s.percentile(0.99) }))),
-			fmt.Sprintf("%.0f", median(each(samples[i], func(s commitSample) float64 { return s.between }))),
-			fmt.Sprintf("%.0f", median(each(samples[i], func(s commitSample) float64 { return s.client }))),
-		}
-		if i != base {
-			all := ratios(samples[i], samples[base], rate)
-			cells[2] = spread("%.2f", all)
-			r.commits.row(one.name, fmt.Sprint(clients), fmt.Sprintf("%.2f", median(all)), fmt.Sprintf("%.2f", slices.Min(all)), fmt.Sprintf("%.2f", slices.Max(all)),
-				fmt.Sprintf("%.2f", median(ratios(samples[i], samples[base], p50))))
-		}
-		t.row(cells...)
-	}
-	r.tables = append(r.tables, t)
-}
-
 // write prints the report and writes it to a file, if there is to be one.
 func (r *postgresReport) write(file string) error {
-	return publish(file, "a PostgreSQL backend beside a MySQL backend", append(r.head, r.command), append([]table{r.summary, r.commits}, r.tables...))
+	return publish(file, "a PostgreSQL backend beside a MySQL backend", append(r.head, r.command), slices.Concat([]table{r.summary, r.commits.summary}, r.tables, r.commits.tables))
 }

@@ -64,6 +64,11 @@ func bootMixed(ctx context.Context, o postgresOptions) (_ *mixedWorld, err error
 			return nil, err
 		}
 	}
+	direct := []string{w.servers[0].Addr(), w.servers[1].Addr()}
+	if w.haproxy, err = startHaproxy(ctx, w.dir, 4*maxClients, direct...); err != nil {
+		return nil, err
+	}
+	w.later(w.haproxy.kill)
 	if w.log, err = decision.OpenFile(decision.FileOptions{Dir: filepath.Join(w.dir, "floor-log")}); err != nil {
 		return nil, err
 	}
@@ -72,7 +77,10 @@ func bootMixed(ctx context.Context, o postgresOptions) (_ *mixedWorld, err error
 	programs["xaproxy"] = w.binary
 	for _, store := range o.stores {
 		if len(o.clients) > 0 {
-			if err := w.floor(ctx, store); err != nil {
+			if err := w.floor(ctx, store, "", direct); err != nil {
+				return nil, err
+			}
+			if err := w.floor(ctx, store, " over haproxy", w.haproxy.addrs, w.haproxy.pid()); err != nil {
 				return nil, err
 			}
 		}
