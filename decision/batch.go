@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,6 +94,10 @@ func (f *File) lead(b *batch) {
 // flush writes the entries behind the last record and syncs when one of them asks for it. It gives every entry its
 // error and makes known what is durable. Only the leader calls it, without mu.
 func (f *File) flush(label string, entries []*entry) {
+	if err := f.placed(label); err != nil {
+		failAll(entries, notWritten(err))
+		return
+	}
 	buf, first := f.buf[:0], 0
 	for i, e := range entries {
 		if f.end+int64(len(buf)+recordSize(len(e.body))) > f.active.size {
@@ -127,6 +132,25 @@ func (f *File) flush(label string, entries []*entry) {
 		return
 	}
 	f.publish(entries[first:])
+}
+
+// placed returns an error unless the next opening would find the active segment: what is written to a file that was moved or removed is lost
+// with this process. It may have been put back when it is asked again.
+func (f *File) placed(label string) error {
+	id, err := f.files.Identity(label+" place", f.active.path)
+	if err == nil && id != f.active.id {
+		err = fmt.Errorf("another file has the name of %s", f.active.path)
+	}
+	switch {
+	case err != nil && !f.astray:
+		f.log.Error().Err(err).Str("dir", f.dir).Msg("decision log is not in its place: put it back; transactions that need it are rolled back until then")
+	case err == nil && f.astray:
+		f.log.Info().Str("dir", f.dir).Msg("decision log is in its place again")
+	}
+	if f.astray = err != nil; f.astray {
+		return fmt.Errorf("the decision log was moved or removed, put it back: %w", err)
+	}
+	return nil
 }
 
 func anyDurable(entries []*entry) bool {
@@ -181,6 +205,9 @@ func (f *File) roll() error {
 		return err
 	}
 	s := newSegment(h, f.path(h))
+	if s.id, err = f.files.Identity("segment place", s.path); err != nil {
+		return f.fail(errors.Join(err, handle.Close()))
+	}
 	f.mu.Lock()
 	if f.active != nil {
 		f.active.seal(f.end)

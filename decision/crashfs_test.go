@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"unsafe"
 )
 
 // crashFS is an FS in memory that forgets like a real one. What is written stays in the cache until a sync; a power
@@ -234,6 +235,19 @@ func (c *crashFS) Remove(label, name string) error {
 		c.change(dirChange{dir: filepath.Dir(name), name: name})
 	}
 	return err
+}
+
+func (c *crashFS) Identity(label, name string) (FileID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := c.begin("stat", label, name); err != nil {
+		return FileID{}, err
+	}
+	node := c.names[name]
+	if node == nil {
+		return FileID{}, fs.ErrNotExist
+	}
+	return FileID{uint64(uintptr(unsafe.Pointer(node)))}, nil // nothing moves it
 }
 
 type crashHandle struct {

@@ -56,6 +56,7 @@ type File struct {
 	seed   uint32 // of active
 	end    int64  // of the records in active
 	synced int64  // durable up to here. Invariant: headerSize <= synced <= end
+	astray bool   // the next opening would not find it
 	buf    []byte
 
 	// scan serializes Lookup in complete segments and keeps Prune from removing what is being read. It protects

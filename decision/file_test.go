@@ -373,7 +373,7 @@ func TestGroupCommit(t *testing.T) {
 	for _, a := range files.trace[calls:] {
 		ops = append(ops, a.op)
 	}
-	if got := strings.Join(ops, " "); got != "write sync write sync" {
+	if got := strings.Join(ops, " "); got != "stat write sync stat write sync" {
 		t.Error(got)
 	}
 }

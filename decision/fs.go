@@ -29,7 +29,12 @@ type FS interface {
 	Open(label, name string, write bool) (Handle, error)
 	Rename(label, from, to string) error
 	Remove(label, name string) error
+	// Identity tells the file that has the name from any other one that exists.
+	Identity(label, name string) (FileID, error)
 }
+
+// FileID is a file's device and its number there.
+type FileID [2]uint64
 
 // Handle is one open file of an FS.
 type Handle interface {
@@ -125,6 +130,14 @@ func (osFS) Open(_, name string, write bool) (Handle, error) {
 
 func (osFS) Rename(_, from, to string) error { return os.Rename(from, to) }
 func (osFS) Remove(_, name string) error     { return os.Remove(name) }
+
+func (osFS) Identity(_, name string) (FileID, error) {
+	var s syscall.Stat_t
+	if err := syscall.Stat(name, &s); err != nil {
+		return FileID{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return FileID{uint64(s.Dev), s.Ino}, nil // Dev is signed on some systems
+}
 
 type osHandle struct{ f *os.File }
 

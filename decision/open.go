@@ -137,6 +137,9 @@ func (f *File) mend(data []byte, x extent) (err error) {
 	if f.handle, err = f.files.Open("mend open", f.active.path, true); err != nil {
 		return err
 	}
+	if f.active.id, err = f.files.Identity("mend place", f.active.path); err != nil {
+		return err
+	}
 	f.seed, f.end, f.synced = f.active.seed(), x.end, x.synced
 	clear(data[x.end:x.dirty])
 	if x.synced == x.dirty {

@@ -144,6 +144,7 @@ func (h header) scan(data []byte, sealedAt int64, visit func(off int64, f frame)
 type segment struct {
 	header
 	path  string
+	id    FileID       // of the active one
 	end   int64        // of its records, once it has a successor
 	index map[key]span // where its commit records are; nil for a complete segment, whose index is made when needed
 

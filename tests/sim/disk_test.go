@@ -183,6 +183,13 @@ func (m mount) Remove(_, name string) error {
 	return nil
 }
 
+func (m mount) Identity(_, name string) (decision.FileID, error) {
+	if m.files[name] == nil {
+		return decision.FileID{}, fs.ErrNotExist
+	}
+	return decision.FileID{}, m.alive() // nobody puts another one in its place
+}
+
 type handle struct {
 	m mount
 	f *file
@@ -253,7 +260,10 @@ func (p platter) Create(string, string) (decision.Handle, error) { return nil, e
 func (p platter) Rename(string, string, string) error            { return errReadOnly }
 func (p platter) Remove(string, string) error                    { return errReadOnly }
 func (p platter) Lock(string, string, bool) (io.Closer, error)   { return io.NopCloser(nil), nil }
-func (p platter) List(l, d string) ([]string, error)             { return mount{p.disk, &process{}}.List(l, d) }
+func (p platter) Identity(l, n string) (decision.FileID, error) {
+	return mount{p.disk, &process{}}.Identity(l, n)
+}
+func (p platter) List(l, d string) ([]string, error) { return mount{p.disk, &process{}}.List(l, d) }
 
 func (p platter) Open(_, name string, _ bool) (decision.Handle, error) {
 	f := p.files[name]
