@@ -25,6 +25,7 @@ type Conn struct {
 	born     time.Time
 	used     time.Duration // since born, when it was last given back
 	lends    uint64        // how often it was lent
+	queued   time.Duration // that its user has waited for it; see Queued
 	prepared statements
 	named    statements // by name, within SQL; the ids are of the connection's own
 	lastName uint32     // the last of these ids
@@ -210,6 +211,13 @@ func (c *Conn) Lost(err error) error {
 func (c *Conn) Result() (wire.OK, error) {
 	rows, err := c.ReadResult(maxOwnResult)
 	return rows.OK, c.classify(err)
+}
+
+// Queued returns once how long its user has waited until the connection was there.
+func (c *Conn) Queued() time.Duration {
+	queued := c.queued
+	c.queued = 0
+	return queued
 }
 
 // Lends tells one loan of the connection from another.

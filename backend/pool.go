@@ -44,6 +44,7 @@ type PoolStats struct {
 
 // get lends a connection of b that can become s to owner. Errors are *wire.Error, ready for the client.
 func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Conn, error) {
+	queued := time.Duration(0)
 	p.mu.Lock()
 	for {
 		if p.closed {
@@ -57,6 +58,7 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 			c.pay(owed) // also on a connection that is too old
 			if usable && !c.broken {
 				c.lends++
+				c.queued = queued
 				return c, nil
 			}
 			c.close()
@@ -83,6 +85,7 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 		p.mu.Unlock()
 		began := time.Now()
 		c, err := p.await(ctx, &b.Config, granted)
+		queued += time.Since(began)
 		p.waited(time.Since(began))
 		if err != nil {
 			return nil, err
@@ -98,7 +101,12 @@ func (p *pool) get(ctx context.Context, b *Backend, s *Session, owner any) (*Con
 		p.free = append(p.free, c) // looked at again: it may not be able to become s
 	}
 	p.mu.Unlock()
-	return p.dial(ctx, b, s)
+	began := time.Now()
+	c, err := p.dial(ctx, b, s)
+	if err == nil {
+		c.queued = queued + time.Since(began)
+	}
+	return c, err
 }
 
 // dial opens a connection, for which there is a place, unless it is known that this would fail.

@@ -44,6 +44,8 @@ handshake_timeout = "1s"
 idle_timeout = "2s"
 stall_timeout = "12s"
 drain_timeout = "14s"
+slow_statement = "15s"
+slow_statements = 16
 log_level = "debug"
 log_format = "json"
 [admin]
@@ -168,7 +170,7 @@ node = 9
 		Server: Server{
 			Listen: ":0", Version: "8.0.40-x", TLSCert: cert, TLSKey: key, TLSRequired: true, MaxConnections: 16, MaxPacket: MiB,
 			TLSClientCA: cert, TLSClientRequired: true, LoginFailures: 5, LoginBlock: seconds(10),
-			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), DrainTimeout: seconds(14), LogLevel: "debug", LogFormat: "json",
+			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), DrainTimeout: seconds(14), SlowStatement: seconds(15), SlowStatements: 16, LogLevel: "debug", LogFormat: "json",
 		},
 		Admin: Admin{Listen: "[::1]:0", Token: "from the environment", TokenEnv: "XAPROXY_TEST_SET", TLSCert: cert, TLSKey: key, TLSClientCA: cert},
 		Users: []User{

@@ -47,6 +47,11 @@ type Server struct {
 	StallTimeout Duration `toml:"stall_timeout"`
 	// DrainTimeout is how long open transactions may go on after SIGTERM, before their connections are closed, 0s to 1h. Default 10s.
 	DrainTimeout Duration `toml:"drain_timeout"`
+	// SlowStatement is how long a statement may take, to the whole of its answer, before it is logged and kept among SlowStatements, without its values;
+	// 1ms to 24h, or 0s: none is. Default 1s.
+	SlowStatement Duration `toml:"slow_statement"`
+	// SlowStatements is how many slow statements, the last ones, are kept in memory to be shown, 0 to 10000. Default 200.
+	SlowStatements int `toml:"slow_statements"`
 	// LogLevel is the least severe level that is logged: debug, info, warn or error. Default info.
 	LogLevel string `toml:"log_level"`
 	// LogFormat is console, json or auto: console on a terminal, json elsewhere. Default auto.
@@ -64,6 +69,8 @@ func defaultServer() Server {
 		IdleTimeout:      Duration(8 * time.Hour),
 		StallTimeout:     Duration(time.Minute),
 		DrainTimeout:     Duration(10 * time.Second),
+		SlowStatement:    Duration(time.Second),
+		SlowStatements:   200,
 		LogLevel:         "info",
 		LogFormat:        "auto",
 	}
@@ -105,6 +112,10 @@ func (s *Server) validate(at section) {
 	within(at, "idle_timeout", s.IdleTimeout, Duration(time.Second), Duration(year))
 	within(at, "stall_timeout", s.StallTimeout, Duration(100*time.Millisecond), Duration(24*time.Hour))
 	within(at, "drain_timeout", s.DrainTimeout, 0, Duration(time.Hour))
+	if s.SlowStatement != 0 {
+		within(at, "slow_statement", s.SlowStatement, Duration(time.Millisecond), Duration(24*time.Hour))
+	}
+	within(at, "slow_statements", s.SlowStatements, 0, 10_000)
 	at.oneOf("log_level", s.LogLevel, "debug", "info", "warn", "error")
 	at.oneOf("log_format", s.LogFormat, "auto", "console", "json")
 }

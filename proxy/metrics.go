@@ -8,6 +8,7 @@ import (
 	"github.com/xaproxy/xaproxy/metric"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
+	"github.com/xaproxy/xaproxy/xa"
 )
 
 // counters are what sessions count. Each Server has several, so that sessions seldom meet at one.
@@ -37,6 +38,8 @@ type noted struct {
 	plan    uint8
 	reason  reason
 	began   time.Time
+	of      *router.Plan
+	gtrid   xa.GTRID // of the transaction that it has ended
 }
 
 // side is who an error comes from.
@@ -74,7 +77,8 @@ func planName(i int) string {
 
 // plans notes what the present statement is.
 func (s *session) plans(p *router.Plan) {
-	s.noted.planned, s.noted.kind, s.noted.plan = true, kindOf(s.work.text), planOf(p)
+	s.noted.planned, s.noted.kind, s.noted.plan, s.noted.of = true, kindOf(s.work.text), planOf(p), p
+	s.work.times(p.Merge != router.MergeNone || p.Lookup != nil)
 }
 
 // counted counts the statement that has been answered by now.
@@ -82,9 +86,15 @@ func (s *session) counted(now time.Time) {
 	c, n := s.counters, &s.noted
 	if n.planned {
 		c.statements[n.kind][n.plan].Add(1)
-		c.took[n.kind].Observe(now.Sub(n.began))
-		n.planned = false
+		took := now.Sub(n.began)
+		c.took[n.kind].Observe(took)
+		if limit := s.gen.cfg.Server.SlowStatement.Std(); limit > 0 && took >= limit {
+			s.slow(now, took)
+		}
+		n.planned, n.of = false, nil
 	}
+	n.gtrid = xa.GTRID{}
+	s.work.visited()
 	if s.failed {
 		if n.reason == notRefused {
 			c.failed[backendSide].Add(1)

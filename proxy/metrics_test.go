@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -14,7 +15,7 @@ func BenchmarkCounting(b *testing.B) {
 	one, other := net.Pipe()
 	defer one.Close()
 	defer other.Close()
-	s := &session{counters: newCounters()[0], conn: wire.NewConn(one, 0)}
+	s := &session{counters: newCounters()[0], conn: wire.NewConn(one, 0), gen: &generation{cfg: new(config.Config)}}
 	s.work.text = []byte("SELECT c FROM sbtest1 WHERE id = 5024")
 	plan := &router.Plan{}
 	now := time.Now()

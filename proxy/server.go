@@ -51,6 +51,7 @@ type Server struct {
 	questions atomic.Uint64 // commands of all clients
 	counters  []*counters
 	gate      gate
+	slow      slowStatements
 
 	keysDoubted atomic.Bool // a statement may have changed the columns of shard keys
 

@@ -377,7 +377,10 @@ func (s *session) fail(e *wire.Error) error {
 	return s.conn.WriteErr(e)
 }
 
-// abandon rolls back the open transaction, because the client is gone or starts anew.
+// abandon rolls back the open transaction, because the client is gone or starts anew. Inlined, its variables would be on the stacks of all clients
+// that wait.
+//
+//go:noinline
 func (s *session) abandon() {
 	if s.tx != nil {
 		s.rollback(errAbandoned)

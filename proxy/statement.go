@@ -218,6 +218,7 @@ var errKilled = errors.New("it was killed before its COMMIT began")
 
 // committed logs and translates the end of a transaction.
 func (s *session) committed(a xa.Answer) *wire.Error {
+	s.ended(a)
 	switch a.Outcome {
 	case xa.CommittedLate:
 		s.log(zerolog.WarnLevel).Stringer("gtrid", a.GTRID).AnErr("cause", a.Cause).Msg("committed, but a branch is still to be finished by recovery")
@@ -324,6 +325,7 @@ func (s *session) lose(br *txBranch, cause error) *wire.Error {
 	s.past.ended()
 	s.track.ends()
 	a := tx.fail(br, cause)
+	s.ended(a)
 	return outcomeError(a)
 }
 
@@ -334,7 +336,9 @@ func (s *session) rollback(cause error) xa.Answer {
 	s.work.drop()
 	s.past.ended()
 	s.track.ends()
-	return tx.rollback(cause)
+	a := tx.rollback(cause)
+	s.ended(a)
+	return a
 }
 
 // first reports whether a statement about the server's variables goes to the first backend, although the session is at one of

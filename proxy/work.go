@@ -27,6 +27,8 @@ type work struct {
 	inTx   bool        // a transaction was open then
 	ending bool        // the session is to end when none is
 	conns  []*backend.Conn
+	visits []visit // on backends, that the statement has ended; only its session asks
+	timed  atomic.Bool
 	used   bool   // a connection was used by the statement; only its session asks
 	doing  string // what the statement does, in words; "" if conns say all
 
@@ -115,6 +117,7 @@ func (w *work) moves(newest *atomic.Pointer[generation]) *generation {
 func (w *work) uses(c *backend.Conn) {
 	w.mu.Lock()
 	w.conns, w.used = append(w.conns, c), true
+	w.arrives(c)
 	w.mu.Unlock()
 }
 
@@ -123,6 +126,7 @@ func (w *work) leaves(c *backend.Conn) {
 	w.mu.Lock()
 	w.settle()
 	if i := slices.Index(w.conns, c); i >= 0 {
+		w.departs(c)
 		w.conns = slices.Delete(w.conns, i, i+1)
 	}
 	w.mu.Unlock()
@@ -138,6 +142,9 @@ func (w *work) drop() {
 // clear is drop with w.mu held.
 func (w *work) clear() {
 	w.settle()
+	for _, c := range w.conns {
+		w.departs(c)
+	}
 	clear(w.conns)
 	w.conns = w.conns[:0]
 }

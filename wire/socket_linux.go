@@ -26,6 +26,7 @@ type socket struct {
 	net.Conn
 	raw         syscall.RawConn
 	read, write call
+	clock       clock // of reads
 
 	low      int32 // bytes without which the next read does not wake up; 0: any
 	applyLow func(fd uintptr)
@@ -63,6 +64,7 @@ type call struct {
 	deadline func(time.Time) error
 	patience time.Duration // how long the call may wait; 0: as the connection's deadlines say
 	waits    bool          // a deadline is set: only calls that have to wait need one
+	clock    *clock        // nil: nobody wants to know
 }
 
 // direct returns nc with raw system calls, if it is a plain socket.
@@ -82,6 +84,7 @@ func direct(nc net.Conn) net.Conn {
 	s.write = call{trap: unix.SYS_SENDTO, name: "write"}
 	s.read.try, s.write.try = s.read.once, s.write.once
 	s.applyLow = s.setLowWater
+	s.read.clock = &s.clock
 	s.read.deadline, s.write.deadline = nc.SetReadDeadline, nc.SetWriteDeadline
 	return s
 }
@@ -117,6 +120,9 @@ func (c *call) once(fd uintptr) bool {
 
 // await sets the deadline of a wait that begins.
 func (c *call) await() {
+	if c.clock != nil {
+		c.clock.begin()
+	}
 	if c.patience > 0 && !c.waits {
 		c.waits = c.deadline(time.Now().Add(c.patience)) == nil
 	}
@@ -124,6 +130,9 @@ func (c *call) await() {
 
 // awaited takes it back. One that has passed stays: the connection is of no use any more.
 func (c *call) awaited(err error) error {
+	if c.clock != nil {
+		c.clock.end()
+	}
 	if c.waits {
 		c.waits = false
 		if err == nil {

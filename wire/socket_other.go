@@ -12,6 +12,7 @@ import (
 type socket struct {
 	net.Conn
 	readPatience, writePatience time.Duration
+	clock                       clock // of reads
 }
 
 // direct returns nc as a socket.
@@ -34,6 +35,8 @@ func (s *socket) setPatience(read, write time.Duration) {
 func (*socket) several() {}
 
 func (s *socket) Read(b []byte) (int, error) {
+	s.clock.begin()
+	defer s.clock.end()
 	return within(s.readPatience, s.SetReadDeadline, s.Conn.Read, b)
 }
 

@@ -102,6 +102,7 @@ type Tx struct {
 	asked    []request  // whose answers are taken one after the other
 	waits    int        // goroutines that wait for an answer each
 	replies  chan reply // of these
+	began    time.Time  // when its end began
 	entered  time.Time  // when its state became what it is; not kept without an Observer
 	commitBy time.Time  // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
@@ -113,6 +114,8 @@ type Tx struct {
 type member struct {
 	BranchConn
 	voted, committed int64
+	asked            time.Time     // when the request was sent that has no answer yet
+	took             time.Duration // until the answers to those that have
 }
 
 // request is an action on a branch that was asked for.
@@ -132,6 +135,14 @@ type Answer struct {
 	Outcome Outcome
 	GTRID   GTRID
 	Cause   error // the first thing that went wrong, when something did
+	// Branches is how long the answers of the branches took until now, if the client was kept waiting for longer than patience.
+	Branches []BranchTime
+}
+
+// BranchTime is how long the answers of a branch took.
+type BranchTime struct {
+	Backend string
+	Took    time.Duration
 }
 
 // Begin draws a GTRID and registers the transaction as in flight, so that recovery leaves its branches alone. decider is the backend
@@ -199,6 +210,7 @@ func (tx *Tx) BranchLost(i int, cause error) Answer {
 // run drives the transaction until the client has its answer; what is left then goes on in a goroutine of its own,
 // for which Close waits.
 func (tx *Tx) run(first reply) Answer {
+	tx.began = time.Now()
 	tx.step(first)
 	for tx.answer.Outcome == NoOutcome {
 		tx.step(tx.next())
@@ -275,8 +287,12 @@ func replied(r request, err error) reply {
 // step applies one event, and those that its actions bring about at once.
 func (tx *Tx) step(r reply) {
 	for more := true; more; {
-		if r.Kind == EventReply && r.Result == OK {
-			tx.stamp(r.Branch)
+		if r.Kind == EventReply {
+			m := &tx.conns[r.Branch]
+			m.took, m.asked = m.took+time.Since(m.asked), time.Time{}
+			if r.Result == OK {
+				tx.stamp(r.Branch)
+			}
 		}
 		if tx.cause == nil {
 			tx.cause = r.err
@@ -320,7 +336,7 @@ func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 		case ActionAppend:
 			r, replied = tx.append(), true
 		case ActionAnswer:
-			tx.answer = Answer{Outcome: a.Outcome, GTRID: tx.gtrid, Cause: tx.cause}
+			tx.answer = Answer{Outcome: a.Outcome, GTRID: tx.gtrid, Cause: tx.cause, Branches: tx.times(time.Now())}
 		case ActionForget:
 			tx.forget(a.Outcome)
 		case ActionHalt:
@@ -341,7 +357,8 @@ func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 
 // ask sends the request of an action. Nothing depends on the answers of readers, so they are taken last.
 func (tx *Tx) ask(a Action, deadline time.Time) {
-	conn := tx.conns[a.Branch]
+	conn := &tx.conns[a.Branch]
+	conn.asked = time.Now()
 	switch a.Kind {
 	case ActionEnd, ActionRollback:
 		conn.Rollback(deadline)
@@ -361,6 +378,21 @@ func (tx *Tx) ask(a Action, deadline time.Time) {
 		at--
 	}
 	tx.asked = slices.Insert(tx.asked, at, request{a, deadline})
+}
+
+// times is how long the answers of the branches have taken, if that is worth a word.
+func (tx *Tx) times(now time.Time) []BranchTime {
+	if now.Sub(tx.began) <= patience {
+		return nil
+	}
+	all := make([]BranchTime, len(tx.conns))
+	for i, m := range tx.conns {
+		all[i] = BranchTime{m.Ref().Backend, m.took}
+		if !m.asked.IsZero() {
+			all[i].Took += now.Sub(m.asked)
+		}
+	}
+	return all
 }
 
 // fence asks the decider's backend what the decision is.

@@ -47,7 +47,7 @@ func TestCheckOfABadFile(t *testing.T) {
 ` + path + `:1:1: users: is missing: nobody could log in; add a [[users]] entry
 ` + path + `:1:1: schemas: is missing: no statement could be routed; add a [[schemas]] entry that gives a schema to a backend
 ` + path + `:2:10: server.listen: is an integer, must be a string in quotes
-` + path + `:3:1: server.colour: unknown key; known here: listen, version, tls_cert, tls_key, tls_required, tls_client_ca, tls_client_required, max_connections, max_packet, handshake_timeout, login_failures, login_block, idle_timeout, stall_timeout, drain_timeout, log_level, log_format
+` + path + `:3:1: server.colour: unknown key; known here: listen, version, tls_cert, tls_key, tls_required, tls_client_ca, tls_client_required, max_connections, max_packet, handshake_timeout, login_failures, login_block, idle_timeout, stall_timeout, drain_timeout, slow_statement, slow_statements, log_level, log_format
 5 mistakes in ` + path + "\n"
 	if stdout != "" || stderr != want {
 		t.Errorf("got stdout %q, stderr\n%s\nwant\n%s", stdout, stderr, want)
