@@ -54,14 +54,8 @@ func bootPair(ctx context.Context, o commitOptions, kind servers.Kind) (_ *pairW
 		}
 	}()
 	progress("booting two servers of kind %s, haproxy and xaproxy", kind)
-	if w.dir, err = os.MkdirTemp("", "xaproxy-bench-"); err != nil {
+	if err := w.build(ctx); err != nil {
 		return nil, err
-	}
-	w.later(func() error { return os.RemoveAll(w.dir) })
-	if w.binary = o.program; w.binary == "" {
-		if w.binary, err = proxytest.Build(ctx, w.dir); err != nil {
-			return nil, err
-		}
 	}
 	for i := range w.servers {
 		if w.servers[i], err = servers.Start(ctx, servers.Options{Kind: kind, Args: []string{"--max-connections=2000"}}); err != nil {
@@ -72,15 +66,10 @@ func bootPair(ctx context.Context, o commitOptions, kind servers.Kind) (_ *pairW
 			return nil, err
 		}
 	}
-	direct := []string{w.servers[0].Addr(), w.servers[1].Addr()}
-	if w.haproxy, err = startHaproxy(ctx, w.dir, 4*maxClients, direct...); err != nil {
+	direct, err := w.between(ctx)
+	if err != nil {
 		return nil, err
 	}
-	w.later(w.haproxy.kill)
-	if w.log, err = decision.OpenFile(decision.FileOptions{Dir: filepath.Join(w.dir, "floor-log")}); err != nil {
-		return nil, err
-	}
-	w.later(w.log.Close)
 	for _, store := range o.stores {
 		if err := w.byHand(ctx, store, "", direct); err != nil {
 			return nil, err
@@ -98,6 +87,32 @@ func bootPair(ctx context.Context, o commitOptions, kind servers.Kind) (_ *pairW
 		}
 	}
 	return w, nil
+}
+
+// build makes the folder, and the program if none was given.
+func (w *pairWorld) build(ctx context.Context) (err error) {
+	if w.dir, err = os.MkdirTemp("", "xaproxy-bench-"); err != nil {
+		return err
+	}
+	w.later(func() error { return os.RemoveAll(w.dir) })
+	if w.binary = w.o.program; w.binary == "" {
+		w.binary, err = proxytest.Build(ctx, w.dir)
+	}
+	return err
+}
+
+// between starts haproxy in front of the servers, and the log of the floors. It returns the servers' own addresses.
+func (w *pairWorld) between(ctx context.Context) (direct []string, err error) {
+	direct = []string{w.servers[0].Addr(), w.servers[1].Addr()}
+	if w.haproxy, err = startHaproxy(ctx, w.dir, 4*maxClients, direct...); err != nil {
+		return nil, err
+	}
+	w.later(w.haproxy.kill)
+	if w.log, err = decision.OpenFile(decision.FileOptions{Dir: filepath.Join(w.dir, "floor-log")}); err != nil {
+		return nil, err
+	}
+	w.later(w.log.Close)
+	return direct, nil
 }
 
 // open gives a server its accounts and the tables of both participant stores, and sees how durable it is.

@@ -13,7 +13,6 @@ import (
 	"slices"
 
 	"github.com/xaproxy/xaproxy/config"
-	"github.com/xaproxy/xaproxy/decision"
 	"github.com/xaproxy/xaproxy/tests/chaos"
 	"github.com/xaproxy/xaproxy/tests/proxytest"
 	"github.com/xaproxy/xaproxy/tests/servers"
@@ -43,14 +42,8 @@ func bootMixed(ctx context.Context, o postgresOptions) (_ *mixedWorld, err error
 		}
 	}()
 	progress("booting MySQL, PostgreSQL and xaproxy")
-	if w.dir, err = os.MkdirTemp("", "xaproxy-bench-"); err != nil {
+	if err := w.build(ctx); err != nil {
 		return nil, err
-	}
-	w.later(func() error { return os.RemoveAll(w.dir) })
-	if w.binary = o.program; w.binary == "" {
-		if w.binary, err = proxytest.Build(ctx, w.dir); err != nil {
-			return nil, err
-		}
 	}
 	for i, kind := range mixedKinds {
 		if w.servers[i], err = servers.Start(ctx, servers.Options{Kind: kind}); err != nil {
@@ -64,15 +57,10 @@ func bootMixed(ctx context.Context, o postgresOptions) (_ *mixedWorld, err error
 			return nil, err
 		}
 	}
-	direct := []string{w.servers[0].Addr(), w.servers[1].Addr()}
-	if w.haproxy, err = startHaproxy(ctx, w.dir, 4*maxClients, direct...); err != nil {
+	direct, err := w.between(ctx)
+	if err != nil {
 		return nil, err
 	}
-	w.later(w.haproxy.kill)
-	if w.log, err = decision.OpenFile(decision.FileOptions{Dir: filepath.Join(w.dir, "floor-log")}); err != nil {
-		return nil, err
-	}
-	w.later(w.log.Close)
 	programs := maps.Clone(o.against)
 	programs["xaproxy"] = w.binary
 	for _, store := range o.stores {
