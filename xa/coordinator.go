@@ -74,9 +74,11 @@ type Coordinator struct {
 	late sync.WaitGroup // transactions whose client was answered before the end
 
 	mu       sync.Mutex // protects following fields
-	inFlight map[GTRID]struct{}
+	inFlight map[GTRID]*Tx
 	keys     map[string]struct{} // of the transactions in flight
 	orphans  map[XID]Orphan
+	ended    [shownEnded]ended // a ring
+	ends     uint64            // how many transactions have ended; the next one's place in the ring
 }
 
 // Orphan is a branch that the coordinator left to recovery, with the session that may still be working on it.
@@ -89,7 +91,7 @@ type Orphan struct {
 
 // NewCoordinator returns a Coordinator that numbers its transactions in the current epoch of the log.
 func NewCoordinator(o Options) *Coordinator {
-	return &Coordinator{o: o, inFlight: make(map[GTRID]struct{}), keys: make(map[string]struct{}), orphans: make(map[XID]Orphan)}
+	return &Coordinator{o: o, inFlight: make(map[GTRID]*Tx), keys: make(map[string]struct{}), orphans: make(map[XID]Orphan)}
 }
 
 // Tx is one running transaction. One goroutine uses it. Exactly one of Commit, Rollback and BranchLost ends it.
@@ -97,22 +99,28 @@ type Tx struct {
 	c        *Coordinator
 	gtrid    GTRID
 	key      Key
-	txn      Txn
-	conns    []member
+	opened   time.Time
 	asked    []request  // whose answers are taken one after the other
 	waits    int        // goroutines that wait for an answer each
 	replies  chan reply // of these
 	began    time.Time  // when its end began
-	entered  time.Time  // when its state became what it is; not kept without an Observer
 	commitBy time.Time  // when the client stops waiting for phase two; zero outside of it
 	answer   Answer
 	cause    error // the first thing that went wrong
 	forgot   bool
+
+	mu      sync.Mutex // protects following fields; the goroutine that uses the Tx is the only one that changes them, and reads them without it
+	session uint64     // whose transaction it is; 0: nobody has said
+	txn     Txn
+	entered time.Time // when its state became what it is
+	conns   []member
 }
 
 // member is a branch with the moments that its transaction's record and its end are to tell, in milliseconds since 1970; 0 = not yet.
 type member struct {
 	BranchConn
+	backend          string
+	connID           uint64
 	voted, committed int64
 	asked            time.Time     // when the request was sent that has no answer yet
 	took             time.Duration // until the answers to those that have
@@ -149,10 +157,12 @@ type BranchTime struct {
 // whose branch will be a Decider, "" with a log.
 func (c *Coordinator) Begin(decider string) *Tx {
 	g := GTRID{Coord: c.o.Log.Coord(), Epoch: c.o.Log.Epoch(), Seq: c.seq.Add(1), Decider: decider}
+	now := time.Now()
+	tx := &Tx{c: c, gtrid: g, opened: now, entered: now, txn: Txn{Early: c.o.EarlyAnswer}}
 	c.mu.Lock()
-	c.inFlight[g] = struct{}{}
+	c.inFlight[g] = tx
 	c.mu.Unlock()
-	return &Tx{c: c, gtrid: g, txn: Txn{Early: c.o.EarlyAnswer}}
+	return tx
 }
 
 // BeginKeyed is Begin of a transaction with a commit key. The error wraps ErrKeyRunning.
@@ -165,7 +175,9 @@ func (c *Coordinator) BeginKeyed(decider string, key Key) (*Tx, error) {
 		return nil, ErrKeyRunning
 	}
 	tx := c.Begin(decider)
+	tx.mu.Lock()
 	tx.key, tx.txn.Keyed = key, true
+	tx.mu.Unlock()
 	return tx, nil
 }
 
@@ -183,15 +195,22 @@ func (tx *Tx) GTRID() GTRID { return tx.gtrid }
 // Add registers a branch, before its XA START is sent, and returns its index. recordOnePhase says that its server may
 // forget an acknowledged one-phase commit. The branch on the decider, and no other, is a Decider.
 func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
-	tx.conns = append(tx.conns, member{BranchConn: b})
 	_, decides := b.(Decider)
+	ref := b.Ref()
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.conns = append(tx.conns, member{BranchConn: b, backend: ref.Backend, connID: ref.ConnID})
 	tx.txn.Branches = append(tx.txn.Branches, Branch{Decides: decides})
 	tx.txn.RecordOnePhase = tx.txn.RecordOnePhase || recordOnePhase
 	return len(tx.conns) - 1
 }
 
 // Wrote notes that branch i runs a statement that may change rows.
-func (tx *Tx) Wrote(i int) { tx.txn.Branches[i].Wrote = true }
+func (tx *Tx) Wrote(i int) {
+	tx.mu.Lock()
+	tx.txn.Branches[i].Wrote = true
+	tx.mu.Unlock()
+}
 
 // Commit runs the commit protocol and returns the client's answer. Once phase two has begun it returns CommittedLate
 // after CommitWait, while the rest goes on in the background.
@@ -299,13 +318,14 @@ func (tx *Tx) step(r reply) {
 		}
 		before := tx.txn.State
 		next, actions := tx.txn.Step(r.Event)
-		tx.txn = next
-		if o := tx.c.o.Observer; o != nil && next.State != before {
-			now := time.Now()
-			if before != Active {
-				o.Left(before, now.Sub(tx.entered))
-			}
-			tx.entered = now
+		left := tx.entered
+		tx.mu.Lock()
+		if tx.txn = next; next.State != before {
+			tx.entered = time.Now()
+		}
+		tx.mu.Unlock()
+		if o := tx.c.o.Observer; o != nil && next.State != before && before != Active {
+			o.Left(before, tx.entered.Sub(left))
 		}
 		if next.State == Committing && before != Committing {
 			tx.cause = nil // what was in doubt no longer is
@@ -458,6 +478,7 @@ func (tx *Tx) forget(o Outcome) {
 		}
 	}
 	delete(c.inFlight, tx.gtrid)
+	c.note(tx, o)
 	if tx.txn.Keyed {
 		delete(c.keys, tx.key.Name)
 	}
