@@ -39,7 +39,8 @@ type noted struct {
 	reason  reason
 	began   time.Time
 	of      *router.Plan
-	gtrid   xa.GTRID // of the transaction that it has ended
+	gtrid   xa.GTRID      // of the transaction that it has ended
+	tally   *router.Tally // of its shape, nil: there is none
 }
 
 // side is who an error comes from.
@@ -90,6 +91,9 @@ func (s *session) counted(now time.Time) {
 		c.took[n.kind].Observe(took)
 		if limit := s.gen.cfg.Server.SlowStatement.Std(); limit > 0 && took >= limit {
 			s.slow(now, took)
+		}
+		if n.tally != nil {
+			n.tally.Add(took)
 		}
 		n.planned, n.of = false, nil
 	}

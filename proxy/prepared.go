@@ -288,6 +288,7 @@ func (s *session) execute(arg []byte) error {
 	}
 	var plan *router.Plan
 	var err error
+	s.noted.tally = p.routed.Tally()
 	if p.routed.Numbered() {
 		plan, e = s.numberedExecution(p, func(i int) router.Value { return value(x, p.long, i) })
 	} else if plan, err = p.routed.Plan(func(i int) router.Value { return value(x, p.long, i) }); err != nil {

@@ -32,7 +32,7 @@ func (s *session) statement(attrs, sql []byte) error {
 
 // planned plans a text, after writing into it what only the session knows: values of its own, names of columns, numbers of a sequence.
 func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, err error) {
-	plan, err = s.router.Plan(sql, s.state.Schema, s.mode)
+	plan, s.noted.tally, err = s.router.Tallied(sql, s.state.Schema, s.mode)
 	if err == nil && plan.Own {
 		var e *wire.Error
 		if sql, e = s.own(sql, s.mode, s.outcomeOf(s.mode)); e != nil {
@@ -192,7 +192,7 @@ func (s *session) begin(p *router.Plan) error {
 
 // start opens a transaction with the characteristics that SET TRANSACTION left for it.
 func (s *session) start() {
-	s.tx = newTransaction(s.srv.xa, s.srv.decides, s.nextTx)
+	s.tx = newTransaction(s.srv.xa, s.id, s.srv.decides, s.nextTx)
 	s.giveKey(s.nextKey)
 	s.nextKey, s.nextTx = xa.Key{}, characteristics{}
 }

@@ -14,6 +14,7 @@ import (
 // told first.
 type transaction struct {
 	coordinator *xa.Coordinator
+	session     uint64            // whose it is
 	decides     bool              // the first branch is the decider, or that of the key: the participant store
 	key         xa.Key            // set before the first branch
 	keyDecider  *backend.Backend  // that decides on transactions with the key, nil: a log
@@ -31,8 +32,8 @@ type txBranch struct {
 	index int
 }
 
-func newTransaction(c *xa.Coordinator, decides bool, opening characteristics) *transaction {
-	return &transaction{coordinator: c, decides: decides, branches: make(map[int]*txBranch), opening: opening}
+func newTransaction(c *xa.Coordinator, session uint32, decides bool, opening characteristics) *transaction {
+	return &transaction{coordinator: c, session: uint64(session), decides: decides, branches: make(map[int]*txBranch), opening: opening}
 }
 
 // readOnly reports whether the client has asked for a transaction that changes nothing.
@@ -79,6 +80,7 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 	}
 	if t.key.Name == "" {
 		t.xa = t.coordinator.Begin(decider)
+		t.xa.Serves(t.session)
 		return nil
 	}
 	tx, err := t.coordinator.BeginKeyed(decider, t.key)
@@ -86,6 +88,7 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 		return keyRunning(t.key.Name)
 	}
 	t.xa = tx
+	t.xa.Serves(t.session)
 	return nil
 }
 

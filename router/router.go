@@ -34,20 +34,29 @@ var emptyPlan = &Plan{Verb: Empty}
 // The Plan is shared: nobody may change it. Its parts without SQL mean the statement as it is; sql itself is not kept, but
 // must not change while the Plan's parts are being sent. A lone semicolon at the end is allowed, a second statement is not.
 func (r *Router) Plan(sql []byte, schema string, mode Mode) (*Plan, error) {
+	p, _, err := r.Tallied(sql, schema, mode)
+	return p, err
+}
+
+// Tallied is Plan, which also returns where executions of the statement are counted, nil for one that the plan cache does not keep.
+func (r *Router) Tallied(sql []byte, schema string, mode Mode) (*Plan, *Tally, error) {
 	s := scans.Get().(*scan)
 	defer s.release()
-	p, sharded, why := r.plan(s, sql, schema, mode, false)
+	p, sh, why := r.plan(s, sql, schema, mode, false)
 	if why == nil && s.uncertain > 0 {
 		uncertain := s.uncertain
 		var without *Plan
 		if without, _, why = r.plan(s, sql, schema, mode, true); why == nil {
-			p, why = certain(p, without, sharded, uncertain)
+			p, why = certain(p, without, sh != nil && sh.plan == nil, uncertain)
 		}
 	}
 	if why != nil {
-		return nil, why
+		return nil, nil, why
 	}
-	return p, nil
+	if sh == nil {
+		return p, nil, nil
+	}
+	return p, &sh.tally, nil
 }
 
 // certain is the one plan of a statement with executable comments that only some servers run, whether they run or not. Of
@@ -66,22 +75,22 @@ func certain(with, without *Plan, sharded bool, uncertain int) (*Plan, *Refusal)
 	return nil, u.refusal(-1)
 }
 
-// plan reads a statement without parameters into s and plans it. sharded tells that the shard keys in it were looked at.
-func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) (p *Plan, sharded bool, _ *Refusal) {
+// plan reads a statement without parameters into s and plans it. Of a shape without a plan of its own the shard keys in the statement were looked at.
+func (r *Router) plan(s *scan, sql []byte, schema string, mode Mode, skip bool) (*Plan, *shape, *Refusal) {
 	p, sh, why := r.look(s, sql, schema, mode, skip)
 	switch {
 	case why != nil:
-		return nil, false, why
+		return nil, nil, why
 	case s.params > 0:
-		return nil, false, (&reason{errno: 1064, text: "you have an error in your SQL syntax near '?'", do: "prepare the statement to bind a value"}).refusal(s.param())
+		return nil, nil, (&reason{errno: 1064, text: "you have an error in your SQL syntax near '?'", do: "prepare the statement to bind a value"}).refusal(s.param())
 	case p != nil:
-		return p, false, nil
+		return p, sh, nil
 	}
 	p, what, at := sh.choose(s, nil)
 	if what != nil {
-		return nil, true, what.refusal(at)
+		return nil, nil, what.refusal(at)
 	}
-	return p, true, nil
+	return p, sh, nil
 }
 
 // maxShape bounds what is analysed of a statement, in bytes: its text without comments, with a placeholder for each literal and one row of

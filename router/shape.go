@@ -9,8 +9,9 @@ import (
 	"sync"
 )
 
-// shape is what is known about all statements that differ only in their literals. It is immutable.
+// shape is what is known about all statements that differ only in their literals. It is immutable, but for what is counted.
 type shape struct {
+	tally Tally
 	// Exactly one of plan, refused and set is not nil.
 	plan        *Plan        // of a statement whose place does not depend on literals
 	refused     *reason      // its position counts in the shape

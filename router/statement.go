@@ -96,6 +96,14 @@ func (r *Router) Prepare(sql []byte, schema string, mode Mode) (*Statement, erro
 	return st, nil
 }
 
+// Tally is where executions of the statement are counted, nil if they are not.
+func (st *Statement) Tally() *Tally {
+	if st.with.shape == nil {
+		return nil
+	}
+	return &st.with.shape.tally
+}
+
 // number gives the statement a parameter for each number that its text leaves to the server.
 func (st *Statement) number(r *Router, schema string, mode Mode) (why *Refusal) {
 	x := st.with
