@@ -207,6 +207,17 @@ func (b *Backend) Facts() Facts {
 	return Facts{}
 }
 
+// Broken returns why statements are refused at once, for connecting has failed and has not succeeded since; nil if they are not.
+func (b *Backend) Broken() error { return b.pool.breaker.open() }
+
+// Address is where the server is, as the configuration says.
+func (b *Backend) Address() string {
+	if b.Config.Socket != "" {
+		return b.Config.Socket
+	}
+	return net.JoinHostPort(b.Config.Host, strconv.Itoa(b.Config.Port))
+}
+
 // Stats returns the pool's counters.
 func (b *Backend) Stats() PoolStats { return b.pool.snapshot() }
 
@@ -267,7 +278,7 @@ func (b *Backend) connect(ctx context.Context, s *Session) (*Conn, error) {
 // dial opens a connection for sessions like s.
 func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 	d := wire.Dialer{
-		Network: "tcp", Addr: net.JoinHostPort(b.Config.Host, strconv.Itoa(b.Config.Port)),
+		Network: "tcp", Addr: b.Address(),
 		User: b.Config.User, Password: b.Config.Password.Reveal(),
 		TLS: b.tls, Collation: s.Collation, Caps: s.Caps, Omit: HandshakeCaps &^ s.Caps, MaxPacket: b.maxPacket,
 		Attrs:   map[string]string{"program_name": "xaproxy"},
@@ -277,7 +288,7 @@ func (b *Backend) dial(ctx context.Context, s *Session) (*Conn, error) {
 		d.Schema = s.Schema
 	}
 	if b.Config.Socket != "" {
-		d.Network, d.Addr = "unix", b.Config.Socket
+		d.Network = "unix"
 	}
 	if b.postgres != nil {
 		d.Connect, d.TLS, d.Password = b.postgres.Dial, nil, "" // it logs in itself

@@ -39,6 +39,16 @@ func (b *breaker) admits(now time.Time) *wire.Error {
 	return nil
 }
 
+// open returns why statements are refused at once, nil if they are not.
+func (b *breaker) open() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed == nil {
+		return nil
+	}
+	return b.failed
+}
+
 // done notes what came of an attempt: nil, or the client's error.
 func (b *breaker) done(now time.Time, e *wire.Error) {
 	b.mu.Lock()

@@ -95,6 +95,29 @@ func labels(list reflect.Value) []string {
 	return all
 }
 
+// Setting is a key of a configuration with its value.
+type Setting struct{ Path, Value string }
+
+// Settings returns all keys, with the values as TOML has them, in the order of the structs. A Secret is ***, also where there is none.
+func (c *Config) Settings() []Setting { return settings(nil, "", reflect.ValueOf(*c)) }
+
+func settings(all []Setting, path string, v reflect.Value) []Setting {
+	for i, name := range keysOf(v.Type()) {
+		at, f := join(path, name), v.Field(i)
+		switch {
+		case f.Kind() == reflect.Struct:
+			all = settings(all, at, f)
+		case isList(f):
+			for i, label := range labels(f) {
+				all = settings(all, at+"["+label+"]", f.Index(i))
+			}
+		default:
+			all = append(all, Setting{at, literal(f)})
+		}
+	}
+	return all
+}
+
 // literal writes a value as TOML has it; of a section what is not its default.
 func literal(v reflect.Value) string {
 	switch x := v.Interface().(type) {

@@ -232,6 +232,26 @@ func (j *Janitor) States() []State {
 	return states
 }
 
+// Prepared is a branch that was prepared on a backend when that was last looked at.
+type Prepared struct {
+	Backend string // that listed it
+	Seen    time.Time
+	InDoubt bool // ours, and of no transaction that was running
+	BranchReport
+}
+
+// Prepared lists the branches that were prepared when each backend was last looked at.
+func (j *Janitor) Prepared() (all []Prepared) {
+	for _, s := range j.latest() {
+		for _, b := range s.report().Branches {
+			if b.prepared && b.Verdict != Elsewhere {
+				all = append(all, Prepared{Backend: s.backend, Seen: s.ended, InDoubt: b.Left, BranchReport: b})
+			}
+		}
+	}
+	return all
+}
+
 // latest returns the last sweep of every backend. One that has not been swept yet has no time at which that ended.
 func (j *Janitor) latest() []*sweep {
 	workers := j.all()

@@ -22,7 +22,7 @@ func (s *service) serveAdmin(c config.Admin) error {
 	if err != nil {
 		return err
 	}
-	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: live{s}, Logger: s.log})
+	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: monitored{s}, Logger: s.log})
 	if errors.Is(err, syscall.EADDRINUSE) && c.Listen == config.Default().Admin.Listen {
 		s.log.Warn().Err(err).Msg("no health checks and no metrics: give this xaproxy an address of its own with admin.listen, or \"off\"")
 		return nil
@@ -33,12 +33,12 @@ func (s *service) serveAdmin(c config.Admin) error {
 	return err
 }
 
-// live tells the admin listener about the running proxy.
-type live struct{ s *service }
+// monitored tells the admin listener about the running proxy.
+type monitored struct{ s *service }
 
-func (l live) Stopping() bool { return l.s.stopping.Load() }
+func (l monitored) Stopping() bool { return l.s.stopping.Load() }
 
-func (l live) Backends() []admin.Backend {
+func (l monitored) Backends() []admin.Backend {
 	states := l.s.janitor.States()
 	members, _ := l.s.all()
 	all := make([]admin.Backend, len(members))

@@ -65,7 +65,7 @@ func (s *syncs) on(took time.Duration, records int) {
 	s.records.Add(uint64(records))
 }
 
-func (l live) Snapshot() admin.Snapshot {
+func (l monitored) Snapshot() admin.Snapshot {
 	m := l.s.proxy.Metrics()
 	s := admin.Snapshot{
 		Version: version(), Clients: m.Sessions, InFlight: l.s.coordinator.Running(), Unfinished: len(l.s.store.decisions.Unfinished()),

@@ -56,6 +56,7 @@ type service struct {
 	listen      string // as it says
 	log         zerolog.Logger
 	level       *logLevel
+	events      events
 	started     time.Time
 	store       store
 	coordinator *xa.Coordinator
@@ -88,7 +89,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	if _, err := rand.Read(s.seal); err != nil {
 		return err
 	}
-	s.log = newLogger(cfg.Server, stderr, s.level)
+	s.log = newLogger(cfg.Server, stderr, s.level, &s.events)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -316,13 +317,13 @@ func (l *logLevel) set(name string) {
 // Sample implements zerolog.Sampler: what is not logged is not written in the first place.
 func (l *logLevel) Sample(level zerolog.Level) bool { return level >= zerolog.Level(l.Load()) }
 
-// newLogger writes to stderr, in the format of log_format.
-func newLogger(c config.Server, stderr io.Writer, level *logLevel) zerolog.Logger {
+// newLogger writes to stderr, in the format of log_format, and to what else wants to see the lines.
+func newLogger(c config.Server, stderr io.Writer, level *logLevel, too zerolog.LevelWriter) zerolog.Logger {
 	level.set(c.LogLevel)
 	if c.LogFormat == "console" || c.LogFormat == "auto" && isTerminal(stderr) {
 		stderr = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly}
 	}
-	return zerolog.New(stderr).Sample(level).With().Timestamp().Logger()
+	return zerolog.New(zerolog.MultiLevelWriter(stderr, too)).Sample(level).With().Timestamp().Logger()
 }
 
 func isTerminal(w io.Writer) bool {

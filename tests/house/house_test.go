@@ -36,7 +36,8 @@ var arrows = map[string]struct {
 	"ddl":                      {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
 	"doctor":                   {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
 	"metric":                   {nil, "counting knows nothing of what is counted"},
-	"admin":                    {[]string{"config", "metric"}, "it shows what it is told, and knows nothing of the data path"},
+	"admin/live":               {nil, "what is told does not depend on who tells it, or who is told"},
+	"admin":                    {[]string{"config", "metric", "admin/live"}, "it shows what it is told, and knows nothing of the data path"},
 	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config", "metric"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
