@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/xaproxy/xaproxy/admin/live"
 )
 
 // healthy answers /healthz: the process is there and answers.
@@ -46,7 +48,7 @@ func readiness(stopping bool, backends []Backend, all bool) bool {
 
 // index answers /: what there is to be asked.
 func index(w http.ResponseWriter, _ *http.Request) {
-	say(w, http.StatusOK, "/healthz\n/readyz\n/metrics\n")
+	say(w, http.StatusOK, "/healthz\n/readyz\n/metrics\n/live/"+strings.Join(live.Names(), "\n/live/")+"\n")
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xaproxy/xaproxy/admin/live"
 	"github.com/xaproxy/xaproxy/config"
 )
 
@@ -25,6 +26,7 @@ type Options struct {
 	Config config.Admin
 	TLS    *tls.Config // nil: plain
 	Source Source
+	Live   live.Source
 	Logger zerolog.Logger
 }
 
@@ -78,6 +80,7 @@ func Listen(o Options) (*Server, error) {
 	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.guard(metrics(o.Source)))
+	mux.Handle("GET /live/{table}", s.guard(tables(o.Live)))
 	mux.Handle("GET /{$}", s.guard(http.HandlerFunc(index)))
 	s.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: greeting, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,

@@ -151,16 +151,21 @@ type Plan struct {
 	Bytes     int           `col:"bytes" about:"memory that the shape takes in the cache, in bytes"`
 }
 
-// SlowStatement is one that took long.
+// SlowStatement is one that took server.slow_statement or longer.
 type SlowStatement struct {
-	Time      time.Time     `col:"at" about:"when it was answered"`
+	Time      time.Time     `col:"at" about:"when its answer was complete"`
 	Took      time.Duration `col:"took_seconds" about:"how long it took, in seconds"`
+	Queued    time.Duration `col:"queued_seconds" about:"how long of that it waited for its connections, in seconds"`
+	Backends  string        `col:"backends" about:"each backend with how long it kept the statement waiting, in seconds; several may have at the same time"`
+	Statement string        `col:"statement" about:"the beginning of its text, with ? for each literal"`
+	Plan      string        `col:"plan" about:"how it was carried out"`
+	Outline   string        `col:"outline" about:"its plan, as EXPLAIN XAPROXY has it; a line for each step"`
+	Rows      int           `col:"row_count" about:"rows that were sent, or changed"`
+	Errno     int           `col:"errno" about:"number of the error that it was answered with; 0: it has succeeded"`
 	Session   uint64        `col:"session" about:"id of its session"`
 	User      string        `col:"user" about:"user of the session"`
 	Schema    string        `col:"current_schema" about:"current schema"`
-	Statement string        `col:"statement" about:"its text, with ? for each literal"`
-	Plan      string        `col:"plan" about:"how it was carried out"`
-	Backends  string        `col:"backends" about:"backends that it used, each with the time until its answer had come, in seconds"`
+	GTRID     string        `col:"gtrid" about:"its transaction; empty without one that has a branch"`
 }
 
 // Setting is a key of the configuration in effect.

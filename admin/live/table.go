@@ -60,6 +60,15 @@ func Find(name string) *View {
 	return nil
 }
 
+// Names are those of the tables.
+func Names() []string {
+	all := make([]string, len(Views))
+	for i, v := range Views {
+		all[i] = v.Name
+	}
+	return all
+}
+
 // Rows asks the source. Values are of the types of the columns; nil is NULL.
 func (v *View) Rows(s Source) [][]any {
 	all := reflect.ValueOf(v.rows(s))

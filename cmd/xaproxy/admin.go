@@ -22,7 +22,7 @@ func (s *service) serveAdmin(c config.Admin) error {
 	if err != nil {
 		return err
 	}
-	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: monitored{s}, Logger: s.log})
+	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: monitored{s}, Live: tables{s}, Logger: s.log})
 	if errors.Is(err, syscall.EADDRINUSE) && c.Listen == config.Default().Admin.Listen {
 		s.log.Warn().Err(err).Msg("no health checks and no metrics: give this xaproxy an address of its own with admin.listen, or \"off\"")
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -211,7 +212,20 @@ func (t tables) Plans() []live.Plan {
 	return all
 }
 
-func (t tables) SlowStatements() []live.SlowStatement { return nil }
+func (t tables) SlowStatements() []live.SlowStatement {
+	all := []live.SlowStatement{}
+	for _, one := range slices.Backward(t.s.proxy.SlowStatements()) {
+		waits := make([]string, len(one.Backends))
+		for i, b := range one.Backends {
+			waits[i] = fmt.Sprintf("%s %.3f", b.Backend, b.Took.Seconds())
+		}
+		all = append(all, live.SlowStatement{
+			Time: one.Ended, Took: one.Took, Queued: one.Queued, Session: uint64(one.Conn), User: one.User, Schema: one.Schema, Statement: one.Text, Plan: one.Plan,
+			Outline: strings.Join(one.Outline, "\n"), Backends: strings.Join(waits, ", "), Rows: int(one.Rows), Errno: int(one.Errno), GTRID: one.GTRID,
+		})
+	}
+	return all
+}
 
 func (t tables) Config() []live.Setting {
 	settings := t.s.cfg.Load().Settings()
