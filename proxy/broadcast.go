@@ -75,9 +75,6 @@ func (s *session) copyOut(p *router.Plan, r *request, lead []string) (wire.OK, *
 	if err != nil {
 		return wire.OK{}, clientError(err, false)
 	}
-	for _, br := range branches {
-		s.tx.xa.Wrote(br.index)
-	}
 	c := copying{session: s, branches: branches, savepoint: len(lead) > 0, oks: make([]wire.OK, len(branches)), errs: make([]error, len(branches)), started: make([]bool, len(branches))}
 	if sql := find(s.variables, "timestamp").sql; sql == "" || sql == freeTime {
 		now := time.Now()
@@ -128,6 +125,7 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 			c.oks[i], c.errs[i] = c.branches[i].Conn().Result()
 		}
 	}
+	c.tx.xa.Wrote(c.branches[0].index)
 	if part(0); c.errs[0] != nil {
 		return wire.OK{}, c.settle(nil)
 	}
@@ -151,6 +149,9 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 		lead = append(lead, "SET insert_id = "+strconv.FormatUint(ids.first, 10))
 	}
 	if c.errs[0] == nil {
+		for _, br := range c.branches[1:] { // not before: a branch that has not begun cannot be prepared
+			c.tx.xa.Wrote(br.index)
+		}
 		parallel(len(c.branches)-1, func(i int) {
 			if part(i + 1); c.errs[i+1] == nil {
 				c.errs[i+1] = c.compare(i+1, ids)

@@ -137,6 +137,9 @@ func TestBroadcast(t *testing.T) {
 			if ref := s.same(); !strings.Contains(ref, ",k,") || strings.Contains(ref, ",n,") {
 				t.Error(ref)
 			}
+			c.exec("BEGIN")
+			c.fails(1062, "INSERT INTO ref (code) VALUES ('a')") // where it has not come to the others
+			c.exec("COMMIT")
 			c.exec("BEGIN", "DELETE FROM ref", "ROLLBACK")
 			if s.same() == "" {
 				t.Error("a rollback lost the rows")
