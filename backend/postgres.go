@@ -39,6 +39,19 @@ func (b *Backend) Matching(update []byte) []byte {
 	return append([]byte(postgres.MatchedHint), update...)
 }
 
+// ChangingCopy is the statement in front of one that changes copies of rows: what LAST_INSERT_ID() is afterwards comes of that statement.
+// first says that it is the copy that is changed first.
+func (b *Backend) ChangingCopy(first bool) string {
+	const forget = "DO LAST_INSERT_ID(0)"
+	switch {
+	case b.postgres == nil:
+		return forget
+	case first:
+		return postgres.FirstCopyHint + forget
+	}
+	return postgres.CopyHint + forget
+}
+
 // oldestPostgres is the oldest series that has all the functions of the translation (bit_count, bit_xor).
 const oldestPostgres = 140000
 

@@ -108,7 +108,7 @@ func (t *Table) differs(u *Table) (all []string) {
 		}
 	}
 	for _, option := range []struct{ name, a, b string }{{"engine", t.Engine, u.Engine}, {"default collation", t.Collation, u.Collation}} {
-		if option.a != option.b {
+		if option.a != option.b && !(option.name == "default collation" && (t.postgres() || u.postgres())) { // whose tables have none
 			add("%s is %s on %s, %s on %s", option.name, option.a, t.backend, option.b, u.backend)
 		}
 	}
@@ -118,6 +118,8 @@ func (t *Table) differs(u *Table) (all []string) {
 	}
 	return all
 }
+
+func (t *Table) postgres() bool { return strings.Contains(t.version, "PostgreSQL") }
 
 // key is the place of the key with the same name, -1 if there is none.
 func (t *Table) key(k Key) int {

@@ -64,6 +64,8 @@ func (s *session) translateNoting(st *statement, classes []dialect.Class, used *
 
 // foreign runs a statement in MySQL's words.
 func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error {
+	next := s.tx.next
+	s.tx.next = copyNext{}
 	t, values, err := s.translation(st, p)
 	if err != nil {
 		return err
@@ -71,12 +73,20 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if err := s.unchecked(st, t.Statement); err != nil {
 		return err
 	}
-	r := run{s: s, answer: a, values: values, places: t.places}
+	wait := ""
+	if next.copied != noCopy {
+		if wait, err = s.asCopy(&t.Statement, next.copied); err != nil {
+			return err
+		}
+	}
+	r := run{s: s, answer: a, values: values, places: t.places, copied: next.copied != noCopy, next: next.insertID}
 	alone := len(t.Steps) > 1 && s.tx.phase == idle && s.vars.autocommit
 	if alone {
 		s.begin("", "")
 	}
-	err = s.guarded(st.is("SELECT"), func(lead string) error { return r.steps(t.Steps, lead) })
+	err = s.numbered(&t.Statement, next, func() error {
+		return s.guarded(st.is("SELECT"), func(lead string) error { return r.steps(t.Steps, lead+wait) })
+	})
 	if alone {
 		if ended := s.end(err == nil); err == nil {
 			err = ended
@@ -117,7 +127,9 @@ type run struct {
 	affected uint64
 	info     string
 	insertID uint64
-	given    bool // the client gave insertID itself
+	given    bool   // the client gave insertID itself
+	copied   bool   // it changes copies
+	next     uint64 // the number of the next row of copies; 0: any
 }
 
 func (r *run) steps(steps []dialect.Step, lead string) error {
@@ -195,9 +207,16 @@ func (r *run) returned(step dialect.Step, rows *rows) error {
 		} else if err != nil {
 			return r.s.noted(err)
 		}
-		if step.InsertID >= 0 && r.insertID == 0 { // of the first row that has one
-			r.insertID = unsigned(values[step.InsertID])
-			r.given = step.InsertIDGiven >= 0 && values[step.InsertIDGiven] == true
+		if id := step.InsertID; r.copied && id >= 0 && values[id] != nil && !(step.InsertIDGiven >= 0 && values[step.InsertIDGiven] == true) {
+			if err := r.consecutive(unsigned(values[id])); err != nil {
+				return err
+			}
+		}
+		if step.InsertID >= 0 && (r.insertID == 0 || r.given) { // of the first row that PostgreSQL has given one, or that has one
+			id, given := unsigned(values[step.InsertID]), step.InsertIDGiven >= 0 && values[step.InsertIDGiven] == true
+			if r.insertID == 0 || id > 0 && !given {
+				r.insertID, r.given = id, given
+			}
 		}
 		if step.Matched > 0 {
 			r.info = fmt.Sprintf("Rows matched: %d  Changed: %d  Warnings: 0", unsigned(values[step.Matched-1]), unsigned(values[step.Affected]))

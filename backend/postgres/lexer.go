@@ -29,10 +29,11 @@ type token struct {
 type lexer struct {
 	text    []byte
 	at      int
-	native  bool // PostgreSQL's rules
-	decides bool // decisionHint was there
-	escapes bool // backslashes escape in strings; only with MySQL's rules
-	matched bool // there was MatchedHint
+	native  bool     // PostgreSQL's rules
+	decides bool     // decisionHint was there
+	escapes bool     // backslashes escape in strings; only with MySQL's rules
+	matched bool     // there was MatchedHint
+	copied  copyRole // there was CopyHint or FirstCopyHint
 }
 
 // dialectHint is the comment in front of a statement in PostgreSQL's own words.
@@ -146,8 +147,13 @@ func (l *lexer) comment() {
 	if said, hints, found := strings.Cut(inside, "xaproxy:"); found && strings.Trim(said, "/* \t\r\n") == "" && strings.Contains(hints, dialectHint) {
 		l.native, l.decides = true, strings.Contains(hints, decisionHint)
 	}
-	if string(l.text[from:l.at])+" " == MatchedHint {
+	switch string(l.text[from:l.at]) + " " {
+	case MatchedHint:
 		l.matched = true
+	case CopyHint:
+		l.copied = laterCopy
+	case FirstCopyHint:
+		l.copied = firstCopy
 	}
 }
 
@@ -165,9 +171,10 @@ const maxName = 63
 // statement is one of the statements of a COM_QUERY.
 type statement struct {
 	text     []byte
-	native   bool    // in PostgreSQL's words
-	decision bool    // a record of a decision
-	matched  bool    // behind MatchedHint
+	native   bool // in PostgreSQL's words
+	decision bool // a record of a decision
+	matched  bool // behind MatchedHint
+	copied   copyRole
 	head     []token // the first tokens
 }
 
@@ -193,7 +200,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 			}
 		}
 		if len(one.head) > 0 {
-			one.text, one.native, one.decision, one.matched = all[from:t.from], l.native, l.decides, l.matched
+			one.text, one.native, one.decision, one.matched, one.copied = all[from:t.from], l.native, l.decides, l.matched, l.copied
 			for i := range one.head {
 				one.head[i].from -= from
 				one.head[i].to -= from
@@ -203,7 +210,7 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 		if t.kind == endOfText {
 			return list, err
 		}
-		from, l.native, l.decides, l.matched = t.to, false, false, false
+		from, l.native, l.decides, l.matched, l.copied = t.to, false, false, false, noCopy
 	}
 }
 

@@ -29,6 +29,7 @@ type session struct {
 	id                 uint32 // what KILL takes
 	version            string // PostgreSQL's
 	lockWait           int64  // seconds that it waits for a lock, unless the client sets it
+	zone               string // PostgreSQL's own time zone
 	schema             string
 	vars               variables
 	tx                 transaction
@@ -71,14 +72,14 @@ func (s *session) notice(e *pq.Error) {
 // mean a later session with the same process id.
 func (s *session) introduce() error {
 	rows, err := s.ask("SELECT pg_backend_pid(), " + startBits("pg_backend_pid()") + ", current_setting('server_version'), " +
-		"current_setting('default_transaction_isolation'), " + boundWaiting)
+		"current_setting('default_transaction_isolation'), " + boundWaiting + ", current_setting('TimeZone')")
 	if err != nil {
 		return err
 	}
 	pid, _ := rows[0][0].(int64)
 	bits, _ := rows[0][1].(int64)
 	s.id = uint32(pid)&(1<<pidBits-1) | uint32(bits)<<pidBits
-	s.version = fmt.Sprint(rows[0][2])
+	s.version, s.zone = fmt.Sprint(rows[0][2]), fmt.Sprint(rows[0][5])
 	if ms, err := strconv.ParseInt(fmt.Sprint(rows[0][4]), 10, 64); err == nil {
 		s.lockWait = (ms + 999) / 1000
 	}

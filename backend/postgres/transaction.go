@@ -35,6 +35,7 @@ type transaction struct {
 	// sets are settings of the session that were made within: PostgreSQL takes them back with what else it undoes, MySQL does not.
 	sets    []string
 	limited bool // the time of its statements is bounded at present
+	next    copyNext
 	clocked bool // a statement had the session's own clock: each has to say which one it goes by
 }
 

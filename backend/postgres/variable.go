@@ -48,7 +48,7 @@ type next struct {
 const defaultLockWait = 50
 
 // boundWaiting is an expression that sets PostgreSQL's bound to that, unless the server has one of its own, and is the bound in milliseconds.
-var boundWaiting = fmt.Sprintf("(SELECT set_config('lock_timeout', CASE setting WHEN '0' THEN '%d' ELSE setting END, false) FROM pg_settings WHERE name = 'lock_timeout')", defaultLockWait*1000)
+var boundWaiting = fmt.Sprintf("(SELECT (extract(epoch FROM set_config('lock_timeout', CASE setting WHEN '0' THEN '%d' ELSE setting END, false)::interval) * 1000)::bigint FROM pg_settings WHERE name = 'lock_timeout')", defaultLockWait*1000)
 
 // settings are the variables that there are, with their defaults. A session may set each of them; what does something is in apply.
 var settings = map[string]variable{
@@ -355,6 +355,13 @@ func (s *session) apply(name string, value variable) error {
 			return wrong
 		}
 		s.vars.clock, value.of.Kind = clock, dialect.Decimal
+	case "insert_id":
+		id, err := strconv.ParseUint(value.text, 10, 63)
+		if err != nil {
+			return wrong
+		}
+		s.tx.next.insertID = id
+		return nil
 	case "innodb_lock_wait_timeout":
 		seconds, err := strconv.ParseUint(value.text, 10, 31)
 		if err != nil {

@@ -14,6 +14,7 @@ func TestTranslated(t *testing.T) {
 		t.Fatalf("set up: %v, %v", there, err)
 	}
 	c := f.conn()
+	c.wantRows("50|50", "SELECT @@innodb_lock_wait_timeout, @@innodb_lock_wait_timeout + 0")
 	c.exec("CREATE TABLE `orders` (`id` INT NOT NULL AUTO_INCREMENT PRIMARY KEY, `name` VARCHAR(20), `n` BIGINT UNSIGNED, `at` DATETIME(3), `raw` VARBINARY(10))")
 	r := c.exec("INSERT INTO `orders` (`name`, `n`) VALUES ('one', 18446744073709551615), ('two', 2)")
 	if id, _ := r.LastInsertId(); id != 1 {

@@ -64,6 +64,9 @@ func ReadTable(schema, name string, answer []byte) (*Table, error) {
 		column.Comment, said, column.OnUpdate = readComment(c.Comment)
 		column.Type = derive(c.Type, c.Collation)
 		if said.Kind != Unknown && compatible(said, c.Type) {
+			if said.Kind.text() && said.Collation != "" && collations[said.Collation] != c.Collation { // it was changed since
+				said.Collation = column.Type.Collation
+			}
 			column.Type = said
 		}
 		t.Columns = append(t.Columns, column)

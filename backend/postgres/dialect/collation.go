@@ -23,6 +23,7 @@ var collations = map[string]string{
 	"utf8mb4_0900_as_ci": "xaproxy.utf8mb4_0900_as_ci",
 	"utf8mb4_0900_as_cs": "xaproxy.utf8mb4_0900_as_cs",
 	"utf8mb4_0900_bin":   `"C"`,
+	"utf8mb4_nopad_bin":  `"C"`, // MariaDB's
 	"utf8mb4_bin":        `"C"`, // that of JSON's strings; columns of it are refused, because it ignores trailing spaces
 }
 

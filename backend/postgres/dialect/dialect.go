@@ -79,6 +79,9 @@ type Key struct {
 	Columns []string
 }
 
+// Quoted is the table's name with its schema, as PostgreSQL writes it.
+func (t *Table) Quoted() string { return tableName(t) }
+
 // Class is the class of a value that a client binds.
 type Class uint8
 
@@ -106,6 +109,10 @@ type Statement struct {
 	Steps []Step
 	// Params is the number of ? in the client's text.
 	Params int
+	// Changes are the tables that it changes the rows of.
+	Changes []*Table
+	// Numbers is the sequence, as an expression of PostgreSQL's, that an INSERT takes numbers for AUTO_INCREMENT from; "": it takes none.
+	Numbers string
 	// Given are the values that it gives to columns by themselves, at most maxGiven of them; nil: there are none.
 	Given func() []Given
 }
@@ -205,7 +212,10 @@ func Translate(sql string, o Options) (Statement, error) {
 			return Statement{}, &Error{Errno: 1059, State: "42000", At: -1, What: "Identifier name '" + name + "' is too long: PostgreSQL has names of at most 63 bytes, and keys and checks are called by their table and themselves"}
 		}
 	}
-	s := Statement{Steps: t.steps, Params: t.params}
+	s := Statement{Steps: t.steps, Params: t.params, Numbers: t.numbersFrom}
+	if t.writes {
+		s.Changes = t.targets
+	}
 	if len(t.gives) > 0 {
 		s.Given = t.given
 	}

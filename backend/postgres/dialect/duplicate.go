@@ -36,7 +36,7 @@ func (t *translator) replaces(in *newRows, k *Key, s *Step) (conflict, weight st
 	for _, c := range in.r.table.Columns {
 		switch {
 		case c.Generated:
-		case slices.Contains(in.columns, c):
+		case slices.Contains(in.columns, c), c.Identity: // whose number the new row has
 			sets = append(sets, quoteName(c.Name)+" = excluded."+quoteName(c.Name))
 		default:
 			sets = append(sets, quoteName(c.Name)+" = DEFAULT")
@@ -99,6 +99,7 @@ func (t *translator) onDuplicate(n *sqlparser.Insert, in *newRows, k *Key, s *St
 	if err != nil {
 		return "", "", err
 	}
+	in.seeks = seeks
 	set, differs := t.sets(in.r, all, seeks)
 	xmax := quoteName(in.r.alias) + ".xmax = 0"
 	if seeks {

@@ -19,6 +19,7 @@ type newRows struct {
 	maybe   string // the condition that the one row's number is given
 	given   bool   // the client gives the numbers of the AUTO_INCREMENT column itself
 	makes   bool   // PostgreSQL makes them
+	seeks   bool   // ON DUPLICATE KEY UPDATE asks for the number of the row that was there
 }
 
 // insert translates INSERT and REPLACE.
@@ -47,6 +48,10 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 	}
 	if err := t.insertRows(n, in); err != nil {
 		return err
+	}
+	t.targets = []*Table{r.table}
+	if id := r.table.identity(); id != nil && (in.makes || in.maybe != "") {
+		t.numbersFrom = sequence(r.table, id)
 	}
 	s := Step{Kind: Count, InsertID: -1, Affected: -1, InsertIDGiven: -1}
 	conflict, weight := "", ""
@@ -79,7 +84,14 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 			s.InsertID = 0
 			returning = append(returning, ref)
 		}
-		if in.given {
+		switch {
+		case in.given:
+		case len(n.OnDup) > 0 && in.rows == 1 && conflict != "" && !in.seeks: // of a row that was there LAST_INSERT_ID() does not tell
+			given = quoteName(r.alias) + ".xmax <> 0"
+		default:
+			given = ""
+		}
+		if given != "" {
 			s.InsertIDGiven = len(returning)
 			returning = append(returning, given)
 		}

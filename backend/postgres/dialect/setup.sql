@@ -565,6 +565,32 @@ CREATE OR REPLACE FUNCTION xaproxy.json_remove(j jsonb, path text[]) RETURNS jso
 	SELECT CASE WHEN xaproxy.json_parent(j, path) THEN j #- path ELSE j END
 $$;
 
+-- Copies of rows that other servers have, too.
+
+-- waits for the transactions that have changed the table and are prepared
+CREATE OR REPLACE PROCEDURE xaproxy.settle(changed regclass) LANGUAGE plpgsql AS $$
+DECLARE
+	until constant timestamptz = clock_timestamp() + NULLIF(current_setting('lock_timeout'), '0')::interval;
+BEGIN
+	WHILE EXISTS (SELECT FROM pg_locks WHERE relation = changed AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND locktype = 'relation' AND mode = 'RowExclusiveLock' AND pid IS NULL AND granted) LOOP
+		IF clock_timestamp() > until THEN
+			RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = 'a transaction that has changed the table is still prepared';
+		END IF;
+		PERFORM pg_sleep(0.002);
+	END LOOP;
+END $$;
+
+-- the counter gives n next; what it would have given, but for one
+CREATE OR REPLACE FUNCTION xaproxy.renumber(sequence regclass, n bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	before bigint;
+BEGIN
+	EXECUTE 'SELECT last_value - (NOT is_called)::int FROM ' || sequence INTO before;
+	PERFORM setval(sequence, n, false);
+	RETURN before;
+END $$;
+
 -- Numbers of AUTO_INCREMENT. A number that the client gives moves the counter behind it. The lock keeps two sessions from moving it back.
 CREATE OR REPLACE FUNCTION xaproxy.advance(sequence regclass, n bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -654,7 +680,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nsp
 CREATE OR REPLACE VIEW xaproxy.columns AS
 SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) AS "ORDINAL_POSITION",
 	CASE WHEN a.attidentity = '' THEN CASE
-		WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'CURRENT_TIMESTAMP'
+		WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '')
 		ELSE regexp_replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::[a-z ]+(\(\d+\))?$', ''), '^''(.*)''$', '\1') END END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_DEFAULT",
 	CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "IS_NULLABLE",
 	substring(ty.mysql from '^[a-z]+') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DATA_TYPE",
@@ -667,7 +693,8 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 	CASE WHEN ty.mysql ~ '^decimal' THEN substring(ty.mysql from ',(\d+)\)')::bigint WHEN ty.mysql ~ 'int' THEN 0 END::bigint AS "NUMERIC_SCALE",
 	CASE WHEN ty.mysql ~ '^(datetime|timestamp|time)' THEN COALESCE(substring(ty.mysql from '\((\d)\)')::bigint, 0) END AS "DATETIME_PRECISION",
 	CASE WHEN ty.mysql ~ '^(var)?char|text|^enum|^set' THEN 'utf8mb4' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHARACTER_SET_NAME",
-	CASE WHEN ty.mysql ~ '^(var)?char|text|^enum|^set' THEN COALESCE(substring(col_description(c.oid, a.attnum) from ' collate ([0-9a-z_]+)[^{]*\}$'), l.collname, 'utf8mb4_0900_bin') END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_NAME",
+	CASE WHEN ty.mysql ~ '^(var)?char|text|^enum|^set' THEN COALESCE((SELECT said FROM substring(col_description(c.oid, a.attnum) from ' collate ([0-9a-z_]+)[^{]*\}$') AS said
+			WHERE l.collname IS NULL OR l.collname = said OR l.collname = 'C' AND said LIKE '%\_bin'), l.collname, 'utf8mb4_0900_bin') END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLLATION_NAME",
 	ty.mysql COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_TYPE",
 	COALESCE((SELECT CASE WHEN bool_or(x.indisprimary) THEN 'PRI' WHEN bool_or(x.indisunique AND x.indnkeyatts = 1) THEN 'UNI' WHEN bool_or(x.indkey[0] = a.attnum) THEN 'MUL' END
 		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",

@@ -197,7 +197,9 @@ func (t *translator) onDuplicates(n *sqlparser.Insert, in *newRows, keys []*Key)
 	id := table.identity()
 	number, given, found := "NULL", "FALSE", "NULL"
 	if id != nil {
-		number, given = in.numbers(id)
+		if number, given = in.numbers(id); !in.given && !seeks {
+			given = "NOT EXISTS (SELECT FROM added)"
+		}
 		found = alias + quoteName(id.Name)
 	}
 	unchanged := 0

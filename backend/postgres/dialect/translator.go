@@ -30,7 +30,9 @@ type translator struct {
 	excluded *relation // the row that ON DUPLICATE KEY UPDATE is about
 	targets  []*Table  // that a change is about, which no subquery of it may read
 	altered  *Table    // what ALTER TABLE leaves
-	inSet    int       // the query is a part of a UNION
+	// numbersFrom is the sequence that gives new rows their numbers.
+	numbersFrom string
+	inSet       int // the query is a part of a UNION
 }
 
 // refuse is the error of what cannot be translated.
