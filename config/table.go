@@ -24,7 +24,7 @@ type Table struct {
 	// Backend is the name of the one backend of an unsharded table.
 	Backend string `toml:"backend"`
 	// Broadcast says that each of Backends has the whole table: every write goes to all of them, a read to any. Backends are two
-	// or more then, on servers of their own; given none, they are all of [[backends]] but those of kind postgres. Default false.
+	// or more then, each of its own; given none, they are all of [[backends]] but those of kind postgres. Default false.
 	Broadcast bool `toml:"broadcast"`
 	// Column is the column whose value chooses the shard of a row.
 	Column string `toml:"column"`
@@ -59,15 +59,18 @@ const (
 // Sharded reports whether the table's rows are spread over several backends.
 func (t *Table) Sharded() bool { return !t.Broadcast && (len(t.Backends) > 0 || t.ShardMap != "") }
 
-// Copies returns the backends of a broadcast table, in the order of c.Backends.
+// Copies returns the backends of a broadcast table, in the order of c.Backends, those of kind postgres behind the others.
 func (t *Table) Copies(c *Config) (names []string) {
+	var translated []string
 	for i := range c.Backends {
-		b := &c.Backends[i]
-		if slices.Contains(t.Backends, b.Name) || len(t.Backends) == 0 && b.Kind != Postgres {
+		switch b := &c.Backends[i]; {
+		case b.Kind == Postgres && slices.Contains(t.Backends, b.Name):
+			translated = append(translated, b.Name)
+		case b.Kind != Postgres && (len(t.Backends) == 0 || slices.Contains(t.Backends, b.Name)):
 			names = append(names, b.Name)
 		}
 	}
-	return names
+	return append(names, translated...)
 }
 
 // Key returns the columns that choose the shard, in their order; none for a table that is not sharded.
@@ -154,11 +157,12 @@ func (t *Table) validateBroadcast(at section, c *Config) {
 		if at.has("backends") {
 			key = "backends"
 		}
-		if c.Backends[c.BackendIndex(name)].Kind == Postgres {
-			at.wrong(key, "backend %q is of kind postgres, which has no broadcast tables yet; name the others", name)
-		} else if before := c.sameServer(name, copies[:i]); before != "" {
+		if before := c.sameServer(name, copies[:i]); before != "" {
 			at.wrong(key, "backends %q and %q are the same server, where every write would be done twice; name one of the two", before, name)
 		}
+	}
+	if len(copies) == 0 && len(t.Backends) == 0 {
+		at.missing("backends", "all backends are of kind postgres; name those that have the table")
 	}
 }
 

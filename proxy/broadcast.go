@@ -12,25 +12,30 @@ import (
 )
 
 // copy chooses the backend, of those that can answer, for a statement that reads broadcast tables only: where the session is
-// anyway, so that a transaction sees what it has written and has no more branches than it needs.
+// anyway, so that a transaction sees what it has written and has no more branches than it needs. PostgreSQL does not understand all
+// statements, so it is only asked if nobody else can be.
 func (s *session) copy(p *router.Plan) int {
 	if b := s.pinned(); b != nil && slices.Contains(p.Copies, b.Index) {
 		return b.Index
 	}
+	on := p.Copies
+	if i := slices.IndexFunc(on, func(b int) bool { return s.gen.backends[b].Translates() }); i > 0 { // they are the last
+		on = on[:i]
+	}
 	if s.tx != nil {
-		if last := s.tx.last; last != nil && slices.Contains(p.Copies, last.Conn().Backend().Index) {
+		if last := s.tx.last; last != nil && slices.Contains(on, last.Conn().Backend().Index) {
 			return last.Conn().Backend().Index
 		}
-		for _, index := range p.Copies {
+		for _, index := range on {
 			if _, open := s.tx.branches[index]; open {
 				return index
 			}
 		}
 	}
-	if b := s.gen.home(s.state.Schema); slices.Contains(p.Copies, b.Index) {
+	if b := s.gen.home(s.state.Schema); slices.Contains(on, b.Index) {
 		return b.Index
 	}
-	return p.Copies[0]
+	return on[0]
 }
 
 // copies runs a statement on all backends that have a copy of the broadcast tables that it changes, in the client's transaction or
@@ -81,7 +86,6 @@ func (s *session) copyOut(p *router.Plan, r *request, lead []string) (wire.OK, *
 		lead = append(lead, fmt.Sprintf("SET timestamp = %d.%06d", now.Unix(), now.Nanosecond()/1000))
 		c.timed = true
 	}
-	lead = append(lead, "DO LAST_INSERT_ID(0)")
 	s.tx.last = branches[0]
 	return c.run(p, r, lead)
 }
@@ -103,6 +107,9 @@ func (s *session) alike(p *router.Plan) *wire.Error {
 			}
 		}
 	}
+	if p.Mixed.Name != "" {
+		return s.gen.defined.alike(s.ctx(), p.Mixed, s.gen.backends, p.Parts)
+	}
 	return nil
 }
 
@@ -120,6 +127,7 @@ type copying struct {
 
 func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
 	part := func(i int) {
+		lead := append(slices.Clone(lead), c.branches[i].Conn().Backend().ChangingCopy(i == 0))
 		if c.errs[i] = c.tx.begin(c.branches[i], &c.state, r.share(p.Parts[i]), false, lead...); c.errs[i] == nil {
 			c.started[i] = true
 			c.oks[i], c.errs[i] = c.branches[i].Conn().Result()
@@ -132,7 +140,7 @@ func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 	ok := c.oks[0]
 	c.collect(ok.Warnings, c.branches[0].Conn())
 	var ids generated
-	if p.Inserts {
+	if p.Inserts && !c.branches[0].Conn().Backend().Translates() { // PostgreSQL lets one writer in at a time
 		var said *wire.Error
 		if c.errs[0] = c.takeTurn(); errors.As(c.errs[0], &said) {
 			c.errs[0] = nil // the statement itself has succeeded there
@@ -200,6 +208,9 @@ func (c *copying) takeTurn() error {
 // spoiled says what becomes of an INSERT with ids that has failed on the i-th connection: insert_id may be there still, for the next one.
 func (c *copying) spoiled(i int) {
 	conn := c.branches[i].Conn()
+	if conn.Backend().Translates() { // insert_id is of one statement there
+		return
+	}
 	conn.Break()
 	var said *wire.Error
 	if errors.As(c.errs[i], &said) && endsTransaction(said, conn.Backend().Facts().RollbackOnTimeout) {
@@ -270,8 +281,12 @@ func (c *copying) compare(i int, of generated) error {
 	const do = "; compare the table on both, its definition and its triggers"
 	switch {
 	case ids != of:
+		how := fmt.Sprintf("%sAUTO_INCREMENT gives %d in steps of %d on the first and %d in steps of %d on the second%s", what, of.first, of.step, ids.first, ids.step, do)
+		if conn.Backend().Translates() {
+			return differError{how}
+		}
 		conn.Break() // insert_id may be there still
-		return fmt.Errorf("%sAUTO_INCREMENT gives %d in steps of %d on the first and %d in steps of %d on the second%s", what, of.first, of.step, ids.first, ids.step, do)
+		return errors.New(how)
 	case ok.Affected != c.oks[0].Affected:
 		return differError{fmt.Sprintf("%s%d rows are affected on the first and %d on the second%s", what, c.oks[0].Affected, ok.Affected, do)}
 	}

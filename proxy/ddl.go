@@ -57,6 +57,7 @@ func (s *session) define(p *router.Plan, r *request) error {
 		return s.fail(failed)
 	}
 	if !p.DDL.Rows {
+		s.gen.defined.forget()
 		s.srv.learnObjects(s.ctx(), p.DDL.Objects)
 	}
 	w := warned{s: s}

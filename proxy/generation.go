@@ -34,6 +34,8 @@ type generation struct {
 	mixed     bool        // there are backends of both kinds
 	logger    zerolog.Logger
 
+	defined copyDefinitions
+
 	learning sync.Mutex         // protects following fields
 	views    [][]router.View    // by backend, as they were last
 	routines [][]router.Routine // the same

@@ -118,6 +118,9 @@ var unlike = set(`
 	can_access_database can_access_table convert_tz coercibility
 `)
 
+// inexact are functions whose result the mathematical library of a server rounds: PostgreSQL's may be another one. Lower case.
+var inexact = set(`sin cos tan cot asin acos atan atan2 exp ln log log2 log10 pow power degrees radians`)
+
 // orderly are words of statements whose effect may depend on the order in which a server finds its rows, which need not be that of
 // another one.
 var orderly = []string{"LIMIT", "FETCH", "GROUP", "DISTINCT", "DISTINCTROW", "OVER", "WINDOW", "UNION", "EXCEPT", "INTERSECT"}
@@ -152,6 +155,17 @@ func (v *resolver) everywhere() (*shape, *reason) {
 			return refuse(k.start, "compute it in the client", name+"() may have another value on each of its backends")
 		}
 	}
+	if t.mixed {
+		for i, k := range st.toks {
+			name := strings.ToLower(k.name)
+			if st.op(i+1, "(") && (inexact[name] || strings.HasPrefix(name, "json_") || name == "unix_timestamp" && !st.op(i+2, ")")) {
+				return refuse(k.start, "compute it in the client", name+"() may have another value on PostgreSQL")
+			}
+		}
+		if v.real > 1 || v.derived || v.subquery {
+			return refuse(at, "read it first", "it reads other rows than those it changes, which PostgreSQL may see at another moment")
+		}
+	}
 	if i := slices.IndexFunc(st.toks, func(k tok) bool { return k.kind == kSysVar }); i >= 0 {
 		return refuse(st.at(i), "read it first", "system variables may have other values on each of its backends")
 	}
@@ -178,6 +192,9 @@ func (v *resolver) everywhere() (*shape, *reason) {
 	}
 	p := v.plan()
 	p.Merge, p.Unordered, p.Inserts = MergeOne, v.unordered, st.word(0) == "INSERT" || st.word(0) == "REPLACE"
+	if t.mixed {
+		p.Mixed = Object{t.schema, t.base}
+	}
 	for _, b := range t.copies {
 		p.Parts = append(p.Parts, Part{Backend: b})
 	}

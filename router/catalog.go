@@ -34,6 +34,7 @@ type table struct {
 	base     string
 	backend  int       // of a table that is on one backend, else -1
 	copies   []int     // of a broadcast table: the backends that have it whole, in order, at least two
+	mixed    bool      // one of these is PostgreSQL
 	columns  []string  // the shard key, lower case
 	sharding *sharding // of a sharded table; tables have the same one if their keys are spread in the same way
 	moves    bool      // an UPDATE may change the shard key
@@ -122,6 +123,7 @@ func (t *table) fill(cfg *config.Config, from *config.Table, maps map[string]*sh
 	if from.Broadcast {
 		for _, name := range from.Copies(cfg) {
 			t.copies = append(t.copies, cfg.BackendIndex(name))
+			t.mixed = cfg.Backends[cfg.BackendIndex(name)].Kind == config.Postgres // they are the last
 		}
 		switch len(t.copies) {
 		case 0:

@@ -131,6 +131,8 @@ func (st *stmt) overShards(f finding, what string, all []placed) (*shape, *reaso
 		return st.drops(f, d, all)
 	case verb == "TRUNCATE" && first.table != nil && len(first.table.lookups) > 0:
 		return nil, unsupported(first.at, "DELETE the rows, or drop its lookup tables first", "TRUNCATE of %s would leave the entries of lookup table %s", first.table.name, first.table.lookups[0].name)
+	case verb == "TRUNCATE" && first.copied != nil && first.copied.mixed:
+		return nil, unsupported(first.at, "DELETE the rows", "TRUNCATE of the broadcast table %s cannot wait on PostgreSQL until nobody writes to it", first.copied.name)
 	case verb == "TRUNCATE":
 		d.What = "TRUNCATE TABLE"
 		d.Again, d.Exclusive = true, first.copied != nil

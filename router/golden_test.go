@@ -14,7 +14,7 @@ import (
 
 // TestGolden plans the statements of testdata/*.txt, one file for each story. Commands:
 //
-//	config                  the configuration: "backend NAME", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
+//	config                  the configuration: "backend NAME [KIND]", "schema NAME BACKEND", "table SCHEMA.NAME BACKEND" or
 //	                        "table SCHEMA.NAME by COLUMN FUNCTION BACKEND BACKEND ...", "table SCHEMA.NAME by COLUMN,COLUMN map NAME"
 //	                        or "table SCHEMA.NAME on [BACKEND ...]" for a broadcast one,
 //	                        or "map NAME FUNCTION SLOTS SHARD=BACKEND=HOLDS,HOLDS SHARD=BACKEND=* ..."
@@ -223,6 +223,9 @@ func parseConfig(t testing.TB, text string) *config.Config {
 		switch f[0] {
 		case "backend":
 			cfg.Backends = append(cfg.Backends, config.Backend{Name: f[1], Kind: config.MySQL})
+			if len(f) > 2 {
+				cfg.Backends[len(cfg.Backends)-1].Kind = f[2]
+			}
 		case "schema":
 			cfg.Schemas = append(cfg.Schemas, config.Schema{Name: f[1], Backend: f[2]})
 		case "table":

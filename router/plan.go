@@ -158,7 +158,8 @@ type Plan struct {
 	Compute []Computed
 	// Order is the backends of the rows of an INSERT with MergeReturning, in the order of the statement.
 	Order []int
-	// Parts of Route, at least one, in the order of config.Backends, each backend once.
+	// Parts of Route, at least one, each backend once; in the order of config.Backends, but for copies of a broadcast table, of which those on
+	// PostgreSQL are the last.
 	Parts []Part
 	Merge Merge
 	// Stream is of MergeStream.
@@ -170,6 +171,8 @@ type Plan struct {
 	Unordered bool
 	// Inserts is true for INSERT and REPLACE with MergeOne.
 	Inserts bool
+	// Mixed is the table that a statement with MergeOne changes, if a copy is on PostgreSQL: the definitions must be the same.
+	Mixed Object
 	// Change is of MergeChange.
 	Change *Change
 	// Listing is of MergeListing.

@@ -160,7 +160,7 @@ func (sp *steps) plan(set *planSet, s *scan) (*Plan, *reason, int) {
 	var backends []int
 	if sp.insert != nil {
 		sp.planInsert(p.Steps, text)
-		backends = sp.insert.Backends
+		backends = slices.Clone(sp.insert.Backends)
 	} else {
 		sp.planChange(p.Steps, text)
 		for _, t := range sp.targets {

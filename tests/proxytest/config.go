@@ -131,6 +131,9 @@ func (o Options) toml(port int) (string, error) {
 			}
 		} else if t.Broadcast {
 			lines = append(lines, "broadcast = true")
+			if len(t.Backends) > 0 {
+				lines = append(lines, fmt.Sprintf("backends = [%s]", quoteAll(t.Backends)))
+			}
 		} else {
 			lines = append(lines, fmt.Sprintf("backend = %q", t.Backend))
 		}
