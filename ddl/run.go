@@ -152,7 +152,8 @@ func (r *Run) prepare(conns []*backend.Conn) error {
 		if c == nil {
 			continue
 		}
-		if set := r.Session.Set[c.Backend().Flavour()].SQL; r.Of.Alike && !strings.Contains(set, "`timestamp` = ") {
+		set := strings.ReplaceAll(r.Session.Set[c.Backend().Flavour()].SQL, "`timestamp` = DEFAULT", "")
+		if r.Of.Alike && !strings.Contains(set, "`timestamp` = ") {
 			if err := c.Exec(fmt.Sprintf("SET timestamp = %d.%06d", r.Created.Unix(), r.Created.Nanosecond()/1000)); err != nil {
 				return err
 			}
