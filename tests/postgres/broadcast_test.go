@@ -2,11 +2,13 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -24,6 +26,7 @@ type copied struct {
 	proxy  *proxytest.Proxy
 	copies []*conn // the backends themselves
 	faces  []*face
+	killed atomic.Bool
 }
 
 func newCopied(t *testing.T, kinds ...servers.Kind) *copied {
@@ -186,6 +189,10 @@ func TestBroadcast(t *testing.T) {
 			}
 			c.wantRows("2", "SELECT COUNT(*) FROM sharded s JOIN ref r ON r.code = 'a'")
 
+			c.exec("ALTER TABLE ref ADD made DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)")
+			const made = "SELECT DISTINCT r.made FROM sharded s JOIN ref r ON r.id > 0 WHERE s.id = "
+			c.wantRows(c.rows(made+"1"), made+"2")
+
 			insert, err := c.PrepareContext(t.Context(), "INSERT INTO ref (code, v, d, f, day) VALUES (?, ?, ?, ?, NOW(6))")
 			if err != nil {
 				t.Fatal(err)
@@ -298,54 +305,7 @@ func TestBroadcastRandom(t *testing.T) {
 	for i, kinds := range copiedKinds {
 		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
 			b := newCopied(t, kinds...)
-			said := map[uint16]int{}
-			var mu sync.Mutex
-			var clients sync.WaitGroup
-			for n := range 4 {
-				c := b.conn()
-				clients.Go(func() {
-					r := rand.New(rand.NewPCG(uint64(i), uint64(n)))
-					open := false
-					for range 250 {
-						q := randomChange(r)
-						switch x := r.IntN(10); {
-						case !open && x == 0:
-							q, open = "BEGIN", true
-						case open && x < 3:
-							q, open = []string{"COMMIT", "ROLLBACK"}[r.IntN(2)], false
-						}
-						_, err := c.ExecContext(context.Background(), q)
-						var e *mysql.MySQLError
-						switch {
-						case err == nil:
-							mu.Lock()
-							said[0]++
-							mu.Unlock()
-						case !errors.As(err, &e):
-							t.Errorf("%s: %v", q, err)
-							return
-						default:
-							open = open && e.Number != 1213 && e.Number != 1180
-							mu.Lock()
-							said[e.Number]++
-							mu.Unlock()
-							switch e.Number {
-							case 1062, 1205, 1213, 1180:
-							case 1235:
-								if !strings.Contains(e.Message, "do not follow") {
-									t.Errorf("%s: %v", q, err)
-								}
-							default:
-								t.Errorf("%s: %v", q, err)
-							}
-						}
-					}
-					if open {
-						_, _ = c.ExecContext(context.Background(), "COMMIT")
-					}
-				})
-			}
-			clients.Wait()
+			said := b.work(uint64(i), func(int) {})
 			t.Logf("answers by error number: %v", said)
 			if said[0] < 500 {
 				t.Errorf("only %d statements have done something", said[0])
@@ -353,6 +313,107 @@ func TestBroadcastRandom(t *testing.T) {
 			b.same()
 		})
 	}
+}
+
+// So does the end of the proxy amid them.
+func TestBroadcastCrash(t *testing.T) {
+	for i, kinds := range copiedKinds {
+		t.Run(fmt.Sprint(kinds), func(t *testing.T) {
+			b := newCopied(t, kinds...)
+			for round := range 3 {
+				b.killed.Store(false)
+				b.work(uint64(10*i+round), func(n int) {
+					if n == 50+30*round {
+						b.killed.Store(true)
+						if err := b.proxy.Kill(); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				if err := b.proxy.Restart(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if out, status, err := b.proxy.Recover(t.Context()); err != nil || status != 0 {
+					t.Fatalf("recover: %v, status %d: %s", err, status, out)
+				}
+				b.same()
+			}
+		})
+	}
+}
+
+// work has four clients make random changes until they are done or the proxy is gone, and returns how often they were answered with which error.
+// done is told of each change that was made; every second client counts the rows found.
+func (b *copied) work(seed uint64, done func(n int)) map[uint16]int {
+	said := map[uint16]int{}
+	var mu sync.Mutex
+	var clients sync.WaitGroup
+	for n := range 4 {
+		config, err := mysql.ParseDSN(b.proxy.DSN(b.schema))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		config.ClientFoundRows = n%2 == 1
+		connector, err := mysql.NewConnector(config)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		clients.Go(func() {
+			db := sql.OpenDB(connector)
+			defer db.Close()
+			c, err := db.Conn(context.Background())
+			if err != nil && b.killed.Load() {
+				return
+			} else if err != nil {
+				b.t.Error(err)
+				return
+			}
+			defer c.Close()
+			r := rand.New(rand.NewPCG(seed, uint64(n)))
+			open := false
+			for range 250 {
+				q := randomChange(r)
+				switch x := r.IntN(10); {
+				case !open && x == 0:
+					q, open = "BEGIN", true
+				case open && x < 3:
+					q, open = []string{"COMMIT", "ROLLBACK"}[r.IntN(2)], false
+				}
+				_, err := c.ExecContext(context.Background(), q)
+				var e *mysql.MySQLError
+				if err != nil && !errors.As(err, &e) {
+					if !b.killed.Load() {
+						b.t.Errorf("%s: %v", q, err)
+					}
+					return
+				}
+				mu.Lock()
+				if err == nil {
+					said[0]++
+					done(said[0])
+					mu.Unlock()
+					continue
+				}
+				said[e.Number]++
+				mu.Unlock()
+				open = open && e.Number != 1213 && e.Number != 1180
+				switch e.Number {
+				case 1062, 1205, 1213, 1180:
+				case 1235:
+					if !strings.Contains(e.Message, "do not follow") {
+						b.t.Errorf("%s: %v", q, err)
+					}
+				default:
+					b.t.Errorf("%s: %v", q, err)
+				}
+			}
+			if open {
+				_, _ = c.ExecContext(context.Background(), "COMMIT") // the proxy may be gone
+			}
+		})
+	}
+	clients.Wait()
+	return said
 }
 
 // randomChange is a change of few rows, so that clients meet.
