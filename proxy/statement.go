@@ -192,7 +192,7 @@ func (s *session) begin(p *router.Plan) error {
 
 // start opens a transaction with the characteristics that SET TRANSACTION left for it.
 func (s *session) start() {
-	s.tx = newTransaction(s.srv.xa, s.id, s.srv.decides, s.nextTx)
+	s.tx = newTransaction(s, s.nextTx)
 	s.giveKey(s.nextKey)
 	s.nextKey, s.nextTx = xa.Key{}, characteristics{}
 }

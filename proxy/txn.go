@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
@@ -24,6 +26,7 @@ type transaction struct {
 	opening     characteristics   // of each branch
 	savepoints  []string          // the client's, in order
 	own         bool              // it is that of one statement, with autocommit
+	logger      *zerolog.Logger
 }
 
 // txBranch is a branch with its index in the xa.Tx.
@@ -32,8 +35,10 @@ type txBranch struct {
 	index int
 }
 
-func newTransaction(c *xa.Coordinator, session uint32, decides bool, opening characteristics) *transaction {
-	return &transaction{coordinator: c, session: uint64(session), decides: decides, branches: make(map[int]*txBranch), opening: opening}
+func newTransaction(s *session, opening characteristics) *transaction {
+	return &transaction{
+		coordinator: s.srv.xa, session: uint64(s.id), decides: s.srv.decides, branches: make(map[int]*txBranch), opening: opening, logger: &s.srv.logger,
+	}
 }
 
 // readOnly reports whether the client has asked for a transaction that changes nothing.
@@ -62,6 +67,7 @@ func (t *transaction) branch(b *backend.Backend, acquire func(*backend.Backend) 
 		br.index = t.xa.Add(br, br.RecordOnePhase())
 	}
 	t.branches[b.Index] = br
+	t.tell("branch begins", b)
 	return br, nil
 }
 
@@ -78,6 +84,7 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 	default:
 		decider = b.Name()
 	}
+	defer t.tell("transaction begins", nil)
 	if t.key.Name == "" {
 		t.xa = t.coordinator.Begin(decider)
 		t.xa.Serves(t.session)
@@ -90,6 +97,18 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 	t.xa = tx
 	t.xa.Serves(t.session)
 	return nil
+}
+
+// tell logs what became of the transaction.
+func (t *transaction) tell(what string, on *backend.Backend) {
+	e := t.logger.Debug()
+	if t.xa == nil || !e.Enabled() {
+		return
+	}
+	if e = e.Str("gtrid", t.xa.GTRID().String()).Uint64("conn", t.session); on != nil {
+		e = e.Str("backend", on.Name())
+	}
+	e.Msg(what)
 }
 
 // begin sends a statement on a branch, after the client's savepoints if the branch is new and after lead. It may run

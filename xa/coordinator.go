@@ -461,6 +461,9 @@ func (tx *Tx) append() reply {
 func (tx *Tx) forget(o Outcome) {
 	c := tx.c
 	tx.forgot = true
+	if e := c.o.Logger.Debug(); e.Enabled() {
+		e.Str("gtrid", tx.gtrid.String()).Stringer("outcome", o).Msg("transaction forgotten")
+	}
 	if c.o.Observer != nil {
 		c.o.Observer.Ended(o, len(tx.conns))
 	}

@@ -323,7 +323,8 @@ func newLogger(c config.Server, stderr io.Writer, level *logLevel, too zerolog.L
 	if c.LogFormat == "console" || c.LogFormat == "auto" && isTerminal(stderr) {
 		stderr = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly}
 	}
-	return zerolog.New(zerolog.MultiLevelWriter(stderr, too)).Sample(level).With().Timestamp().Logger()
+	plain := zerolog.New(zerolog.MultiLevelWriter(stderr, too)).Sample(level).With().Timestamp().Logger()
+	return plain.Hook(&repeats{level: level, out: plain, windows: make(map[string]*window)})
 }
 
 func isTerminal(w io.Writer) bool {
