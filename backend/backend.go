@@ -47,6 +47,8 @@ type server struct {
 	facts    atomic.Pointer[Facts] // nil until the start checks have passed
 	outdated atomic.Pointer[Facts] // those of a server that is not there any more
 	pool     pool
+	health   atomic.Pointer[Health] // nil before the first look
+	prober   *Conn                  // that Probe keeps, and nobody else uses
 
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
@@ -145,6 +147,9 @@ func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error)
 	if b.facts.Load() == nil {
 		return nil, wire.NewError(wire.CodeBackendDown,
 			"backend %s has not passed its start checks yet: it cannot be reached; see the log of xaproxy", b.Config.Name)
+	}
+	if h := b.health.Load(); h != nil && h.Cause != nil {
+		return nil, b.down(h)
 	}
 	c, err := b.pool.get(ctx, b, s, owner)
 	if err != nil {

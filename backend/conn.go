@@ -204,6 +204,9 @@ func (c *Conn) classify(err error) error {
 // Lost marks the connection as broken and says which it was.
 func (c *Conn) Lost(err error) error {
 	c.broken = true
+	if h := c.b.health.Load(); h != nil && h.Cause != nil {
+		return fmt.Errorf("backend %s answers nobody since %s: connection lost: %w", c.b.Config.Name, h.since(), err)
+	}
 	return fmt.Errorf("backend %s: connection lost: %w", c.b.Config.Name, err)
 }
 

@@ -49,6 +49,12 @@ type Backend struct {
 	MaxLifetime Duration `toml:"max_lifetime"`
 	// IdleCheck is the idle time after which a connection is pinged before use, 0s to 8760h; 0s pings always. Default 30s.
 	IdleCheck Duration `toml:"idle_check"`
+	// ProbeInterval is the pause between two looks whether the server answers, on a connection of their own, 100ms to 1h, or 0s: nobody looks. While it
+	// does not, its statements are refused at once. Default 2s.
+	ProbeInterval Duration `toml:"probe_interval"`
+	// AnswerTimeout is how long a server may answer nobody before statements that wait for it are given up, 100ms to 24h, or 0s: they wait. It does not
+	// bound statements of a server that answers others. Default 10s.
+	AnswerTimeout Duration `toml:"answer_timeout"`
 	// TLS is off, skip-verify (encrypted, any certificate) or verify (certificate and host name checked). Default off.
 	TLS string `toml:"tls"`
 	// TLSCA is the PEM file with the certificate authorities for tls = "verify". Default "": those of the system.
@@ -75,6 +81,8 @@ func (b *Backend) setDefaults() {
 	b.ConnectTimeout = Duration(3 * time.Second)
 	b.MaxLifetime = Duration(time.Hour)
 	b.IdleCheck = Duration(30 * time.Second)
+	b.ProbeInterval = Duration(2 * time.Second)
+	b.AnswerTimeout = Duration(10 * time.Second)
 	b.TLS = "off"
 }
 
@@ -128,6 +136,12 @@ func (b *Backend) validate(at section, c *Config) {
 	within(at, "connect_timeout", b.ConnectTimeout, Duration(10*time.Millisecond), Duration(5*time.Minute))
 	within(at, "max_lifetime", b.MaxLifetime, Duration(time.Second), Duration(year))
 	within(at, "idle_check", b.IdleCheck, 0, Duration(year))
+	if b.ProbeInterval != 0 {
+		within(at, "probe_interval", b.ProbeInterval, Duration(100*time.Millisecond), Duration(time.Hour))
+	}
+	if b.AnswerTimeout != 0 {
+		within(at, "answer_timeout", b.AnswerTimeout, Duration(100*time.Millisecond), Duration(24*time.Hour))
+	}
 	at.oneOf("tls", b.TLS, "off", "skip-verify", "verify")
 	if b.TLSCA != "" {
 		b.validateCA(at)

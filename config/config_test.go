@@ -83,6 +83,8 @@ pool_wait = "3s"
 connect_timeout = "4s"
 max_lifetime = "5s"
 idle_check = "0s"
+probe_interval = "17s"
+answer_timeout = "18s"
 tls = "verify"
 tls_ca = "`+cert+`"
 tls_cert = "`+cert+`"
@@ -184,7 +186,7 @@ node = 9
 		Backends: []Backend{
 			{
 				Name: "one", Kind: Postgres, Host: "db", Port: 5432, User: "u", Password: "s3cret", PasswordFile: "testdata/files/password",
-				Database: "d", PoolSize: 1, PoolWait: seconds(3), ConnectTimeout: seconds(4), MaxLifetime: seconds(5), IdleCheck: 0,
+				Database: "d", PoolSize: 1, PoolWait: seconds(3), ConnectTimeout: seconds(4), MaxLifetime: seconds(5), IdleCheck: 0, ProbeInterval: seconds(17), AnswerTimeout: seconds(18),
 				TLS: "verify", TLSCA: cert, TLSCert: cert, TLSKey: key,
 			},
 			two,

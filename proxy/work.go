@@ -330,6 +330,27 @@ func (s *session) overdue(now time.Time) string {
 	return ""
 }
 
+// GiveUp closes the connections to a backend on which statements run, under their hands: it is known that none will be answered. It returns how
+// many there were. What is open there without a statement stays.
+func (s *Server) GiveUp(b *backend.Backend) (n int) {
+	for _, one := range s.sessions() {
+		n += one.work.giveUp(b)
+	}
+	return n
+}
+
+func (w *work) giveUp(b *backend.Backend) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		if c.Backend().Shares(b) {
+			c.Abort()
+			n++
+		}
+	}
+	return n
+}
+
 // sessions returns the open sessions.
 func (s *Server) sessions() []*session {
 	s.mu.Lock()

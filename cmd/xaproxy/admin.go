@@ -49,8 +49,12 @@ func (l monitored) Backends() []admin.Backend {
 			Name: b.Name(), Size: p.Size, Open: p.Open, Idle: p.Free, Waiting: p.Waiting, Dialled: p.Dialled, Failed: p.Failed, Rejected: p.Rejected, Waited: p.Waited, TimedOut: p.TimedOut,
 			InQueue: p.InQueue, Received: p.Received, Sent: p.Sent,
 		}
-		if b.Facts().Version == "" {
+		health := b.Health()
+		switch {
+		case b.Facts().Version == "":
 			all[i].Down = "it has not passed its start checks"
+		case health.Cause != nil:
+			all[i].Down = fmt.Sprintf("since %s: %v", health.Since.UTC().Format(time.RFC3339), health.Cause)
 		}
 		at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
 		if at < 0 || states[at].Swept.IsZero() {
@@ -58,7 +62,7 @@ func (l monitored) Backends() []admin.Backend {
 		}
 		swept := states[at]
 		all[i].Prepared, all[i].InDoubt, all[i].Oldest, all[i].Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
-		if swept.Err != nil {
+		if swept.Err != nil && all[i].Down == "" && health.Looked.Before(swept.Swept) {
 			all[i].Down = fmt.Sprintf("it did not answer when it was last looked at: %v", swept.Err)
 		}
 	}

@@ -118,6 +118,9 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		return err
 	}
 	background.Go(func() { s.janitor.Run(ctx) })
+	for _, m := range s.members {
+		background.Go(func() { s.probe(ctx, m) })
+	}
 	if s.store.rows != nil {
 		background.Go(func() { s.store.rows.Run(ctx) })
 	}

@@ -225,6 +225,7 @@ func (s *service) apply(ctx context.Context, r *reloading) error {
 	}
 	for _, m := range r.fresh {
 		s.janitor.Add(ctx, m.admin)
+		s.running.Go(func() { s.probe(ctx, m) })
 	}
 	s.level.set(r.cfg.Server.LogLevel)
 	if s.admin != nil {
@@ -281,7 +282,7 @@ func named(members []*member, name string) *member {
 // sameLogin reports whether connections to a backend are made in the same way.
 func sameLogin(a, b config.Backend) bool {
 	for _, c := range []*config.Backend{&a, &b} {
-		c.PoolSize, c.PoolWait, c.MaxLifetime, c.IdleCheck = 0, 0, 0, 0
+		c.PoolSize, c.PoolWait, c.MaxLifetime, c.IdleCheck, c.ProbeInterval, c.AnswerTimeout = 0, 0, 0, 0, 0, 0
 	}
 	return a == b
 }
