@@ -6,7 +6,7 @@ GO    := go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin/... ./metric ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo release test-package test-postgres test-clients test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo release test-package test-postgres test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,11 @@ test-clients: ## client libraries and tools in many languages through the proxy,
 	tests/setup.sh demo
 	tests/clients/setup.sh
 	$(GO) test -count=1 -v -timeout 20m ./tests/clients
+
+test-web: ## the dashboard in a browser, in front of real servers
+	tests/setup.sh demo
+	tests/web/setup.sh
+	$(GO) test -count=1 -v ./tests/web
 
 lint: ## gofumpt, vet, staticcheck
 	tests/setup.sh tools
@@ -118,7 +123,7 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
-check: lint test test-clients ## what CI runs, with the demo
+check: lint test test-clients test-web ## what CI runs, with the demo
 	$(MAKE) demo DEMO=--exit
 
 clean: ## remove what make built here

@@ -46,9 +46,9 @@ func readiness(stopping bool, backends []Backend, all bool) bool {
 	return !stopping && down < len(backends) && !(all && down > 0)
 }
 
-// index answers /: what there is to be asked.
+// index answers /live: what there is to be asked.
 func index(w http.ResponseWriter, _ *http.Request) {
-	say(w, http.StatusOK, "/healthz\n/readyz\n/metrics\n/live/"+strings.Join(live.Names(), "\n/live/")+"\n")
+	say(w, http.StatusOK, "/healthz\n/readyz\n/metrics\n/dashboard.json\n/live/"+strings.Join(live.Names(), "\n/live/")+"\n")
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -27,12 +27,15 @@ type Options struct {
 	TLS    *tls.Config // nil: plain
 	Source Source
 	Live   live.Source
+	Act    Actor
 	Logger zerolog.Logger
 }
 
 // Server is a listener with those who ask. Its methods are safe for concurrent use.
 type Server struct {
 	source Source
+	live   live.Source
+	actor  Actor
 	logger zerolog.Logger
 	access atomic.Pointer[access]
 	http   *http.Server
@@ -65,7 +68,7 @@ const (
 
 // Listen serves until Close.
 func Listen(o Options) (*Server, error) {
-	s := &Server{source: o.Source, logger: o.Logger, served: make(chan struct{})}
+	s := &Server{source: o.Source, live: o.Live, actor: o.Act, logger: o.Logger, served: make(chan struct{})}
 	s.Configure(o.Config)
 	ln, err := net.Listen("tcp", o.Config.Listen)
 	if err != nil {
@@ -81,7 +84,12 @@ func Listen(o Options) (*Server, error) {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.guard(metrics(o.Source)))
 	mux.Handle("GET /live/{table}", s.guard(tables(o.Live)))
-	mux.Handle("GET /{$}", s.guard(http.HandlerFunc(index)))
+	mux.Handle("GET /live", s.guard(http.HandlerFunc(index)))
+	mux.Handle("GET /dashboard.json", s.guard(http.HandlerFunc(s.overview)))
+	mux.Handle("POST /do", http.NewCrossOriginProtection().Handler(s.guard(http.HandlerFunc(s.act))))
+	for _, name := range pages() {
+		mux.Handle("GET /"+name, page())
+	}
 	s.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: greeting, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: log.New(complaints{o.Logger}, "", 0),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xaproxy/xaproxy/admin"
+	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/recovery"
 )
@@ -22,7 +23,7 @@ func (s *service) serveAdmin(c config.Admin) error {
 	if err != nil {
 		return err
 	}
-	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: monitored{s}, Live: tables{s}, Logger: s.log})
+	s.admin, err = admin.Listen(admin.Options{Config: c, TLS: t, Source: monitored{s}, Live: tables{s}, Act: s.act, Logger: s.log})
 	if errors.Is(err, syscall.EADDRINUSE) && c.Listen == config.Default().Admin.Listen {
 		s.log.Warn().Err(err).Msg("no health checks and no metrics: give this xaproxy an address of its own with admin.listen, or \"off\"")
 		return nil
@@ -49,24 +50,30 @@ func (l monitored) Backends() []admin.Backend {
 			Name: b.Name(), Size: p.Size, Open: p.Open, Idle: p.Free, Waiting: p.Waiting, Dialled: p.Dialled, Failed: p.Failed, Rejected: p.Rejected, Waited: p.Waited, TimedOut: p.TimedOut,
 			InQueue: p.InQueue, Received: p.Received, Sent: p.Sent,
 		}
-		health := b.Health()
-		switch {
-		case b.Facts().Version == "":
-			all[i].Down = "it has not passed its start checks"
-		case health.Cause != nil:
-			all[i].Down = fmt.Sprintf("since %s: %v", health.Since.UTC().Format(time.RFC3339), health.Cause)
-		}
+		all[i].Down = down(b, states)
 		at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
 		if at < 0 || states[at].Swept.IsZero() {
 			continue
 		}
 		swept := states[at]
 		all[i].Prepared, all[i].InDoubt, all[i].Oldest, all[i].Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
-		if swept.Err != nil && all[i].Down == "" && health.Looked.Before(swept.Swept) {
-			all[i].Down = fmt.Sprintf("it did not answer when it was last looked at: %v", swept.Err)
-		}
 	}
 	return all
+}
+
+// down says why a backend is not usable, "" if it is: as whoever looked last has found it.
+func down(b *backend.Backend, states []recovery.State) string {
+	health := b.Health()
+	at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
+	switch {
+	case b.Facts().Version == "":
+		return "it has not passed its start checks"
+	case health.Cause != nil:
+		return fmt.Sprintf("since %s: %v", health.Since.UTC().Format(time.RFC3339), health.Cause)
+	case at >= 0 && states[at].Err != nil && health.Looked.Before(states[at].Swept):
+		return fmt.Sprintf("it did not answer when it was last looked at: %v", states[at].Err)
+	}
+	return ""
 }
 
 // audit writes down what an administrator has done, or tried to, whatever log_level is.
@@ -89,9 +96,7 @@ func (a audited) Pass(ctx context.Context, dryRun bool, progress func(recovery.B
 }
 
 func (a audited) Resolve(ctx context.Context, gtrid string, verdict recovery.Verdict, by string) (recovery.Resolution, error) {
-	r, err := a.Recoverer.Resolve(ctx, gtrid, verdict, by)
-	a.s.audit(fmt.Sprintf("resolve %s: %s", gtrid, verdict), fmt.Sprintf("%s (%s)", viaSocket, by), err)
-	return r, err
+	return a.s.resolve(ctx, gtrid, verdict, fmt.Sprintf("%s (%s)", viaSocket, by))
 }
 
 // dry names an action.

@@ -89,18 +89,18 @@ func (t tables) Backends() []live.Backend {
 		b := m.backend.Load()
 		facts := b.Facts()
 		x := live.Backend{Name: b.Name(), Kind: b.Config.Kind, Address: b.Address(), Version: facts.Version, Identity: facts.Identity, State: "up", Breaker: "closed", Looked: live.Unknown()}
+		if x.Reason = down(b, states); x.Reason != "" {
+			x.State = "down"
+		}
 		if facts.Version == "" {
-			x.State, x.Reason = "unchecked", "it has not passed its start checks"
+			x.State = "unchecked"
 		}
 		if err := b.Broken(); err != nil {
-			x.State, x.Breaker, x.Reason = "down", "open", err.Error()
+			x.State, x.Breaker, x.Reason = "down", "open", cmp.Or(x.Reason, err.Error())
 		}
 		if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 && !states[at].Swept.IsZero() {
 			swept := states[at]
 			x.Prepared, x.InDoubt, x.Oldest, x.Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
-			if swept.Err != nil {
-				x.State, x.Reason = "down", "it did not answer when it was last looked at: "+swept.Err.Error()
-			}
 		}
 		if i >= len(members)-leaving {
 			x.State = "leaving"
