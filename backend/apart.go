@@ -62,10 +62,14 @@ func (b *Backend) HasDatabase(ctx context.Context, schema string) (there bool, e
 	return there, err
 }
 
-// Sample reads columns, quoted, of so many rows of a table, and calls row for each of them.
-func (b *Backend) Sample(ctx context.Context, schema, table string, columns []string, rows int, row func([][]byte) error) error {
+// Sample reads columns, quoted, of so many rows of a table, the first ones in the order of further columns if there are any, and calls row for each of them.
+func (b *Backend) Sample(ctx context.Context, schema, table string, columns, order []string, rows int, row func([][]byte) error) error {
+	first := ""
+	if len(order) > 0 {
+		first = " ORDER BY " + strings.Join(order, ", ")
+	}
 	return b.Apart(ctx, func(c *Conn) error {
-		answer, err := c.query(fmt.Sprintf("SELECT %s FROM %s.%s LIMIT %d", strings.Join(columns, ", "), Quote(schema), Quote(table), rows), maxSample)
+		answer, err := c.query(fmt.Sprintf("SELECT %s FROM %s.%s%s LIMIT %d", strings.Join(columns, ", "), Quote(schema), Quote(table), first, rows), maxSample)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ type Options struct {
 	Config   *config.Config
 	Backends []*backend.Backend // in the order of the configuration
 	Fix      bool               // make what is missing of xaproxy's own tables
-	Rows     int                // of each sharded table on each backend so many rows are looked at, whether they belong there
+	Rows     int                // of each sharded table on each backend so many rows are looked at, whether they belong there, and of each broadcast table whether they are the same
 	Timeout  time.Duration      // of the start checks of a backend
 }
 

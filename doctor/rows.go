@@ -34,7 +34,7 @@ func (x *examination) rows(t *config.Table, d *ddl.Table, b *backend.Backend) {
 		return
 	}
 	misplaced, lost := &keys{}, &keys{}
-	err = b.Sample(x.ctx, t.Schema, t.Name, names, x.Rows, func(row [][]byte) error {
+	err = b.Sample(x.ctx, t.Schema, t.Name, names, nil, x.Rows, func(row [][]byte) error {
 		missing := false
 		p, err := st.Plan(func(i int) router.Value {
 			v := value(row[i])

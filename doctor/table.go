@@ -36,6 +36,7 @@ func (x *examination) table(t *config.Table) {
 	about := ddl.Name(o)
 	var there []*backend.Backend
 	var first *ddl.Table
+	var defined []*ddl.Table // there
 	var missing []string
 	on := x.on(t)
 	for _, b := range on {
@@ -48,6 +49,7 @@ func (x *examination) table(t *config.Table) {
 			missing = append(missing, b.Name())
 			continue
 		}
+		defined = append(defined, d)
 		if there = append(there, b); first == nil {
 			first = d
 		}
@@ -70,6 +72,9 @@ func (x *examination) table(t *config.Table) {
 	}
 	for _, d := range differences {
 		x.add(Error, about, "%s", d.What)
+	}
+	if t.Broadcast {
+		x.copies(t, defined, there)
 	}
 	if !t.Sharded() {
 		return

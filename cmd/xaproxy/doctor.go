@@ -56,7 +56,7 @@ func doctorCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "configuration file")
 	cmd.Flags().BoolVar(&fix, "fix", false, "make tables of xaproxy's own that are missing")
-	cmd.Flags().IntVar(&rows, "rows", 0, "of each sharded table on each backend, look at so many rows, whether they belong there")
+	cmd.Flags().IntVar(&rows, "rows", 0, "of each sharded table on each backend, look at so many rows, whether they belong there; of each broadcast table, whether they are the same")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the findings as JSON")
 	return cmd
 }
