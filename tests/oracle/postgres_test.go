@@ -39,7 +39,8 @@ var (
 	clock = regexp.MustCompile(`'-?\d\d:\d\d:\d\d\.\d\d'`)
 )
 
-// newPostgresPair has PostgreSQL on the first and the last shard, MySQL between them, and MySQL as the single server.
+// newPostgresPair has PostgreSQL on the first and the last shard, MySQL between them, and MySQL as the single server. The table settings is whole on
+// all of them.
 func newPostgresPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{kind: servers.MySQL, mixed: true}
@@ -90,6 +91,11 @@ func newPostgresPair(t *testing.T) *pair {
 	options.ShardMaps, options.Tables = configured(schema)
 	options.ShardMaps, options.Tables = withKinds(schema, options.ShardMaps, options.Tables)
 	options.ShardMaps, options.Tables = withLookups(schema, options.ShardMaps, options.Tables)
+	for i := range options.Tables {
+		if table := &options.Tables[i]; table.Name == "settings" {
+			*table = config.Table{Schema: schema, Name: "settings", Broadcast: true, Backends: []string{"b0", "b1", "b2"}}
+		}
+	}
 	proxy := proxytest.Run(t, options)
 	p.connect = func(t *testing.T) (direct, through *wire.Conn) {
 		t.Helper()
