@@ -69,7 +69,7 @@ func (s *session) verb(st *statement) func([]part, *answer) error {
 
 // do carries out DO: a SELECT whose row nobody wants.
 func (s *session) do(st *statement, a *answer) error {
-	if st.copied != noCopy {
+	if st.copied != noCopy && s.tx.open() { // it holds for nobody else
 		s.tx.next.copied = st.copied
 	}
 	list, err := split(append([]byte("SELECT "), st.text[st.head[0].to:]...), !s.vars.noEscapes)

@@ -271,6 +271,64 @@ func TestBroadcastRefused(t *testing.T) {
 	}
 }
 
+// What differs between copies the doctor finds.
+func TestBroadcastDoctor(t *testing.T) {
+	for _, kinds := range [][]servers.Kind{{servers.Postgres, servers.MySQL}, {servers.MariaDB, servers.Postgres}} {
+		b := newCopied(t, kinds...)
+		c := b.conn()
+		c.exec("INSERT INTO ref (code, d, f, e) VALUES ('a', 1.5, 1e30, NULL), ('b', NULL, 0.1, 'green'), ('c', -0.001, 1e-7, 'red'), ('ü', 1, 2, 'red')")
+		doctor := func(rows string) string {
+			t.Helper()
+			out, _, err := b.proxy.Command(t.Context(), "doctor", "--rows", rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		if out := doctor("100"); strings.Contains(out, "ref") {
+			t.Error(out)
+		}
+		for _, broken := range []struct{ sql, rows, says string }{
+			{"UPDATE ref SET f = 0.2 WHERE code = 'b'", "100", `1 are not the same on`},
+			{"DELETE FROM ref WHERE code IN ('a', 'b')", "100", `2 are not the same on`},
+			{"INSERT INTO ref (id, code, day, changed) SELECT 99, 'z', day, changed FROM ref WHERE code = 'c'", "100", `3 are not the same on`},
+			{"UPDATE ref SET v = 0 WHERE code = 'c'", "1", ""},
+		} {
+			b.faces[0].psql("SET search_path TO " + b.schema + "; " + broken.sql)
+			if out := doctor(broken.rows); strings.Contains(out, "not the same") != (broken.says != "") || !strings.Contains(out, broken.says) {
+				t.Errorf("%s\n%s", broken.sql, out)
+			}
+		}
+	}
+}
+
+// DDL that has failed on one copy fills the others, when it is run there later, with the same time.
+func TestBroadcastResume(t *testing.T) {
+	b := newCopied(t, servers.Postgres, servers.MySQL)
+	c := b.conn()
+	c.exec("INSERT INTO ref (code) VALUES ('a')")
+	c.exec("INSERT INTO sharded VALUES (1, 1), (2, 2)")
+	f := b.faces[0]
+	f.psql("ALTER TABLE " + b.schema + ".ref ADD late int")
+	said := c.fails(1060, "ALTER TABLE ref ADD late DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)")
+	f.psql("ALTER TABLE " + b.schema + ".ref DROP late")
+	b.command("ddl", "resume", said[strings.LastIndexByte(said, ' ')+1:])
+	const late = "SELECT r.late FROM sharded s JOIN ref r ON r.code = 'a' WHERE s.id = "
+	c.wantRows(c.rows(late+"1"), late+"2")
+	c.exec("UPDATE ref SET late = late + INTERVAL 1 DAY")
+	c.wantRows(c.rows(late+"1"), late+"2")
+}
+
+// command runs a subcommand of xaproxy with the proxy's configuration.
+func (b *copied) command(args ...string) string {
+	b.t.Helper()
+	out, status, err := b.proxy.Command(b.t.Context(), args...)
+	if err != nil || status != 0 {
+		b.t.Fatalf("xaproxy %s: %v, status %d: %s", strings.Join(args, " "), err, status, out)
+	}
+	return out
+}
+
 // A change that finds a transaction prepared on PostgreSQL waits for it: it is committed already where the change was made before.
 func TestBroadcastSettles(t *testing.T) {
 	b := newCopied(t, servers.MySQL, servers.Postgres)
