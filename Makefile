@@ -3,7 +3,7 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
-UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin/... ./metric ./backend/... ./proxy ./cmd/... ./tests/house
+UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin/... ./metric ./trace ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
 .PHONY: help build test unit real setup lint demo release test-package test-postgres test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean

@@ -23,6 +23,8 @@ type Config struct {
 	Server Server `toml:"server"`
 	// Admin is the side that monitoring sees.
 	Admin Admin `toml:"admin"`
+	// Trace is where spans go.
+	Trace Trace `toml:"trace"`
 	// Users are the accounts that clients log in with; at least one. They exist in xaproxy only.
 	Users []User `toml:"users"`
 	// Backends are the databases behind xaproxy; at least one.
@@ -42,12 +44,12 @@ type Config struct {
 // Default returns a Config with the default of every key outside of [[...]] entries. DefaultBackend has those of a
 // [[backends]] entry; users, schemas and tables have no defaults.
 func Default() Config {
-	return Config{Server: defaultServer(), Admin: defaultAdmin(), Decision: defaultDecision()}
+	return Config{Server: defaultServer(), Admin: defaultAdmin(), Trace: defaultTrace(), Decision: defaultDecision()}
 }
 
 // Load reads, completes and validates the file at path. The error is Mistakes when the file could be read.
 //
-// Relative paths in the file (password_file, token_file, tls_cert, tls_key, tls_ca, decision.dir) are relative to the file's folder
+// Relative paths in the file (password_file, token_file, authorization_file, tls_cert, tls_key, tls_ca, decision.dir) are relative to the file's folder
 // and are joined with it in the result.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
@@ -84,6 +86,9 @@ func (c *Config) check(d *decoder) {
 	admin := d.section("admin")
 	c.Admin.complete(admin)
 	c.Admin.validate(admin, &c.Server)
+	trace := d.section("trace")
+	c.Trace.complete(trace)
+	c.Trace.validate(trace)
 	decision := d.section("decision")
 	c.Decision.complete(decision)
 	c.Decision.validate(decision, c)

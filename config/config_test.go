@@ -54,6 +54,10 @@ token_env = "XAPROXY_TEST_SET"
 tls_cert = "`+cert+`"
 tls_key = "`+key+`"
 tls_client_ca = "`+cert+`"
+[trace]
+endpoint = "https://collector/traces"
+one_in = 17
+authorization_env = "XAPROXY_TEST_SET"
 [[users]]
 name = "a"
 password = "plain"
@@ -175,6 +179,7 @@ node = 9
 			HandshakeTimeout: seconds(1), IdleTimeout: seconds(2), StallTimeout: seconds(12), DrainTimeout: seconds(14), SlowStatement: seconds(15), SlowStatements: 16, LogLevel: "debug", LogFormat: "json",
 		},
 		Admin: Admin{Listen: "[::1]:0", Token: "from the environment", TokenEnv: "XAPROXY_TEST_SET", TLSCert: cert, TLSKey: key, TLSClientCA: cert},
+		Trace: Trace{Endpoint: "https://collector/traces", OneIn: 17, Authorization: "from the environment", AuthorizationEnv: "XAPROXY_TEST_SET"},
 		Users: []User{
 			{
 				Name: "a", Password: "plain", Schemas: []string{"shop"}, ReadOnly: true, Admin: true, ScatterWrites: "deny", MaxConnections: 3, MaxExecutionTime: seconds(11),

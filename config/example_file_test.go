@@ -37,7 +37,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 func TestExampleGivesEveryDefault(t *testing.T) {
 	root := parseExample(t)
 	backend := DefaultBackend(MySQL)
-	for name, defaults := range map[string]any{"server": defaultServer(), "admin": defaultAdmin(), "decision": defaultDecision(), "backends": backend} {
+	for name, defaults := range map[string]any{"server": defaultServer(), "admin": defaultAdmin(), "trace": defaultTrace(), "decision": defaultDecision(), "backends": backend} {
 		section := root.get(name).value.table
 		if section == nil {
 			section = root.get(name).value.items[0].table

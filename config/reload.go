@@ -28,6 +28,7 @@ var atStart = map[string]string{
 	"admin.tls_cert":      "the listener is open; another certificate in the same file is taken at once: restart xaproxy",
 	"admin.tls_key":       "the listener is open; another key in the same file is taken at once: restart xaproxy",
 	"admin.tls_client_ca": "the listener is open; other authorities in the same file are taken at once: restart xaproxy",
+	"trace":               "the connection to the collector is open: restart xaproxy",
 	"decision":            "transactions in flight rely on it: restart xaproxy",
 	"backends.kind":       "it would be another server: give that another name",
 	"backends.database":   "branches are prepared there: give the other database another name",
@@ -152,7 +153,7 @@ func (t *Table) place(c *Config) string {
 	return fmt.Sprint(t.Backend, t.Broadcast)
 }
 
-// Sealed returns the configuration without the passwords of its users and the token, in whose places are texts that tell only, to who has the same key, whether
+// Sealed returns the configuration without the passwords of its users, the token and the authorization, in whose places are texts that tell only, to who has the same key, whether
 // they have changed.
 func (c *Config) Sealed(key []byte) *Config {
 	sealed := *c
@@ -169,5 +170,6 @@ func (c *Config) Sealed(key []byte) *Config {
 		seal(&sealed.Users[i].PasswordHash)
 	}
 	seal(&sealed.Admin.Token)
+	seal(&sealed.Trace.Authorization)
 	return &sealed
 }

@@ -95,9 +95,13 @@ func (s *session) counted(now time.Time) {
 		if n.tally != nil {
 			n.tally.Add(took)
 		}
+		if s.traced != nil {
+			s.trace(now)
+		}
 		n.planned, n.of = false, nil
 	}
 	n.gtrid = xa.GTRID{}
+	s.traced.over(s.tx != nil)
 	s.work.visited()
 	if s.failed {
 		if n.reason == notRefused {

@@ -19,11 +19,12 @@ import (
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/sequence"
+	"github.com/xaproxy/xaproxy/trace"
 	"github.com/xaproxy/xaproxy/wire"
 	"github.com/xaproxy/xaproxy/xa"
 )
 
-// Options of a Server. All fields are required but TLS and Reload.
+// Options of a Server. All fields are required but TLS, Reload and Tracer.
 type Options struct {
 	Config      *config.Config
 	Backends    []*backend.Backend // in the order of the configuration
@@ -32,6 +33,7 @@ type Options struct {
 	TLS         *tls.Config // nil: clients cannot encrypt
 	// Reload carries out XAPROXY RELOAD of a user and returns what it says. Nothing has changed if there is an error.
 	Reload func(ctx context.Context, by string, dryRun bool) (lines []string, err error)
+	Tracer *trace.Tracer
 	Logger zerolog.Logger
 }
 
@@ -52,6 +54,7 @@ type Server struct {
 	counters  []*counters
 	gate      gate
 	slow      slowStatements
+	tracer    *trace.Tracer // nil: nothing is traced
 
 	keysDoubted atomic.Bool // a statement may have changed the columns of shard keys
 
@@ -92,7 +95,7 @@ type user struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
-		started: time.Now(), logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
+		started: time.Now(), tracer: o.Tracer, logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
 	}
 	s.version = o.Config.Server.Version
 	for _, b := range o.Backends {
@@ -150,6 +153,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		id := s.lastID.Add(1)
 		session := &session{srv: s, gen: s.newest.Load(), id: id, net: nc, came: time.Now(), counters: s.counters[int(id)%len(s.counters)]}
+		if s.tracer != nil {
+			session.traced = &traced{tracer: s.tracer}
+		}
 		if refusal := s.admit(session); refusal != nil {
 			s.running.Go(func() { refuse(nc, refusal) })
 			continue

@@ -59,6 +59,7 @@ type session struct {
 
 	counters *counters
 	noted    noted
+	traced   *traced // nil: nothing is traced
 
 	request request // of the present statement; it and binding are used again and again
 	binding binding // of the present COM_STMT_EXECUTE

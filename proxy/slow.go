@@ -77,10 +77,18 @@ func (s *Server) SlowStatements() []SlowStatement {
 
 // slow logs and keeps the statement that has been answered by now.
 func (s *session) slow(now time.Time, took time.Duration) {
+	one := s.observed(now, took)
+	one.Outline = s.gen.router.Outline(s.noted.of)
+	s.srv.slow.keep(one, s.gen.cfg.Server.SlowStatements)
+	one.log(s.log(zerolog.WarnLevel))
+}
+
+// observed is what is known of the statement that has been answered by now, but for the outline of its plan.
+func (s *session) observed(now time.Time, took time.Duration) SlowStatement {
 	n := &s.noted
 	one := SlowStatement{
 		Ended: now, Conn: s.id, User: s.login.User, Schema: s.state.Schema, Kind: kindNames[n.kind], Plan: planName(int(n.plan)),
-		Text: s.work.shown(s.mode), Outline: s.gen.router.Outline(n.of), Took: took, Rows: s.past.rowCount,
+		Text: s.work.shown(s.mode), Took: took, Rows: s.past.rowCount,
 	}
 	one.Queued, one.Backends = s.work.spent(took)
 	if one.Rows < 0 {
@@ -95,8 +103,7 @@ func (s *session) slow(now time.Time, took time.Duration) {
 	case s.tx != nil && s.tx.xa != nil:
 		one.GTRID = s.tx.xa.GTRID().String()
 	}
-	s.srv.slow.keep(one, s.gen.cfg.Server.SlowStatements)
-	one.log(s.log(zerolog.WarnLevel))
+	return one
 }
 
 func (o *SlowStatement) log(e *zerolog.Event) {

@@ -15,6 +15,7 @@ import (
 // statement plans one statement and carries it out. A returned error ends the session; everything else is answered.
 func (s *session) statement(attrs, sql []byte) error {
 	s.work.runs(sql)
+	s.traced.reads(sql)
 	sql, plan, n, err := s.planned(sql)
 	if err != nil {
 		return s.fail(clientError(err, false))

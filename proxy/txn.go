@@ -26,6 +26,7 @@ type transaction struct {
 	opening     characteristics   // of each branch
 	savepoints  []string          // the client's, in order
 	own         bool              // it is that of one statement, with autocommit
+	traced      *traced           // the session's
 	logger      *zerolog.Logger
 }
 
@@ -37,7 +38,7 @@ type txBranch struct {
 
 func newTransaction(s *session, opening characteristics) *transaction {
 	return &transaction{
-		coordinator: s.srv.xa, session: uint64(s.id), decides: s.srv.decides, branches: make(map[int]*txBranch), opening: opening, logger: &s.srv.logger,
+		coordinator: s.srv.xa, session: uint64(s.id), decides: s.srv.decides, branches: make(map[int]*txBranch), opening: opening, logger: &s.srv.logger, traced: s.traced,
 	}
 }
 
@@ -88,6 +89,7 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 	if t.key.Name == "" {
 		t.xa = t.coordinator.Begin(decider)
 		t.xa.Serves(t.session)
+		t.traced.begins(t.xa)
 		return nil
 	}
 	tx, err := t.coordinator.BeginKeyed(decider, t.key)
@@ -96,6 +98,7 @@ func (t *transaction) begun(b *backend.Backend) *wire.Error {
 	}
 	t.xa = tx
 	t.xa.Serves(t.session)
+	t.traced.begins(t.xa)
 	return nil
 }
 

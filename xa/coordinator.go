@@ -108,6 +108,7 @@ type Tx struct {
 	answer   Answer
 	cause    error // the first thing that went wrong
 	forgot   bool
+	watcher  Watcher // nil: nobody wants to know
 
 	mu      sync.Mutex // protects following fields; the goroutine that uses the Tx is the only one that changes them, and reads them without it
 	session uint64     // whose transaction it is; 0: nobody has said
@@ -197,6 +198,9 @@ func (tx *Tx) GTRID() GTRID { return tx.gtrid }
 func (tx *Tx) Add(b BranchConn, recordOnePhase bool) int {
 	_, decides := b.(Decider)
 	ref := b.Ref()
+	if tx.watcher != nil {
+		tx.watcher.Joined(ref.Backend, time.Now())
+	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	tx.conns = append(tx.conns, member{BranchConn: b, backend: ref.Backend, connID: ref.ConnID})
@@ -309,6 +313,9 @@ func (tx *Tx) step(r reply) {
 		if r.Kind == EventReply {
 			m := &tx.conns[r.Branch]
 			m.took, m.asked = m.took+time.Since(m.asked), time.Time{}
+			if tx.watcher != nil {
+				tx.watcher.Heard(r.Branch, r.Result, time.Now())
+			}
 			if r.Result == OK {
 				tx.stamp(r.Branch)
 			}
@@ -326,6 +333,9 @@ func (tx *Tx) step(r reply) {
 		tx.mu.Unlock()
 		if o := tx.c.o.Observer; o != nil && next.State != before && before != Active {
 			o.Left(before, tx.entered.Sub(left))
+		}
+		if tx.watcher != nil && next.State != before {
+			tx.watcher.Entered(next.State, tx.entered)
 		}
 		if next.State == Committing && before != Committing {
 			tx.cause = nil // what was in doubt no longer is
@@ -379,6 +389,9 @@ func (tx *Tx) perform(actions []Action) (r reply, replied bool) {
 func (tx *Tx) ask(a Action, deadline time.Time) {
 	conn := &tx.conns[a.Branch]
 	conn.asked = time.Now()
+	if tx.watcher != nil {
+		tx.watcher.Asked(a.Branch, a.Kind, conn.asked)
+	}
 	switch a.Kind {
 	case ActionEnd, ActionRollback:
 		conn.Rollback(deadline)
@@ -463,6 +476,9 @@ func (tx *Tx) forget(o Outcome) {
 	tx.forgot = true
 	if e := c.o.Logger.Debug(); e.Enabled() {
 		e.Str("gtrid", tx.gtrid.String()).Stringer("outcome", o).Msg("transaction forgotten")
+	}
+	if tx.watcher != nil {
+		tx.watcher.Ended(o, time.Now())
 	}
 	if c.o.Observer != nil {
 		c.o.Observer.Ended(o, len(tx.conns))

@@ -23,6 +23,7 @@ import (
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/proxy"
 	"github.com/xaproxy/xaproxy/recovery"
+	"github.com/xaproxy/xaproxy/trace"
 	"github.com/xaproxy/xaproxy/xa"
 )
 
@@ -114,7 +115,14 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	defer background.Wait()                                       // after cancel: deferred calls run in reverse order
 	defer cancel()
 	starting := context.AfterFunc(signalled, cancel)
-	if err := s.open(ctx, cfg); err != nil {
+	tracer, err := openTracer(cfg.Trace, s.log)
+	if err != nil {
+		return err
+	}
+	if tracer != nil {
+		defer tracer.Close() // after the last session
+	}
+	if err := s.open(ctx, cfg, tracer); err != nil {
 		return err
 	}
 	background.Go(func() { s.janitor.Run(ctx) })
@@ -180,8 +188,16 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	return nil
 }
 
+// openTracer returns nil if nothing is to be traced.
+func openTracer(c config.Trace, log zerolog.Logger) (*trace.Tracer, error) {
+	if c.Endpoint == "" {
+		return nil, nil
+	}
+	return trace.New(trace.Options{Endpoint: c.Endpoint, Authorization: c.Authorization.Reveal(), OneIn: c.OneIn, Version: version(), Logger: log})
+}
+
 // open connects the parts. The store of decisions is open.
-func (s *service) open(ctx context.Context, cfg *config.Config) error {
+func (s *service) open(ctx context.Context, cfg *config.Config, tracer *trace.Tracer) error {
 	servers := make([]recovery.Server, len(s.members))
 	backends := make([]*backend.Backend, len(s.members))
 	for i, m := range s.members {
@@ -205,7 +221,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	s.proxy, err = proxy.New(proxy.Options{
-		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log,
+		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log, Tracer: tracer,
 		Reload: func(asked context.Context, by string, dryRun bool) ([]string, error) {
 			return s.reload(ctx, asked, s.path, by, dryRun)
 		},

@@ -36,9 +36,10 @@ var arrows = map[string]struct {
 	"ddl":                      {[]string{"router", "backend", "wire"}, "it runs statements and remembers them, and knows no clients"},
 	"doctor":                   {[]string{"ddl", "router", "participant", "backend", "wire", "config"}, "it looks, and serves nobody"},
 	"metric":                   {nil, "counting knows nothing of what is counted"},
+	"trace":                    {[]string{"xa"}, "a span is told what has happened; it decides nothing"},
 	"admin/live":               {nil, "what is told does not depend on who tells it, or who is told"},
 	"admin":                    {[]string{"config", "metric", "admin/live"}, "it shows what it is told, and knows nothing of the data path"},
-	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config", "metric"}, "a session joins them; it knows no shard keys and no XA verbs"},
+	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config", "metric", "trace"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
 	"tests/servers": {nil, "it boots databases for whoever asks, and must not depend on what it tests"},
 }
@@ -51,6 +52,7 @@ var owners = map[string][]string{
 	"github.com/lib/pq":                  {"backend/postgres", "tests/servers"},
 	"github.com/pelletier/go-toml/v2":    {"config"},
 	"github.com/prometheus":              {"admin"},
+	"go.opentelemetry.io":                {"trace"},
 	"github.com/spf13/cobra":             {"cmd/xaproxy"},
 	"database/sql":                       {"backend", "backend/postgres", "tests/servers", "cmd/xaproxy"},
 }

@@ -68,6 +68,9 @@ func (o Options) toml(port int) (string, error) {
 		admin = []string{`listen = "off"`}
 	}
 	section("[admin]", admin...)
+	if o.Trace != nil {
+		section("[trace]", o.Trace...)
+	}
 	section("[[users]]", fmt.Sprintf("name = %q\npassword = %q", User, Password))
 	for _, u := range o.Users {
 		section("[[users]]", u)

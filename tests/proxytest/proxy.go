@@ -45,6 +45,7 @@ type Options struct {
 	PrepareTimeout, CommitWait, RecoveryInterval time.Duration
 	Server, Decision                             []string // further lines of [server] and [decision]
 	Admin                                        []string // the lines of [admin]; none: it is off
+	Trace                                        []string // the lines of [trace]
 	LogLevel                                     string   // of [server]; "" is debug
 	// Manager starts the program as a service manager does, which keeps the socket for clients open; nil: none.
 	Manager *Manager
