@@ -46,6 +46,7 @@ func (s *session) simpleQuery(sql string) (*rows, error) {
 		return nil, wire.NewError(wire.CodeParse, "the statement has a NUL byte")
 	}
 	s.out = append(append(binary.BigEndian.AppendUint32(append(s.out[:0], 'Q'), uint32(4+len(sql)+1)), sql...), 0)
+	s.sent++
 	_, err := s.socket.Write(s.out)
 	if cap(s.out) > readBuffer {
 		s.out = nil

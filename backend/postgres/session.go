@@ -36,9 +36,11 @@ type session struct {
 	prepared           preparedStatements
 	warnings           []warning
 	said               []warning // of the statement that runs
+	unlisted           int       // warnings that there were besides
 	insertID           uint64
 	commits, rollbacks int64 // as Handler_commit and Handler_rollback count
 
+	sent        uint64 // messages
 	answered    rows   // of the last message
 	description []byte // of the last rows, and what it says
 	fields      []field

@@ -203,15 +203,24 @@ func (s *session) guarded(reads bool, run func(lead string) error) error {
 		}
 		return s.lead() + s.clock() + s.bounded()
 	}
+	attempt := func() error {
+		before, sent := s.tx, s.sent
+		err := run(lead())
+		if s.sent == sent { // not even the savepoint is there: PostgreSQL knows of nothing
+			s.tx = before
+			return err
+		}
+		return s.ran(err)
+	}
 	if s.tx.phase == idle && s.vars.next != (next{}) { // SET TRANSACTION is for this statement
 		s.begin("", "")
-		err := s.ran(run(lead()))
+		err := attempt()
 		if ended := s.end(err == nil); err == nil {
 			err = ended
 		}
 		return err
 	}
-	err := s.ran(run(lead()))
+	err := attempt()
 	if s.tx.phase == idle {
 		s.count(err == nil)
 	}
