@@ -72,6 +72,9 @@ func (l *loading) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire
 	for i, br := range branches {
 		l.tx.xa.Wrote(br.index)
 		part := &loadPart{txBranch: br, request: *r}
+		if br.Conn().Backend().Translates() {
+			part.numbers = &lineNumbers{}
+		}
 		l.parts = append(l.parts, part)
 		l.at[p.Parts[i].Backend] = part
 	}
@@ -170,6 +173,9 @@ func (l *loading) send(piece router.Piece) {
 		}
 		l.latest = l.at[at]
 		l.latest.lines++
+		if l.latest.numbers != nil {
+			l.latest.numbers.add(piece.Line)
+		}
 		l.write(l.latest, piece.Text)
 	}
 }
@@ -185,6 +191,9 @@ func (l *loading) settle(savepoint bool) (wire.OK, *wire.Error) {
 	failed := l.failed
 	oks := make([]wire.OK, len(l.parts))
 	for i, part := range l.parts {
+		if part.numbers != nil {
+			part.err = part.numbers.placed(part.err, l.load.Ignore)
+		}
 		var said *wire.Error
 		switch {
 		case part.err == nil:

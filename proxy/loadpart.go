@@ -20,6 +20,7 @@ type loadPart struct {
 	readTimeout time.Duration // net_read_timeout as it was; 0 before it is known
 	buf         []byte        // lines that wait for being sent
 	lines       uint64        // that were sent
+	numbers     *lineNumbers  // of these, for PostgreSQL
 	err         error         // why the statement fails here
 	ok          wire.OK       // the answer
 

@@ -16,6 +16,8 @@ type Load struct {
 	File string
 	// Columns is how many fields of a line are read, KeyColumn the shard key among them, counted from 0.
 	Columns, KeyColumn int
+	// Whole: the values of all fields are wanted.
+	Whole bool
 	// FieldsTerminated, LinesTerminated: not empty. Enclosed and Escaped: one byte, or none. LinesStarting: of each line, what
 	// is up to its first occurrence does not count, and a line without it is skipped; it may be empty.
 	FieldsTerminated, Enclosed, Escaped []byte
@@ -94,30 +96,11 @@ func (st *stmt) load() (*Plan, *reason) {
 	if why := st.session(&f); why != nil {
 		return nil, why
 	}
-	i := 1
-	if st.word(i) != "DATA" {
-		return nil, unsupported(st.at(i), "use LOAD DATA LOCAL INFILE", "LOAD %s is not supported", st.word(i))
+	h, why := st.loadHead()
+	if why != nil {
+		return nil, why
 	}
-	if i++; st.word(i) == "LOW_PRIORITY" || st.word(i) == "CONCURRENT" {
-		i++
-	}
-	if !st.words(i, "LOCAL", "INFILE") {
-		return nil, unsupported(st.at(i), "write LOAD DATA LOCAL INFILE", "LOAD DATA is only supported with a file of the client")
-	}
-	if i += 2; i >= len(st.toks) || st.toks[i].kind != kString {
-		return nil, st.wrong(i)
-	}
-	file := Unescape([]byte(st.text[st.toks[i].start:st.toks[i].end]), st.mode)
-	if i++; st.word(i) == "REPLACE" || st.word(i) == "IGNORE" {
-		i++
-	}
-	if !st.words(i, "INTO", "TABLE") {
-		return nil, st.wrong(i)
-	}
-	o, i, ok := st.object(i + 2)
-	if !ok {
-		return nil, st.wrong(i)
-	}
+	o := h.into
 	p, schema, why := st.r.catalog.resolve(o.schema, o.name, st.schema, o.at)
 	switch {
 	case why != nil:
@@ -127,9 +110,7 @@ func (st *stmt) load() (*Plan, *reason) {
 	case p.copied != nil:
 		return nil, unsupported(o.at, "INSERT the rows", "LOAD DATA into the broadcast table %s is not supported yet", p.copied.name)
 	}
-	l := &loading{stmt: st, i: i, table: p.table, Load: Load{
-		table: p.table, File: string(file), FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,
-	}}
+	l := st.loading(h, p.table)
 	l.clauses()
 	if l.why != nil {
 		return nil, l.why
@@ -155,7 +136,7 @@ func (st *stmt) load() (*Plan, *reason) {
 		return nil, why
 	}
 	sh := &shape{plan: &Plan{}}
-	if st.from(i).has(queries...) >= 0 {
+	if st.from(h.next).has(queries...) >= 0 {
 		if sh, why = st.mentioning(f); why != nil {
 			return nil, why
 		}
@@ -167,6 +148,50 @@ func (st *stmt) load() (*Plan, *reason) {
 	return &one, nil
 }
 
+// loadHead is what stands in front of the clauses.
+type loadHead struct {
+	file    string
+	into    object
+	replace bool
+	next    int // token behind it
+}
+
+func (st *stmt) loadHead() (h loadHead, _ *reason) {
+	i := 1
+	if st.word(i) != "DATA" {
+		return h, unsupported(st.at(i), "use LOAD DATA LOCAL INFILE", "LOAD %s is not supported", st.word(i))
+	}
+	if i++; st.word(i) == "LOW_PRIORITY" || st.word(i) == "CONCURRENT" {
+		i++
+	}
+	if !st.words(i, "LOCAL", "INFILE") {
+		return h, unsupported(st.at(i), "write LOAD DATA LOCAL INFILE", "LOAD DATA is only supported with a file of the client")
+	}
+	if i += 2; i >= len(st.toks) || st.toks[i].kind != kString {
+		return h, st.wrong(i)
+	}
+	h.file = string(Unescape([]byte(st.text[st.toks[i].start:st.toks[i].end]), st.mode))
+	if i++; st.word(i) == "REPLACE" || st.word(i) == "IGNORE" {
+		h.replace = st.word(i) == "REPLACE"
+		i++
+	}
+	if !st.words(i, "INTO", "TABLE") {
+		return h, st.wrong(i)
+	}
+	var ok bool
+	if h.into, h.next, ok = st.object(i + 2); !ok {
+		return h, st.wrong(i)
+	}
+	return h, nil
+}
+
+// loading begins to read the clauses, with what holds without them.
+func (st *stmt) loading(h loadHead, t *table) *loading {
+	return &loading{stmt: st, i: h.next, table: t, Load: Load{
+		table: t, File: h.file, FieldsTerminated: []byte("\t"), Escaped: []byte(`\`), LinesTerminated: []byte("\n"), KeyColumn: -1,
+	}}
+}
+
 // spread is the plan for a sharded table.
 func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	t := l.table
@@ -175,19 +200,9 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 		return nil, unsupported(at, "name the columns in the order of the file, with "+t.key(), "LOAD DATA does not say which field is %s, the shard key of %s", t.key(), t.name)
 	case t.auto != "" && !l.numbered:
 		return nil, unsupported(at, "name it among the fields, and give it a number in each line", "LOAD DATA does not say which field is %s, the AUTO_INCREMENT column of %s, and no sequence gives values to lines", t.auto, t.name)
-	case len(l.FieldsTerminated) > 0 && bytes.Equal(l.FieldsTerminated, l.LinesTerminated):
-		return nil, unsupported(at, "let lines end in another way than fields", "LOAD DATA without line ends into the sharded table %s is not supported", t.name)
-	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
-		return nil, unsupported(at, "separate fields and lines", "LOAD DATA of fixed lengths into the sharded table %s is not supported", t.name)
-	case len(l.Enclosed) > 1 || len(l.Escaped) > 1:
-		return nil, syntax(at, "you have an error in your SQL syntax: ENCLOSED BY and ESCAPED BY take one character")
-	case l.mode&NoBackslashEscapes != 0 && !l.escapes:
-		return nil, unsupported(at, "write FIELDS ESCAPED BY", "LOAD DATA into the sharded table %s with sql_mode NO_BACKSLASH_ESCAPES must say how the file is escaped", t.name)
 	}
-	for _, s := range l.separators() {
-		if len(s) > maxSeparator || slices.ContainsFunc(s, func(c byte) bool { return c >= 0x80 }) {
-			return nil, unsupported(at, "use a few ASCII characters", "a separator in LOAD DATA into the sharded table %s is longer than %d bytes or not ASCII, which is not supported", t.name, maxSeparator)
-		}
+	if why := l.cuttable(at, "into the sharded table "+t.name); why != nil {
+		return nil, why
 	}
 	if l.Charset != "" {
 		if why := l.readable(l.Charset, l.charsetAt); why != nil {
@@ -208,17 +223,40 @@ func (l *loading) spread(p Plan, at int) (*Plan, *reason) {
 	return &p, nil
 }
 
+// cuttable refuses the forms of files that a Cutter does not read.
+func (l *loading) cuttable(at int, where string) *reason {
+	switch {
+	case len(l.FieldsTerminated) > 0 && bytes.Equal(l.FieldsTerminated, l.LinesTerminated):
+		return unsupported(at, "let lines end in another way than fields", "LOAD DATA without line ends %s is not supported", where)
+	case len(l.FieldsTerminated) == 0 || len(l.LinesTerminated) == 0:
+		return unsupported(at, "separate fields and lines", "LOAD DATA of fixed lengths %s is not supported", where)
+	case len(l.Enclosed) > 1 || len(l.Escaped) > 1:
+		return syntax(at, "you have an error in your SQL syntax: ENCLOSED BY and ESCAPED BY take one character")
+	case l.mode&NoBackslashEscapes != 0 && !l.escapes:
+		return unsupported(at, "write FIELDS ESCAPED BY", "LOAD DATA %s with sql_mode NO_BACKSLASH_ESCAPES must say how the file is escaped", where)
+	}
+	for _, s := range l.separators() {
+		if len(s) > maxSeparator || slices.ContainsFunc(s, func(c byte) bool { return c >= 0x80 }) {
+			return unsupported(at, "use a few ASCII characters", "a separator in LOAD DATA %s is longer than %d bytes or not ASCII, which is not supported", where, maxSeparator)
+		}
+	}
+	return nil
+}
+
 // loading reads the clauses behind the table. The first reason to refuse the statement stays.
 type loading struct {
 	*stmt
 	Load
-	i         int    // next token
-	table     *table // sharded, or nil
-	numbered  bool   // its AUTO_INCREMENT column is among the fields
-	escapes   bool   // ESCAPED BY was there
-	charsetAt int
-	program   bool // a function that is not built in is called
-	why       *reason
+	i          int    // next token
+	table      *table // sharded, or nil
+	numbered   bool   // its AUTO_INCREMENT column is among the fields
+	escapes    bool   // ESCAPED BY was there
+	charsetAt  int
+	program    bool     // a function that is not built in is called
+	names      []string // of columns, and @ before those of variables
+	sets       []LoadSet
+	forBackend bool // a backend reads the file: every separator counts
+	why        *reason
 }
 
 func (l *loading) refuse(why *reason) {
@@ -267,7 +305,7 @@ func (l *loading) clauses() {
 		l.columns()
 	}
 	if l.skip("SET") {
-		l.sets()
+		l.assignments()
 	}
 	if l.i < len(l.toks) {
 		l.refuse(l.wrong(l.i))
@@ -319,6 +357,8 @@ func (l *loading) separator() []byte {
 	switch {
 	case i < len(l.toks) && l.toks[i].kind == kString:
 		return Unescape([]byte(l.stmt.text[l.toks[i].start:l.toks[i].end]), l.mode)
+	case i < len(l.toks) && l.toks[i].kind == kOther && l.forBackend:
+		l.refuse(unsupported(l.at(i), "write it as a string", "this form of a separator is not supported on PostgreSQL"))
 	case i < len(l.toks) && l.toks[i].kind == kOther && l.table == nil:
 		return nil // nobody asks
 	case i < len(l.toks) && l.toks[i].kind == kOther:
@@ -337,7 +377,9 @@ func (l *loading) columns() {
 		switch {
 		case l.i < len(l.toks) && l.toks[l.i].kind == kUserVar:
 			l.Assigns = append(l.Assigns, l.variableName(l.i))
+			l.names = append(l.names, "@"+l.variableName(l.i))
 		case l.i < len(l.toks) && l.toks[l.i].name != "":
+			l.names = append(l.names, l.toks[l.i].name)
 			l.numbered = l.numbered || l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.auto)
 			if l.table != nil && strings.EqualFold(l.toks[l.i].name, l.table.columns[0]) {
 				if l.KeyColumn >= 0 {
@@ -365,8 +407,8 @@ func (l *loading) columns() {
 	}
 }
 
-// sets reads column = expression, ... up to the end.
-func (l *loading) sets() {
+// assignments reads column = expression, ... up to the end.
+func (l *loading) assignments() {
 	rest := l.from(l.i)
 	l.program = rest.calls()
 	if l.table != nil {
@@ -399,6 +441,7 @@ func (l *loading) sets() {
 			l.refuse(l.wrong(l.i))
 			return
 		}
+		l.sets = append(l.sets, LoadSet{Column: o.name, Expr: l.stmt.text[l.at(next+1):l.toks[l.i-1].end]})
 		if l.i == len(l.toks) {
 			return
 		}

@@ -27,15 +27,16 @@ type Cutter struct {
 	special [256]bool // bytes that may mean something within a field
 	filler  byte      // a character that is in no separator
 	phase   phase
-	lines   uint64 // that have begun
-	at      int    // of the bytes that were given last: those before it have been looked at
-	field   int    // of the line, from 0
-	fields  int    // where they end, if there is more behind the last one
-	key     []byte // of the line, as far as it was read; at most maxKeyText+1 bytes
-	escaped bool   // the field has an escaped N
-	null    bool   // the key is NULL
-	open    bool   // the rest of a line had no end
-	text    []byte // of a piece that is not passed on as it is
+	lines   uint64   // that have begun
+	at      int      // of the bytes that were given last: those before it have been looked at
+	field   int      // of the line, from 0
+	fields  int      // where they end, if there is more behind the last one
+	key     []byte   // of the line, or the field, as far as it was read; at most maxKeyText+1 bytes unless the load is Whole
+	values  [][]byte // of a Whole load: the fields that have ended
+	escaped bool     // the field has an escaped N
+	null    bool     // the key is NULL
+	open    bool     // the rest of a line had no end
+	text    []byte   // of a piece that is not passed on as it is
 }
 
 // phase is what comes next in the file.
@@ -60,6 +61,10 @@ type Piece struct {
 	// too long is cut, but not so far that Load.Place would take it. Valid until the next call of Next.
 	Key     []byte
 	Missing bool
+	// Values are of a Whole load: the fields of the line, as Key has one, where Missing tells that there are fewer than Columns, and Rest that
+	// there is more behind them, which MySQL warns of. They are valid as long as Key.
+	Values [][]byte
+	Rest   bool
 }
 
 // Audience is who gets a piece.
@@ -122,6 +127,10 @@ func (c *Cutter) Next(b []byte, last bool) (p Piece, ok bool) {
 		return p, false
 	}
 	p = Piece{Size: c.at, For: ForKey, Text: b[:c.at], Line: c.lines, Key: c.key, Missing: c.field <= c.load.KeyColumn}
+	if c.load.Whole {
+		p.Key, p.Values, p.Missing = nil, c.values, c.field < c.load.Columns
+		p.Rest = c.phase == behindFields && !c.open && c.fields+len(c.load.LinesTerminated) < c.at
+	}
 	switch {
 	case c.field == 0: // nothing but LinesStarting, at the end of the file
 		p = Piece{Size: c.at}
@@ -164,7 +173,7 @@ func (c *Cutter) start(b []byte, last bool) (skip int, found bool) {
 		return max(0, len(b)-len(prefix)+1), false
 	}
 	c.phase, c.at, c.field = beforeField, len(prefix), 0
-	c.key, c.null = c.key[:0], false
+	c.key, c.null, c.values = c.key[:0], false, c.values[:0]
 	c.lines++
 	return 0, true
 }
@@ -190,6 +199,7 @@ func (c *Cutter) line(b []byte, last bool) bool {
 			if !ok {
 				return false
 			}
+			c.ended()
 			c.field++
 			switch {
 			case end == endOfLine:
@@ -327,15 +337,32 @@ func begins(b, term []byte, last bool) (yes, more bool) {
 // is tells whether char is the one of a clause that may have none.
 func (c *Cutter) is(char byte, clause []byte) bool { return len(clause) > 0 && char == clause[0] }
 
+// ended keeps the value of a field.
+func (c *Cutter) ended() {
+	if !c.load.Whole {
+		return
+	}
+	n := len(c.values)
+	c.values = slices.Grow(c.values, 1)[:n+1]
+	if c.values[n] = append(c.values[n][:0], c.key...); c.null {
+		c.values[n] = nil
+	} else if c.values[n] == nil {
+		c.values[n] = []byte{}
+	}
+	c.key, c.null = c.key[:0], false
+}
+
 // take adds bytes to the key, if the field is that.
 func (c *Cutter) take(b []byte) {
-	if c.field == c.load.KeyColumn {
+	if c.load.Whole {
+		c.key = append(c.key, b...)
+	} else if c.field == c.load.KeyColumn {
 		c.key = append(c.key, b[:min(len(b), maxKeyText+1-len(c.key))]...)
 	}
 }
 
 func (c *Cutter) takeByte(char byte) {
-	if c.field == c.load.KeyColumn && len(c.key) <= maxKeyText {
+	if c.load.Whole || c.field == c.load.KeyColumn && len(c.key) <= maxKeyText {
 		c.key = append(c.key, char)
 	}
 }
@@ -363,7 +390,7 @@ func (c *Cutter) unescape(char byte) byte {
 
 // finish ends a field: \N is NULL, and so is the word where fields can be enclosed and this one is not.
 func (c *Cutter) finish(enclosed bool) {
-	if c.field != c.load.KeyColumn {
+	if !c.load.Whole && c.field != c.load.KeyColumn {
 		return
 	}
 	c.null = c.escaped && len(c.key) == 1 || !enclosed && len(c.load.Enclosed) > 0 && string(c.key) == "NULL"
@@ -371,7 +398,7 @@ func (c *Cutter) finish(enclosed bool) {
 
 // unclosed ends a field at the end of the file.
 func (c *Cutter) unclosed() {
-	if c.phase == quotedField && c.field == c.load.KeyColumn {
+	if c.phase == quotedField && (c.load.Whole || c.field == c.load.KeyColumn) {
 		c.key = append(c.key, 0)
 		copy(c.key[1:], c.key)
 		c.key[0] = c.load.Enclosed[0]

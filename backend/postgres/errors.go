@@ -111,6 +111,17 @@ var checks = map[string]translation{
 	"value":  {"23514", 1265, "01000", "Data truncated for column '{column}'"},
 }
 
+// checkOf is the row of checks that an error is about, and the column; false if it is about a CHECK of the client's.
+func checkOf(e *pq.Error) (t translation, column string, ok bool) {
+	constraint := strings.TrimPrefix(e.Constraint, e.Table+".") // the translation of CREATE TABLE names it so
+	if e.Code != "23514" || constraint == e.Constraint {
+		return t, "", false
+	}
+	column, kind, _ := cutLast(constraint)
+	t, ok = checks[kind]
+	return t, column, ok
+}
+
 // cutLast cuts the last word off.
 func cutLast(s string) (before, last string, found bool) {
 	at := strings.LastIndexByte(s, ' ')
@@ -123,13 +134,12 @@ func cutLast(s string) (before, last string, found bool) {
 // translate makes MySQL's error of PostgreSQL's. PostgreSQL's own words, detail and SQLSTATE stand behind MySQL's.
 func translate(e *pq.Error) *wire.Error {
 	t := translationOf(string(e.Code))
-	constraint := strings.TrimPrefix(e.Constraint, e.Table+".") // the translation of CREATE TABLE names it so
+	constraint := strings.TrimPrefix(e.Constraint, e.Table+".")
 	column := e.Column
+	if check, of, ok := checkOf(e); ok {
+		t, column = check, of
+	}
 	switch {
-	case e.Code == "23514" && constraint != e.Constraint:
-		if of, kind, found := cutLast(constraint); found && checks[kind].errno > 0 {
-			t, column = checks[kind], of
-		}
 	case e.Code == "22P02" && strings.Contains(e.Message, "type json"):
 		t = translationOf("22032")
 	case e.Code == "23503" && (strings.Contains(e.Detail, "still referenced") || strings.HasPrefix(e.Message, "update or delete")):

@@ -26,18 +26,37 @@ func (s *session) translateNoting(st *statement, classes []dialect.Class, used *
 			err = wire.NewError(wire.CodeNotSupported, "the statement cannot be translated to PostgreSQL because of a mistake in xaproxy; write it in another way, or in PostgreSQL's words behind /* xaproxy: %s */", dialectHint)
 		}
 	}()
+	c := &catalog{s: s, used: used}
+	used.own = slices.ContainsFunc(ofSession, func(f string) bool { return containsFold(st.text, f) })
+	t, err = dialect.Translate(string(st.text), s.options(c, st.matched, classes))
+	return t, refusedBy(c, err)
+}
+
+// refusedBy is the error of a translation as the client gets it.
+func refusedBy(c *catalog, err error) error {
+	if c.err != nil {
+		return c.err
+	}
+	var refused *dialect.Error
+	if errors.As(err, &refused) {
+		return &wire.Error{Errno: refused.Errno, State: refused.State, Message: refused.Error()}
+	}
+	return err
+}
+
+// options are what a translation depends on. What of the session it makes use of is noted.
+func (s *session) options(c *catalog, matched bool, classes []dialect.Class) dialect.Options {
+	used := c.used
 	mode := "," + s.vars.values["sql_mode"].text + ","
 	if _, set := s.vars.values["sql_mode"]; !set {
 		mode = "," + defaultMode + ","
 	}
 	has := func(m string) bool { return strings.Contains(mode, ","+m+",") }
-	c := &catalog{s: s, used: used}
-	used.own = slices.ContainsFunc(ofSession, func(f string) bool { return containsFold(st.text, f) })
-	t, err = dialect.Translate(string(st.text), dialect.Options{
+	return dialect.Options{
 		Catalog: c, Schema: s.schema,
 		ANSIQuotes: has("ANSI_QUOTES") || has("ANSI"), NoBackslashEscapes: s.vars.noEscapes, PipesAsConcat: has("PIPES_AS_CONCAT") || has("ANSI"),
 		LenientGroupBy: !has("ONLY_FULL_GROUP_BY"), Lenient: !has("STRICT_TRANS_TABLES") && !has("STRICT_ALL_TABLES") && !has("TRADITIONAL"),
-		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), Clock: s.vars.clock != "", FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: st.matched, Params: classes,
+		NoAutoValueOnZero: has("NO_AUTO_VALUE_ON_ZERO"), Clock: s.vars.clock != "", FoundRows: s.client.Caps().Has(wire.FoundRows), Matched: matched, Params: classes,
 		Version: Version(s.version), User: s.dialer.User + "@%", ConnectionID: uint64(s.id), LastInsertID: s.insertID,
 		Variable: func(name string) (string, bool) {
 			used.own = true
@@ -51,15 +70,7 @@ func (s *session) translateNoting(st *statement, classes []dialect.Class, used *
 			}
 			return dialect.UserValue{Null: true}
 		},
-	})
-	if c.err != nil {
-		return t, c.err
 	}
-	var refused *dialect.Error
-	if errors.As(err, &refused) {
-		return t, &wire.Error{Errno: refused.Errno, State: refused.State, Message: refused.Error()}
-	}
-	return t, err
 }
 
 // foreign runs a statement in MySQL's words.
@@ -114,8 +125,10 @@ func (s *session) unchecked(st *statement, t dialect.Statement) error {
 	if st.is("INSERT") && !strings.Contains(strings.ToUpper(string(st.text)), "DUPLICATE") {
 		return nil
 	}
-	return wire.NewError(wire.CodeNotSupported, "foreign_key_checks is 0, and a PostgreSQL backend always does what foreign keys say; SET foreign_key_checks = 1")
+	return errUnchecked
 }
+
+var errUnchecked = wire.NewError(wire.CodeNotSupported, "foreign_key_checks is 0, and a PostgreSQL backend always does what foreign keys say; SET foreign_key_checks = 1")
 
 // run is the execution of the steps of a statement.
 type run struct {

@@ -50,7 +50,7 @@ func (s *session) verb(st *statement) func([]part, *answer) error {
 		return s.showWarnings
 	case st.is("SHOW", "COUNT", "("):
 		return func(_ []part, a *answer) error {
-			a.small([]wire.Column{numberColumn("@@session.warning_count")}, [][]byte{strconv.AppendInt(nil, int64(len(s.warnings)), 10)})
+			a.small([]wire.Column{numberColumn("@@session.warning_count")}, [][]byte{strconv.AppendInt(nil, int64(len(s.warnings)+s.unlisted), 10)})
 			return nil
 		}
 	case st.is("SHOW", "VARIABLES"), st.is("SHOW", "SESSION", "VARIABLES"), st.is("SHOW", "LOCAL", "VARIABLES"), st.is("SHOW", "GLOBAL", "VARIABLES"),

@@ -24,7 +24,7 @@ func (a *answer) finish() error {
 	if a.broken != nil {
 		return a.broken
 	}
-	a.last.Status, a.last.Warnings = a.s.status(), uint16(len(a.s.warnings))
+	a.last.Status, a.last.Warnings = a.s.status(), a.s.warned()
 	if a.more {
 		a.last.Status |= wire.StatusMoreResults
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"runtime/debug"
 	"strconv"
@@ -55,7 +56,7 @@ type warning struct {
 }
 
 // maxWarnings is how many warnings of a statement are kept, as max_error_count has it by default.
-const maxWarnings = 64
+const maxWarnings = 1024
 
 // notice takes what PostgreSQL says beside its answer. It is called by the goroutine that runs the statement.
 func (s *session) notice(e *pq.Error) {
@@ -205,8 +206,11 @@ func mysqlError(err error) *wire.Error {
 
 // ok is an OK packet with the session's status.
 func (s *session) ok() wire.OK {
-	return wire.OK{Status: s.status(), Warnings: uint16(len(s.warnings))}
+	return wire.OK{Status: s.status(), Warnings: s.warned()}
 }
+
+// warned is how many warnings an OK packet tells of.
+func (s *session) warned() uint16 { return uint16(min(len(s.warnings)+s.unlisted, math.MaxUint16)) }
 
 func (s *session) status() wire.Status {
 	st := wire.Status(0)
@@ -249,7 +253,7 @@ func (s *session) query(arg []byte) error {
 // statement runs one statement, with the values of p if there are any, and answers it. The error is for the client; nothing was answered then but rows, perhaps.
 func (s *session) statement(st *statement, a *answer, p *preparedStatement) error {
 	if !st.keepsWarnings() {
-		s.warnings, s.said = nil, nil
+		s.warnings, s.said, s.unlisted = nil, nil, 0
 	}
 	defer func() {
 		if len(s.said) > 0 {
@@ -262,6 +266,9 @@ func (s *session) statement(st *statement, a *answer, p *preparedStatement) erro
 		}
 		if done, err := s.question(st, a); done {
 			return err
+		}
+		if st.is("LOAD", "DATA") && p == nil {
+			return s.load(st, a)
 		}
 		return s.foreign(st, a, p)
 	}

@@ -248,6 +248,9 @@ func (t *translator) assignElement(c *Column, v value) (string, error) {
 	if v.isConst() && v.t.Kind == Varchar {
 		if c.Type.Kind == Enum {
 			e, ok := element(v.lit.text)
+			if n, err := strconv.ParseUint(v.lit.text, 10, 16); !ok && err == nil && n >= 1 && int(n) <= len(c.Type.Elements) { // what is no element may be the number of one
+				e, ok = c.Type.Elements[n-1], true
+			}
 			if !ok {
 				return "", truncated
 			}

@@ -2,6 +2,8 @@ package dialect
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -49,6 +51,12 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 	if err := t.insertRows(n, in); err != nil {
 		return err
 	}
+	return t.insertStep(n, in, w)
+}
+
+// insertStep adds the steps of an INSERT of these rows, which begin with with.
+func (t *translator) insertStep(n *sqlparser.Insert, in *newRows, w string) (err error) {
+	r := in.r
 	t.targets = []*Table{r.table}
 	if id := r.table.identity(); id != nil && (in.makes || in.maybe != "") {
 		t.numbersFrom = sequence(r.table, id)
@@ -244,11 +252,16 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 	if err != nil {
 		return "", about(c, err)
 	}
+	return t.insertedValue(in, c, v)
+}
+
+// insertedValue is a value as an INSERT gives it to a column.
+func (t *translator) insertedValue(in *newRows, c *Column, v value) (string, error) {
 	in.free = in.free || v.free
 	if !c.Identity {
 		return t.assign(c, v)
 	}
-	if v.isNull() || v.isParam() && v.t.Kind == Null || v.isConst() && strings.Trim(v.lit.text, "0") == "" && v.lit.kind == BigInt && !t.o.NoAutoValueOnZero {
+	if v.isNull() || v.isParam() && v.t.Kind == Null || v.isZero() && !t.o.NoAutoValueOnZero {
 		in.makes = true
 		return "DEFAULT", nil
 	}
@@ -259,6 +272,18 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 		s = fmt.Sprintf("COALESCE(NULLIF(%s, 0), nextval(%s))", s, sequence(in.r.table, c))
 	}
 	return s, err
+}
+
+// isZero tells literals that become 0 in a column of integers.
+func (v value) isZero() bool {
+	if !v.isConst() {
+		return false
+	}
+	if v.lit.kind == Varbinary {
+		return v.lit.hex && strings.Trim(v.lit.text, "\x00") == ""
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(v.lit.text), 64)
+	return err == nil && (math.Abs(f) < 0.5 || f == 0.5 && v.lit.kind == Double)
 }
 
 // insertQuery translates INSERT … SELECT.

@@ -45,14 +45,19 @@ func (t *translator) refuse(name, do, format string, args ...any) *Error {
 	return refuse(t.src.find(name), fmt.Sprintf(format, args...), do)
 }
 
-func newTranslator(sql string, o Options) (*translator, error) {
-	mode := router.Mode(0)
+// mode is how strings and names are written.
+func (o *Options) mode() (mode router.Mode) {
 	if o.ANSIQuotes {
 		mode |= router.AnsiQuotes
 	}
 	if o.NoBackslashEscapes {
 		mode |= router.NoBackslashEscapes
 	}
+	return mode
+}
+
+func newTranslator(sql string, o Options) (*translator, error) {
+	mode := o.mode()
 	t := &translator{o: o, src: source{sql: sql, toks: router.Tokens([]byte(sql), mode), mode: mode, pipesAsConcat: o.PipesAsConcat}}
 	t.src.params = map[int]int{}
 	for _, k := range t.src.toks {
