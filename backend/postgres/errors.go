@@ -36,6 +36,7 @@ var translations = []translation{
 	{"2201B", 1139, "42000", "Got error from regexp"},
 	{"2201W", 1210, "HY000", "Incorrect arguments to LIMIT"},
 	{"2201X", 1210, "HY000", "Incorrect arguments to OFFSET"},
+	{"2200H", 1467, "HY000", "Failed to read auto-increment value from storage engine"},
 	{"22023", 1210, "HY000", "Incorrect arguments"},
 	{"22032", 3140, "22032", "Invalid JSON text"},
 	{"22", 1366, "HY000", "Incorrect value"},

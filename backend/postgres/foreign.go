@@ -91,13 +91,26 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 		}
 	}
 	r := run{s: s, answer: a, values: values, places: t.places, copied: next.copied != noCopy, next: next.insertID}
-	alone := len(t.Steps) > 1 && s.tx.phase == idle && s.vars.autocommit
+	ignored := t.Ignored
+	if next != (copyNext{}) { // another copy warns
+		ignored = nil
+	}
+	several := len(t.Steps) > 1 || ignored != nil && ignored.Rows > 1
+	alone := several && s.tx.phase == idle && s.vars.autocommit
 	if alone {
 		s.begin("", "")
 	}
 	err = s.numbered(&t.Statement, next, func() error {
-		return s.guarded(st.is("SELECT"), func(lead string) error { return r.steps(t.Steps, lead+wait) })
+		return s.guarded(st.is("SELECT"), func(lead string) error {
+			if ignored != nil && several {
+				return r.ignoring(ignored, lead)
+			}
+			return r.steps(t.Steps, lead+wait)
+		})
 	})
+	if ignored != nil && !several {
+		err = r.ignored(ignored, err)
+	}
 	if alone {
 		if ended := s.end(err == nil); err == nil {
 			err = ended

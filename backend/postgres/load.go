@@ -9,29 +9,23 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// rowsPoint is the savepoint in front of rows that may be taken back: one of them is there already, or cannot be.
-const rowsPoint = "xaproxy_rows"
-
 // maxLoaded and maxLoadedRows bound what is inserted at a time, in bytes and rows.
 const (
 	maxLoaded     = 256 << 10
 	maxLoadedRows = 500
 )
 
-// loading is a LOAD DATA LOCAL INFILE as it runs. All of it is one statement to the transaction. As MySQL has it with LOCAL, rows that are there
-// already, or that a foreign key or a CHECK does not let in, are passed over with a warning; a value that does not fit is an error.
+// loading is a LOAD DATA LOCAL INFILE as it runs. All of it is one statement to the transaction. With LOCAL MySQL does as with IGNORE, unless there is
+// REPLACE; but a value that does not fit is an error here.
 type loading struct {
 	*dialect.Load
-	s    *session
 	file wire.File
 	c    *catalog
-	lead string // what goes in front of the next message
 	rows []line
 	size int // of rows, in bytes
 
-	run
+	passing
 	records, skipped, replaced uint64
-	warnings                   uint64
 }
 
 // line is a line as a row.
@@ -60,7 +54,8 @@ func (s *session) load(st *statement, a *answer) error {
 	if !s.client.Caps().Has(wire.LocalFiles) {
 		return &wire.Error{Errno: 3948, State: "42000", Message: "Loading local data is disabled; this must be enabled on both the client and server sides"}
 	}
-	l := &loading{Load: of, s: s, c: c, run: run{s: s, answer: a}}
+	l := &loading{Load: of, c: c, passing: passing{run: run{s: s, answer: a}, strict: of.Replace}}
+	l.statement, l.went, l.over, l.wrong = l.insertion, l.wentIn, l.passedOver, l.wrongLine
 	if l.file, a.broken = s.client.RequestFile(of.File); a.broken != nil {
 		return nil
 	}
@@ -97,8 +92,7 @@ func (s *session) load(st *statement, a *answer) error {
 	if l.insertID > 0 && !l.given {
 		s.insertID = l.insertID
 	}
-	s.unlisted = max(int(l.warnings)-len(s.said), 0)
-	a.ok(wire.OK{Affected: l.affected, Info: fmt.Sprintf("Records: %d  Deleted: %d  Skipped: %d  Warnings: %d", l.records, l.replaced, l.skipped, l.warnings)})
+	a.ok(wire.OK{Affected: l.affected, Info: fmt.Sprintf("Records: %d  Deleted: %d  Skipped: %d  Warnings: %d", l.records, l.replaced, l.skipped, len(s.said)+s.unlisted)})
 	return nil
 }
 
@@ -181,101 +175,52 @@ func (l *loading) add(row dialect.LoadRow, more bool) error {
 func (l *loading) count(rows []line) {
 	for _, r := range rows {
 		if l.records++; r.more {
-			l.warn(1262, fmt.Sprintf("Row %d was truncated; it contained more data than there were input columns", l.records))
+			l.s.warn(1262, fmt.Sprintf("Row %d was truncated; it contained more data than there were input columns", l.records))
 		}
-	}
-}
-
-func (l *loading) warn(errno uint16, text string) {
-	if l.warnings++; len(l.s.said) < maxWarnings {
-		l.s.said = append(l.s.said, warning{"Warning", text, errno})
 	}
 }
 
 // insert inserts the rows that wait.
 func (l *loading) insert() error {
-	rows := l.rows
+	if len(l.rows) == 0 {
+		return nil
+	}
+	err := l.some(0, len(l.rows))
 	l.rows, l.size = l.rows[:0], 0
-	if len(rows) == 0 {
-		return nil
-	}
-	return l.some(rows)
+	return err
 }
 
-// some inserts rows. Where not all go in, it finds out which by trying halves, as long as the warnings about them are wanted.
-func (l *loading) some(rows []line) error {
-	sure := len(rows) == 1 // PostgreSQL's error is wanted
-	plain := make([]dialect.LoadRow, len(rows))
-	for i, r := range rows {
-		plain[i] = r.LoadRow
+func (l *loading) insertion(from, to int, pass bool) (dialect.Statement, error) {
+	rows := make([]dialect.LoadRow, 0, to-from)
+	for _, r := range l.rows[from:to] {
+		rows = append(rows, r.LoadRow)
 	}
-	st, err := l.Insert(plain, !sure)
-	if err != nil {
-		return err
-	}
-	before := l.run
-	err = l.steps(st.Steps, l.lead+"SAVEPOINT "+rowsPoint+"; ")
-	if l.s.lost != nil {
-		return err
-	}
-	if err == nil {
-		l.lead = "RELEASE SAVEPOINT " + rowsPoint + "; "
-		n := l.affected - before.affected
-		switch {
-		case l.Replace:
-			l.replaced += n - uint64(len(rows))
-			l.count(rows)
-			return nil
-		case n == uint64(len(rows)) || len(l.s.said) >= maxWarnings:
-			l.skipped, l.warnings = l.skipped+uint64(len(rows))-n, l.warnings+uint64(len(rows))-n
-			l.count(rows)
-			return nil
-		}
-	}
-	l.run = before
-	if _, own := err.(*wire.Error); err != nil && said(err) == nil && !own {
-		return err
-	}
-	if e := said(err); e != nil && (e.Code.Class() == "40" || e.Code.Class() == "57" || e.Code.Class() == "53" || e.Code == "55P03") { // no row's fault
-		return err
-	}
-	if undo := l.s.run("ROLLBACK TO SAVEPOINT " + rowsPoint); undo != nil {
-		return undo
-	}
-	l.lead = "RELEASE SAVEPOINT " + rowsPoint + "; "
-	if !sure {
-		if err := l.some(rows[:len(rows)/2]); err != nil {
-			return err
-		}
-		return l.some(rows[len(rows)/2:])
-	}
-	if e := said(err); e != nil && l.passes(e) {
-		w := translate(e)
-		l.warn(w.Errno, w.Message)
-		if e.Code != "23514" { // that is no record to MySQL
-			l.skipped++
-			l.count(rows)
-		}
-		return nil
-	}
-	return rowError{rows[0].LoadRow.Line, st.Given(), err}
+	st, err := l.Insert(rows, pass)
+	return st, refusedBy(l.c, err)
 }
 
-// passes tells whether the row is passed over because of the error, as IGNORE has it.
-func (l *loading) passes(e *pq.Error) bool {
+func (l *loading) wentIn(from, to int, affected uint64) {
+	rows := uint64(to - from)
 	if l.Replace {
-		return false
+		l.replaced += affected - rows
+	} else {
+		l.skipped += rows - affected
+		l.s.unlisted += int(rows - affected)
 	}
-	switch e.Code {
-	case "23505":
-		return true
-	case "23503":
-		return l.s.vars.values["foreign_key_checks"].text != "0" // MySQL would not look
-	case "23514":
-		_, _, ofType := checkOf(e)
-		return !ofType
+	l.count(l.rows[from:to])
+}
+
+func (l *loading) passedOver(row int, e *pq.Error) {
+	w := translate(e)
+	l.s.warn(w.Errno, w.Message)
+	if e.Code == "23505" { // other rows are no records to MySQL
+		l.skipped++
+		l.count(l.rows[row : row+1])
 	}
-	return false
+}
+
+func (l *loading) wrongLine(row int, st dialect.Statement, err error) error {
+	return rowError{l.rows[row].LoadRow.Line, st.Given(), err}
 }
 
 // rest reads what is left of the file.

@@ -11,17 +11,18 @@ import (
 
 // newRows are the rows of an INSERT being written.
 type newRows struct {
-	r       *relation
-	columns []*Column
-	rows    int // of VALUES, 0 if they come from a query
-	values  [][]string
-	query   string
-	text    string
-	free    bool   // a value is another one each time it is computed
-	maybe   string // the condition that the one row's number is given
-	given   bool   // the client gives the numbers of the AUTO_INCREMENT column itself
-	makes   bool   // PostgreSQL makes them
-	seeks   bool   // ON DUPLICATE KEY UPDATE asks for the number of the row that was there
+	r        *relation
+	columns  []*Column
+	implicit []*Column // the last ones of these, which the client does not name
+	rows     int       // of VALUES, 0 if they come from a query
+	values   [][]string
+	query    string
+	text     string
+	free     bool   // a value is another one each time it is computed
+	maybe    string // the condition that the one row's number is given
+	given    bool   // the client gives the numbers of the AUTO_INCREMENT column itself
+	makes    bool   // PostgreSQL makes them
+	seeks    bool   // ON DUPLICATE KEY UPDATE asks for the number of the row that was there
 }
 
 // insert translates INSERT and REPLACE.
@@ -45,6 +46,9 @@ func (t *translator) insert(n *sqlparser.Insert) error {
 		return err
 	}
 	in := &newRows{r: r}
+	if _, query := n.Rows.(sqlparser.SelectStatement); n.Ignore != "" && len(n.OnDup) == 0 && !query {
+		t.ignored = &Ignored{}
+	}
 	if err := t.insertColumns(n, in); err != nil {
 		return err
 	}
@@ -108,12 +112,35 @@ func (t *translator) insertStep(n *sqlparser.Insert, in *newRows, w string) (err
 		s.Affected = len(returning)
 		returning = append(returning, weight)
 	}
+	behind := ""
 	if len(returning) > 0 {
-		text += " RETURNING " + strings.Join(returning, ", ")
+		behind = " RETURNING " + strings.Join(returning, ", ")
 	}
-	s.Text = text
+	s.Text = text + behind
 	t.step(s)
+	if t.ignored != nil && len(in.values) > 0 {
+		t.ignored.Step = func(from, to int, pass bool) Step {
+			some := s
+			some.Text = w + "INSERT INTO " + tableName(r.table) + " (" + in.names() + ") VALUES " + rowsText(in.values[from:to])
+			if pass {
+				some.Text += conflict
+			}
+			some.Text += behind
+			return t.numbered(some)
+		}
+	} else {
+		t.ignored = nil
+	}
 	return nil
+}
+
+// rowsText is the rows of VALUES.
+func rowsText(rows [][]string) string {
+	texts := make([]string, len(rows))
+	for i, row := range rows {
+		texts[i] = "(" + strings.Join(row, ", ") + ")"
+	}
+	return strings.Join(texts, ", ")
 }
 
 // numbers are the number of a new row for RETURNING, and whether the client gave it.
@@ -178,7 +205,11 @@ func (t *translator) insertColumns(n *sqlparser.Insert, in *newRows) error {
 			if c.Type.Kind == Enum {
 				return refuse(t.src.find(table.Name), "the first value of the ENUM "+c.Name+" as its default is not translated", "name the column")
 			}
-			return &Error{Errno: 1364, State: "HY000", At: t.src.find(table.Name), What: "Field '" + c.Name + "' doesn't have a default value"}
+			if _, ok := c.implicitDefault(); ok && t.ignored != nil {
+				in.implicit = append(in.implicit, c)
+				continue
+			}
+			return unfitIf(t.ignored != nil, &Error{Errno: 1364, State: "HY000", At: t.src.find(table.Name), What: "Field '" + c.Name + "' doesn't have a default value"})
 		}
 		if !named[c] {
 			if err := t.ownDefault(c); err != nil {
@@ -186,6 +217,7 @@ func (t *translator) insertColumns(n *sqlparser.Insert, in *newRows) error {
 			}
 		}
 	}
+	in.columns = append(in.columns, in.implicit...)
 	if id := table.identity(); id != nil && !named[id] {
 		in.makes = true
 	}
@@ -216,10 +248,9 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 		in.text = " DEFAULT VALUES"
 		return nil
 	}
-	texts := make([]string, len(rows))
 	t.targets = []*Table{in.r.table}
 	for i, row := range rows {
-		if len(row) != len(in.columns) {
+		if len(row)+len(in.implicit) != len(in.columns) {
 			return &Error{Errno: 1136, State: "21S01", At: t.src.find("VALUES"), What: fmt.Sprintf("Column count doesn't match value count at row %d", i+1)}
 		}
 		values := make([]string, len(row))
@@ -233,13 +264,30 @@ func (t *translator) insertRows(n *sqlparser.Insert, in *newRows) error {
 			}
 			values[j] = s
 		}
+		for _, c := range in.implicit {
+			l, _ := c.implicitDefault() // there is one
+			v, err := t.literalValue(l)
+			if err != nil {
+				return err
+			}
+			s, err := t.assign(c, v)
+			if err != nil {
+				return err
+			}
+			values = append(values, s)
+			if i == 0 {
+				t.ignored.Warnings = append(t.ignored.Warnings, Warning{Errno: 1364, Text: "Field '" + c.Name + "' doesn't have a default value"})
+			}
+		}
+		if t.ignored != nil {
+			t.ignored.Rows++
+		}
 		in.values = append(in.values, values)
-		texts[i] = "(" + strings.Join(values, ", ") + ")"
 	}
 	if in.given && in.makes {
 		return refuse(t.src.find("VALUES"), "rows with numbers for the AUTO_INCREMENT column and rows without are not translated in one INSERT", "insert them one after the other")
 	}
-	in.text += "VALUES " + strings.Join(texts, ", ")
+	in.text += "VALUES " + rowsText(in.values)
 	return nil
 }
 
@@ -252,7 +300,13 @@ func (t *translator) insertValue(in *newRows, c *Column, e sqlparser.Expr) (stri
 	if err != nil {
 		return "", about(c, err)
 	}
-	return t.insertedValue(in, c, v)
+	if t.ignored != nil {
+		if v, err = t.fit(c, v); err != nil {
+			return "", about(c, err)
+		}
+	}
+	s, err := t.insertedValue(in, c, v)
+	return s, unfitIf(t.ignored != nil, err)
 }
 
 // insertedValue is a value as an INSERT gives it to a column.

@@ -254,12 +254,10 @@ func (l *Load) Insert(rows []LoadRow, ignore bool) (Statement, error) {
 	t.steps, t.gives = nil, nil
 	in.rows, in.values, in.free = len(rows), nil, false
 	in.given, in.makes = rows[0].Numbered, !rows[0].Numbered && in.r.table.identity() != nil
-	texts := make([]string, len(rows))
-	for i, row := range rows {
+	for _, row := range rows {
 		in.values, in.free = append(in.values, row.values), in.free || row.free
-		texts[i] = "(" + strings.Join(row.values, ", ") + ")"
 	}
-	in.text = " (" + in.names() + ") VALUES " + strings.Join(texts, ", ")
+	in.text = " (" + in.names() + ") VALUES " + rowsText(in.values)
 	if l.n.Ignore = ""; ignore {
 		l.n.Ignore = sqlparser.IgnoreStr
 	}

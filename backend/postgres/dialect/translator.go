@@ -13,13 +13,14 @@ import (
 
 // translator translates one statement.
 type translator struct {
-	o      Options
-	src    source
-	tree   sqlparser.Statement
-	steps  []Step
-	params int
-	gives  []given
-	writes bool // the statement changes rows: what MySQL only warns of in a SELECT is an error
+	o       Options
+	src     source
+	tree    sqlparser.Statement
+	steps   []Step
+	params  int
+	gives   []given
+	ignored *Ignored // the rows of an INSERT IGNORE
+	writes  bool     // the statement changes rows: what MySQL only warns of in a SELECT is an error
 
 	used   []Param       // parameters that were asked for
 	places map[Param]int // of used
