@@ -205,7 +205,7 @@ func (g *generator) condition(depth int) string {
 	k := kind(g.n(4))
 	depth = max(depth, 0)
 	l := g.expression(k, depth)
-	switch g.n(9) {
+	switch g.n(10) {
 	case 0:
 		return fmt.Sprintf("(%s IS %sNULL)", l, g.one("", "NOT "))
 	case 1:
@@ -220,6 +220,11 @@ func (g *generator) condition(depth int) string {
 		return fmt.Sprintf("(NOT %s)", g.condition(depth-1))
 	case 5:
 		return fmt.Sprintf("(%s %s %s)", l, g.one("=", "<", ">="), g.expression(kind(g.n(4)), 0))
+	case 6: // a number and a string that begins with one, or does not
+		if k == number {
+			return fmt.Sprintf("(%s %s %s)", l, g.one("=", "<", ">=", "<>"), g.one("'3abc'", "'abc'", "''", "' 7 '", "'-2.5x'", "'1e1e'", "'.5.'"))
+		}
+		return fmt.Sprintf("(%s MEMBER OF ('[1, \"a\", 7, 2.50, \"abc\", [3], null]'))", g.expression(g.one2(text, number), 0))
 	}
 	return fmt.Sprintf("(%s %s %s)", l, g.one("=", "<", ">", "<>", "<=", ">=", "<=>"), g.expression(k, depth))
 }
@@ -293,7 +298,7 @@ func (g *generator) selection() (sql string, ordered bool) {
 }
 
 func (g *generator) aggregate() string {
-	switch g.n(7) {
+	switch g.n(8) {
 	case 0:
 		return "COUNT(*)"
 	case 1:
@@ -307,6 +312,8 @@ func (g *generator) aggregate() string {
 			return "COUNT(p.id)"
 		}
 		return fmt.Sprintf("GROUP_CONCAT(%s ORDER BY p.id)", g.expression(g.one2(text, number), 1))
+	case 5:
+		return fmt.Sprintf("GROUP_CONCAT(DISTINCT %s ORDER BY %[1]s%s)", g.one("p.i", "p.t", "p.u", "p.dc", "p.sb", "p.dc * 2", "p.i + p.t"), g.one("", " DESC"))
 	}
 	g.pure = true
 	defer func() { g.pure = false }()
@@ -340,6 +347,10 @@ func (g *generator) union() string {
 	part := func() string {
 		g.from = []string{"p"}
 		return "SELECT " + g.expression(k, 1) + ", " + g.expression(l, 1) + " FROM " + g.one("x", "y") + " p" + g.where(1)
+	}
+	if g.chance(5) {
+		row := func() string { return "ROW(" + g.constant(k) + ", " + g.constant(l) + ")" }
+		return part() + g.one(" UNION ALL ", " UNION ") + "VALUES " + row() + ", " + row()
 	}
 	return part() + g.one(" UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT ") + part()
 }

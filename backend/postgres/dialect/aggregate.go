@@ -227,9 +227,12 @@ func (t *translator) groupConcat(e *sqlparser.GroupConcatExpr) (value, error) {
 		}
 		order += key
 	}
+	array := ""
 	if order != "" {
 		if e.Distinct != "" {
-			return j, t.refuse("DISTINCT", "leave one of them out", "DISTINCT and ORDER BY together in GROUP_CONCAT are not translated")
+			if array, order = t.distinctInOrder(e, all[0], text); order == "" {
+				return j, t.refuse("DISTINCT", "order by what is concatenated, if that is a string or an exact number", "DISTINCT and another ORDER BY together in GROUP_CONCAT are not translated")
+			}
 		}
 		order = " ORDER BY " + order
 	}
@@ -245,6 +248,31 @@ func (t *translator) groupConcat(e *sqlparser.GroupConcatExpr) (value, error) {
 	}
 	v := with(value{t: Type{Kind: Text, Collation: j.t.Collation}, rank: j.rank, plain: j.plain}, all...)
 	v.s = fmt.Sprintf("xaproxy.cut(string_agg(%s%s, %s%s), %s)", distinct, text, quoteText(separator), order, limit)
+	if array != "" {
+		v.s = fmt.Sprintf("xaproxy.cut(array_to_string(array_agg(DISTINCT %[1]s%[2]s) FILTER (WHERE %[1]s IS NOT NULL), %[3]s), %[4]s)", array, order, quoteText(separator), limit)
+	}
 	v.agg, v.notNull = true, false
 	return v, nil
+}
+
+// distinctInOrder is GROUP_CONCAT(DISTINCT x ORDER BY x): PostgreSQL orders what is distinct by nothing but itself. Of numbers it is an array that
+// is ordered, and not the text. order is "" where it is something else.
+func (t *translator) distinctInOrder(e *sqlparser.GroupConcatExpr, v value, text string) (array, order string) {
+	a, ok := e.Exprs[0].(*sqlparser.AliasedExpr)
+	if !ok || len(e.Exprs) != 1 || len(e.OrderBy) != 1 || sqlparser.String(a.Expr) != sqlparser.String(e.OrderBy[0].Expr) {
+		return "", ""
+	}
+	direction := ""
+	if strings.EqualFold(e.OrderBy[0].Direction, sqlparser.DescScr) {
+		direction = " DESC"
+	}
+	switch k := v.t.Kind; {
+	case v.cond || v.isConst() || v.isParam():
+		return "", ""
+	case k.integer() && k != Bit && k != Year, k == Decimal:
+		return v.s, v.s + direction
+	case k.text() && k != Enum && k != Set:
+		return "", text + direction
+	}
+	return "", ""
 }

@@ -73,7 +73,7 @@ func (t *translator) years(l, r value) error {
 	}
 	switch {
 	case r.t.Kind == Year, r.isParam():
-	case r.isConst() && r.lit.kind == BigInt && (len(r.lit.text) > 3 || r.lit.text == "0"), r.isConst() && r.t.Kind == Varchar && len(r.lit.text) == 4:
+	case r.isConst() && r.lit.kind == BigInt && (len(r.lit.text) > 3 || r.lit.text == "0"), r.isConst() && r.t.Kind == Varchar && len(r.lit.text) == 4 && digits(r.lit.text):
 	default:
 		return refuse(t.at(l), "a YEAR compared with another number is not translated, since it may be of two digits", "write a year of four digits")
 	}

@@ -126,6 +126,9 @@ func (t *translator) comparison(e *sqlparser.ComparisonExpr) (value, error) {
 		return t.in(e)
 	}
 	if f, ok := e.Right.(*sqlparser.FuncExpr); ok {
+		if f.Name.Lowered() == memberOf && len(f.Exprs) == 1 {
+			return t.memberOf(e.Left, f)
+		}
 		if quantifier := quantified[f.Name.Lowered()]; quantifier != "" {
 			return t.quantifiedQuery(e, f, quantifier)
 		}

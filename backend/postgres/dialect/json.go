@@ -280,3 +280,33 @@ func (t *translator) members(v value) (string, error) {
 	}
 	return textArray(names), nil
 }
+
+// memberOf is value MEMBER OF (document).
+func (t *translator) memberOf(left sqlparser.Expr, f *sqlparser.FuncExpr) (value, error) {
+	a, ok := f.Exprs[0].(*sqlparser.AliasedExpr)
+	if !ok {
+		return value{}, t.refuse("MEMBER", raw, "MEMBER OF this is not translated")
+	}
+	l, r, err := t.both(left, a.Expr)
+	if err != nil {
+		return l, err
+	}
+	d, err := t.document(r)
+	if err != nil {
+		return d, err
+	}
+	if l.t.Kind == Null || l.isNull() {
+		return value{s: "NULL::boolean", t: bigint, cond: true}, nil
+	}
+	l = t.bind(l, varchar)
+	e, err := t.element(l)
+	if err != nil {
+		return e, err
+	}
+	if !l.notNull { // NULL is not the null of JSON
+		e.s = "CASE WHEN " + l.s + " IS NOT NULL THEN " + e.s + " END"
+	}
+	v := with(condition("xaproxy.json_member("+e.s+", "+d.s+")"), l, r)
+	v.notNull = l.notNull && r.notNull
+	return v, nil
+}

@@ -137,7 +137,7 @@ func (t *translator) choose(c *chosenRows, r *relation, what string) (same strin
 
 // first is the order and the number of the rows that a change with a LIMIT is about.
 func (t *translator) first(order sqlparser.OrderBy, limit *sqlparser.Limit) (string, error) {
-	o, err := t.orderBy(order, nil, false)
+	o, err := t.orderBy(order, nil, false, nil)
 	if err != nil {
 		return "", err
 	}

@@ -17,6 +17,10 @@ func (s *source) mask() (string, error) {
 	for i := 0; i < len(s.toks); i++ {
 		t := s.toks[i]
 		s.starts[i] = b.Len()
+		if text, ok := s.replaced[i]; ok {
+			b.WriteString(" " + text + " ")
+			continue
+		}
 		if n := s.advice(i); n > 0 {
 			i = s.skip(i, n, &b)
 			continue

@@ -209,6 +209,9 @@ func (t *translator) setOp(n *sqlparser.SetOp) (query, error) {
 		if !ok || a.t.Kind != Null && b.t.Kind != Null && (family(a.t) != family(b.t)) {
 			return l, refuse(-1, fmt.Sprintf("column %d is %s in one part and %s in another", i+1, describe(a.t), describe(b.t)), "CAST both to one type")
 		}
+		if wide.Kind == Null && t.inSet > 0 { // PostgreSQL takes it for a string
+			return l, refuse(-1, fmt.Sprintf("column %d of a part of the query is NULL in all of its parts", i+1), "CAST one of them")
+		}
 		if wide.Kind == Decimal && a.t.Scale != b.t.Scale && a.t.Kind != Null && b.t.Kind != Null {
 			return l, refuse(-1, fmt.Sprintf("column %d has %d digits behind the point in one part and %d in another", i+1, a.t.Scale, b.t.Scale), "CAST both to one DECIMAL")
 		}

@@ -18,8 +18,8 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	}
 	distinct := n.QueryOpts.Distinct
 	inSet := t.inSet > 0
-	t.inSet = 0
 	defer func(n int) { t.inSet = n }(t.inSet)
+	t.inSet = 0
 	w, err := t.with(n.With)
 	if err != nil {
 		return query{}, err
@@ -64,6 +64,12 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 		grouped = grouped || f.v.agg
 		if _, ok := t.aliases[strings.ToLower(f.name)]; !ok {
 			t.aliases[strings.ToLower(f.name)] = f.v
+		}
+	}
+	if grouped && t.o.LenientGroupBy && !rollup {
+		for i, f := range fields {
+			fields[i].v = t.anyValue(f.v, groups)
+			t.aliases[strings.ToLower(f.name)] = fields[i].v
 		}
 	}
 	having := ""
@@ -125,7 +131,10 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 		}
 		b.WriteString(map[bool]string{true: " WINDOW ", false: ", "}[i == 0] + quoteName(strings.ToLower(d.Name.String())) + " AS (" + s + ")")
 	}
-	order, err := t.orderBy(n.OrderBy, fields, distinct)
+	if !grouped || !t.o.LenientGroupBy || rollup {
+		groups = nil
+	}
+	order, err := t.orderBy(n.OrderBy, fields, distinct, groups)
 	if err != nil {
 		return query{}, err
 	}
@@ -345,8 +354,8 @@ func (t *translator) groupKey(e sqlparser.Expr, fields []field) (value, error) {
 	return t.expr(e)
 }
 
-// orderBy translates ORDER BY.
-func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bool) (string, error) {
+// orderBy translates ORDER BY. groups are the keys of GROUP BY where others may be named, too; nil: they may not.
+func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bool, groups map[string]string) (string, error) {
 	var keys []string
 	t.clause = "order clause"
 	for _, o := range list {
@@ -362,6 +371,9 @@ func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bo
 		}
 		if v.isConst() || v.isParam() || v.isNull() || i < 0 && constant(o.Expr) {
 			continue // it orders nothing
+		}
+		if groups != nil && i < 0 {
+			v = t.anyValue(v, groups)
 		}
 		for j, f := range fields {
 			if i < 0 && f.v.s == v.s {
@@ -383,4 +395,14 @@ func (t *translator) orderBy(list sqlparser.OrderBy, fields []field, distinct bo
 		return "", nil
 	}
 	return " ORDER BY " + strings.Join(keys, ", "), nil
+}
+
+// anyValue is what a column of a query with groups has without ONLY_FULL_GROUP_BY, if it is none of their keys: the value of one of the rows.
+func (t *translator) anyValue(v value, groups map[string]string) value {
+	if _, key := groups[v.s]; key || v.agg || v.lit != nil || v.isNull() {
+		return v
+	}
+	v = t.output(v)
+	v.s, v.col, v.notNull = "(array_agg("+v.s+"))[1]", nil, false
+	return v
 }

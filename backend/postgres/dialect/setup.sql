@@ -664,6 +664,10 @@ END $$;
 
 -- information_schema as MySQL has it.
 
+CREATE OR REPLACE FUNCTION xaproxy.json_member(v jsonb, d jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+SELECT CASE WHEN jsonb_typeof(d) = 'array' THEN EXISTS (SELECT FROM jsonb_array_elements(CASE WHEN jsonb_typeof(d) = 'array' THEN d END) AS e(v) WHERE e.v = json_member.v) ELSE d = v END
+$$;
+
 CREATE OR REPLACE VIEW xaproxy.schemata AS
 SELECT 'def'::text AS "CATALOG_NAME", nspname::text COLLATE "C" AS "SCHEMA_NAME", 'utf8mb4'::text AS "DEFAULT_CHARACTER_SET_NAME", 'utf8mb4_0900_ai_ci'::text AS "DEFAULT_COLLATION_NAME"
 FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('xaproxy');
@@ -788,3 +792,31 @@ SELECT (pid & 4194303)::bigint | (extract(epoch FROM backend_start)::bigint & 10
 	datname::text COLLATE "C" AS "DB", CASE WHEN state = 'active' THEN 'Query' ELSE 'Sleep' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COMMAND", extract(epoch FROM now() - state_change)::bigint AS "TIME",
 	COALESCE(state, '')::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "STATE", CASE WHEN state = 'active' THEN query END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "INFO"
 FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend';
+
+-- A partition of PostgreSQL's is a table of its own.
+CREATE OR REPLACE VIEW xaproxy.partitions AS
+SELECT "TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "PARTITION_NAME", NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SUBPARTITION_NAME",
+	NULL::bigint AS "PARTITION_ORDINAL_POSITION", NULL::bigint AS "SUBPARTITION_ORDINAL_POSITION", NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "PARTITION_METHOD",
+	NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SUBPARTITION_METHOD", NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "PARTITION_EXPRESSION",
+	NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "SUBPARTITION_EXPRESSION", NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "PARTITION_DESCRIPTION", "TABLE_ROWS",
+	NULL::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLESPACE_NAME"
+FROM xaproxy.tables WHERE "TABLE_TYPE" = 'BASE TABLE';
+
+CREATE OR REPLACE VIEW xaproxy.files AS
+SELECT ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "FILE_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "FILE_TYPE", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TABLESPACE_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "LOGFILE_GROUP_NAME",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENGINE", 0::bigint AS "TOTAL_EXTENTS", 0::bigint AS "EXTENT_SIZE", 0::bigint AS "INITIAL_SIZE",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA"
+WHERE false;
+
+CREATE OR REPLACE VIEW xaproxy.events AS
+SELECT ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EVENT_CATALOG", ''::text COLLATE "C" AS "EVENT_SCHEMA", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EVENT_NAME", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "DEFINER",
+	''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EVENT_DEFINITION", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EVENT_TYPE", ''::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "STATUS"
+WHERE false;
+
+-- Those of types are none to a client.
+CREATE OR REPLACE VIEW xaproxy.check_constraints AS
+SELECT 'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_CATALOG", n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA",
+	CASE WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
+	pg_get_expr(o.conbin, o.conrelid)::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CHECK_CLAUSE"
+FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE o.contype = 'c' AND o.conname !~ ' (range|length|value)$' AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'xaproxy');

@@ -55,6 +55,10 @@ func (t *translator) show(n *sqlparser.Show) error {
 	case "CREATE TABLE":
 		rows, err = t.showCreate(n, schema)
 	default:
+		var ok bool
+		if rows, ok, err = t.showMore(n, schema); ok {
+			break
+		}
 		return refuse(0, "SHOW "+strings.ToUpper(n.Type)+" is not translated", "ask information_schema, or PostgreSQL's catalog behind /* xaproxy: dialect=postgres */")
 	}
 	if err != nil {
@@ -65,11 +69,12 @@ func (t *translator) show(n *sqlparser.Show) error {
 
 // showRows is the answer to a SHOW: rows of strings, or a query whose columns are c0, c1 and so on.
 type showRows struct {
-	columns []string
-	kinds   map[string]Kind // of those that are no strings
-	names   bool            // the first column has names of schemas or tables, whose case counts
-	rows    [][]string      // of terms of PostgreSQL's
-	from    string
+	columns  []string
+	kinds    map[string]Kind // of those that are no strings
+	unsigned string          // one of them
+	names    bool            // the first column has names of schemas or tables, whose case counts
+	rows     [][]string      // of terms of PostgreSQL's
+	from     string
 }
 
 // showStep writes the rows, and filters them by LIKE, of the first column, or WHERE.
@@ -80,7 +85,7 @@ func (t *translator) showStep(r showRows, filter *sqlparser.ShowFilter) error {
 		names[i] = fmt.Sprintf("rows.c%d", i)
 		typ := varchar
 		if k, ok := r.kinds[c]; ok {
-			typ = Type{Kind: k}
+			typ = Type{Kind: k, Unsigned: c == r.unsigned}
 		}
 		if r.names && i == 0 {
 			typ.Collation = "utf8mb4_0900_bin"

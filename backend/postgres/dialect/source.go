@@ -25,15 +25,16 @@ const marker = 9_000_000_000
 type source struct {
 	sql           string
 	toks          []router.Token
-	slots         []int       // the token of each marker
-	params        map[int]int // which parameter is at a place of sql
-	starts        []int       // where each token begins in the text for the parser
-	lock          string      // the locking clause, in the words of PostgreSQL
-	closing       []int       // brackets behind which the text for the parser has another one
-	rollup        bool        // WITH ROLLUP, of the outermost query
-	variables     []string    // of INTO @a, @b
-	mode          router.Mode // how strings and names are written
-	pipesAsConcat bool        // || joins strings
+	slots         []int          // the token of each marker
+	params        map[int]int    // which parameter is at a place of sql
+	starts        []int          // where each token begins in the text for the parser
+	lock          string         // the locking clause, in the words of PostgreSQL
+	closing       []int          // brackets behind which the text for the parser has another one
+	replaced      map[int]string // what the parser is shown for tokens
+	rollup        bool           // WITH ROLLUP, of the outermost query
+	variables     []string       // of INTO @a, @b
+	mode          router.Mode    // how strings and names are written
+	pipesAsConcat bool           // || joins strings
 }
 
 // word is the i-th token as an upper-case keyword, "" if it is none.
@@ -94,6 +95,7 @@ func (s *source) parse() (sqlparser.Statement, error) {
 		return nil, refuse(-1, "the statement is too long to be translated", "send it in parts")
 	}
 	s.bare()
+	s.rewrite()
 	masked, err := s.mask()
 	if err != nil {
 		return nil, err

@@ -274,6 +274,12 @@ func nullIf(t *translator, c *call) (value, error) {
 	if a, b := c.args[0].t, c.args[1].t; a.Kind.temporal() && b.Kind.temporal() && a.Scale != b.Scale {
 		return value{}, refuse(t.at(c.args[0]), "NULLIF of times with different digits of a second is not translated", "CAST them to one type")
 	}
+	if a, b := c.args[0], c.args[1]; a.t.Kind.text() && b.t.Kind.text() && !strings.EqualFold(a.t.Collation, b.t.Collation) { // MySQL joins them
+		return value{}, refuse(t.at(a), "NULLIF of strings of several collations is not translated", "COLLATE one of them")
+	}
+	if a, b := c.args[0], c.args[1]; a.t.Kind.approx() && b.t.Kind.exact() { // its type is the other one's
+		return value{}, refuse(t.at(a), "NULLIF of a DOUBLE and another number is not translated", "CAST the other one to DOUBLE")
+	}
 	s, err := t.compare("=", c.args[0], c.args[1])
 	if err != nil {
 		return value{}, err

@@ -264,6 +264,14 @@ func (t *translator) numeral(v value) (value, error) {
 	text := strings.TrimSpace(v.lit.text)
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || strings.ContainsAny(text, "xXpPiInN_") {
+		if !t.writes && !v.lit.param && v.lit.user == "" { // where it is a warning, and the number that the string begins with counts
+			one := *v.lit
+			if one.text = strings.TrimSpace(numberAhead.FindString(text)); one.text == "" {
+				one.text = "0"
+			}
+			v.lit = &one
+			return t.numeral(v)
+		}
 		return v, refuse(t.at(v), "the string "+quoteText(v.lit.text)+" is compared or computed as a number, and is none", "write a number, or CAST the other side to CHAR")
 	}
 	n := value{s: quoteText(text) + "::double precision", t: double, notNull: true, lit: v.lit}
