@@ -76,7 +76,13 @@ var settings = map[string]variable{
 }
 
 // fixed are variables that a session cannot set to anything but what they are.
-var fixed = []string{"sql_auto_is_null", "sql_select_limit", "sql_safe_updates", "auto_increment_increment", "auto_increment_offset", "div_precision_increment"}
+var fixed = []string{"sql_auto_is_null", "default_week_format", "lc_time_names", "sql_select_limit", "sql_safe_updates", "auto_increment_increment", "auto_increment_offset", "div_precision_increment"}
+
+// otherModes are modes with which statements have other results than the translation's.
+var otherModes = []string{
+	"HIGH_NOT_PRECEDENCE", "NO_UNSIGNED_SUBTRACTION", "TIME_TRUNCATE_FRACTIONAL", "PAD_CHAR_TO_FULL_LENGTH", "ORACLE", "MSSQL", "EMPTY_STRING_IS_NULL",
+	"SIMULTANEOUS_ASSIGNMENT",
+}
 
 const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -336,6 +342,11 @@ func (s *session) apply(name string, value variable) error {
 		}
 	case "sql_mode":
 		value.text = strings.ToUpper(value.text)
+		for _, mode := range strings.Split(value.text, ",") {
+			if slices.Contains(otherModes, mode) {
+				return wire.NewError(wire.CodeNotSupported, "with %s in sql_mode statements mean something that a PostgreSQL backend does not do; SET sql_mode without it", mode)
+			}
+		}
 		s.vars.noEscapes = strings.Contains(value.text, "NO_BACKSLASH_ESCAPES")
 	case "transaction_isolation", "tx_isolation":
 		level := strings.ToUpper(value.text)

@@ -85,7 +85,7 @@ func newCopied(t *testing.T, kinds ...servers.Kind) *copied {
 	for _, name := range []string{"ref", "rate"} {
 		c.exec("CREATE TABLE " + name + " (id INT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(20) NOT NULL UNIQUE, v INT NOT NULL DEFAULT 0, " +
 			"d DECIMAL(10,3), f DOUBLE, e ENUM('red','green') DEFAULT 'red', day DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), " +
-			"changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)) COLLATE " + collate)
+			"second_ DATETIME, tenth TIME(1), changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)) COLLATE " + collate)
 		c.wantRows("", "SHOW WARNINGS")
 	}
 	c.exec("CREATE TABLE sharded (id INT PRIMARY KEY, v INT)")
@@ -108,7 +108,7 @@ func (b *copied) same() (ref string) {
 	b.t.Helper()
 	for _, name := range []string{"rate", "ref"} {
 		for i, c := range b.copies {
-			got := c.rows("SELECT id, code, v, d, f, e, day, UNIX_TIMESTAMP(changed) FROM " + name + " ORDER BY id")
+			got := c.rows("SELECT id, code, v, d, f, e, day, second_, tenth, UNIX_TIMESTAMP(changed) FROM " + name + " ORDER BY id")
 			if i == 0 {
 				ref = got
 			} else if got != ref {
@@ -510,5 +510,5 @@ func randomChange(r *rand.Rand) string {
 	case 8:
 		return fmt.Sprintf("UPDATE %s SET v = v %% 7 + 1, f = f * 1.5, e = %s WHERE %s", table, []string{"'red'", "'green'", "NULL"}[r.IntN(3)], where())
 	}
-	return fmt.Sprintf("UPDATE %s SET code = CONCAT(code, 'x'), d = %s, day = CURRENT_TIMESTAMP(6) WHERE %s", table, number(), where())
+	return fmt.Sprintf("UPDATE %s SET code = CONCAT(code, 'x'), d = %s, day = CURRENT_TIMESTAMP(6), second_ = '2024-12-31 23:59:59.%d', tenth = '10:00:00.9%d' WHERE %s", table, number(), r.IntN(100), r.IntN(10), where())
 }

@@ -14,6 +14,10 @@ func TestTranslated(t *testing.T) {
 		t.Fatalf("set up: %v, %v", there, err)
 	}
 	c := f.conn()
+	for _, other := range []string{"sql_mode = 'STRICT_ALL_TABLES,TIME_TRUNCATE_FRACTIONAL'", "sql_mode = 'HIGH_NOT_PRECEDENCE'", "default_week_format = 3", "lc_time_names = 'de_DE'"} {
+		c.fails(1235, "SET "+other)
+	}
+	c.exec("SET default_week_format = 0, lc_time_names = 'en_US', sql_mode = DEFAULT")
 	c.wantRows("50|50", "SELECT @@innodb_lock_wait_timeout, @@innodb_lock_wait_timeout + 0")
 	c.exec("CREATE TABLE `orders` (`id` INT NOT NULL AUTO_INCREMENT PRIMARY KEY, `name` VARCHAR(20), `n` BIGINT UNSIGNED, `at` DATETIME(3), `raw` VARBINARY(10))")
 	r := c.exec("INSERT INTO `orders` (`name`, `n`) VALUES ('one', 18446744073709551615), ('two', 2)")
