@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,10 +120,30 @@ func (b *Backend) warn(err error) {
 // Flavour is the index of the backend's kind in Session.Set.
 func (b *Backend) Flavour() int {
 	if b.Config.Kind == config.MariaDB {
-		return 1
+		return flavourMariaDB
 	}
 	return 0
 }
+
+// MariaDB cuts fractions of a second that a column has no digits for, where MySQL and PostgreSQL round. RoundFractions has a session do as these do,
+// CutFractions undoes it.
+const (
+	RoundFractions = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), '" + roundMode + "')"
+	CutFractions   = "SET sql_mode = TRIM(BOTH ',' FROM REPLACE(@@sql_mode, '" + roundMode + "', ''))"
+
+	roundMode = "TIME_ROUND_FRACTIONAL"
+)
+
+// Cuts tells whether a session cuts fractions on this backend alone of those that must do the same; mode is its sql_mode, "" for the server's.
+func (b *Backend) Cuts(all []*Backend, mode string) bool {
+	if mode == "" {
+		mode = b.Facts().SQLMode
+	}
+	return b.Flavour() == flavourMariaDB && !strings.Contains(strings.ToUpper(mode), roundMode) &&
+		slices.ContainsFunc(all, func(o *Backend) bool { return o.Flavour() != flavourMariaDB })
+}
+
+const flavourMariaDB = 1
 
 // Has reports whether a schema is there.
 func (b *Backend) Has(schema string) bool { return b.has(schema) }

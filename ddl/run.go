@@ -158,6 +158,11 @@ func (r *Run) prepare(conns []*backend.Conn) error {
 				return err
 			}
 		}
+		if r.Of.Alike && c.Backend().Cuts(r.backends(), "") {
+			if err := c.Exec(backend.RoundFractions); err != nil {
+				return err
+			}
+		}
 		if !r.Of.Exclusive {
 			continue
 		}
@@ -174,6 +179,16 @@ func (r *Run) prepare(conns []*backend.Conn) error {
 		}
 	}
 	return nil
+}
+
+// backends are those of the parts.
+func (r *Run) backends() (all []*backend.Backend) {
+	for _, b := range r.j.backends {
+		if slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Backend == b.Name() }) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 func quoted(objects []router.Object) string {

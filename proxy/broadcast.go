@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/router"
 	"github.com/xaproxy/xaproxy/wire"
 )
@@ -86,6 +87,13 @@ func (s *session) copyOut(p *router.Plan, r *request, lead []string) (wire.OK, *
 		lead = append(lead, fmt.Sprintf("SET timestamp = %d.%06d", now.Unix(), now.Nanosecond()/1000))
 		c.timed = true
 	}
+	var all []*backend.Backend
+	for _, br := range branches {
+		all = append(all, br.Conn().Backend())
+	}
+	for _, b := range all {
+		c.cuts = append(c.cuts, b.Cuts(all, find(s.variables, "sql_mode").literal))
+	}
 	s.tx.last = branches[0]
 	return c.run(p, r, lead)
 }
@@ -121,13 +129,17 @@ type copying struct {
 	errs      []error
 	started   []bool
 	savepoint bool
-	timed     bool // the connections have the time of the statement
-	turn      bool // the first connection has the lock of takeTurn
+	cuts      []bool // the connection has to be told to round fractions of a second
+	timed     bool   // the connections have the time of the statement
+	turn      bool   // the first connection has the lock of takeTurn
 }
 
 func (c *copying) run(p *router.Plan, r *request, lead []string) (wire.OK, *wire.Error) {
 	part := func(i int) {
 		lead := append(slices.Clone(lead), c.branches[i].Conn().Backend().ChangingCopy(i == 0))
+		if c.cuts[i] {
+			lead = append(lead, backend.RoundFractions)
+		}
 		if c.errs[i] = c.tx.begin(c.branches[i], &c.state, r.share(p.Parts[i]), false, lead...); c.errs[i] == nil {
 			c.started[i] = true
 			c.oks[i], c.errs[i] = c.branches[i].Conn().Result()
@@ -219,7 +231,7 @@ func (c *copying) spoiled(i int) {
 	c.errs[i] = fmt.Errorf("backend %s: %v", conn.Backend().Name(), c.errs[i])
 }
 
-// settle gives the connections their own time back, ends the turn, and undoes the statement if it has failed, be it only in the proxy's
+// settle gives the connections their own time and sql_mode back, ends the turn, and undoes the statement if it has failed, be it only in the proxy's
 // eyes.
 func (c *copying) settle(failed *wire.Error) *wire.Error {
 	parallel(len(c.branches), func(i int) {
@@ -228,6 +240,9 @@ func (c *copying) settle(failed *wire.Error) *wire.Error {
 			return
 		}
 		var ends []string
+		if c.cuts[i] {
+			ends = append(ends, backend.CutFractions)
+		}
 		if c.timed {
 			ends = append(ends, freeTime)
 		}

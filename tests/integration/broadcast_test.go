@@ -137,6 +137,22 @@ func TestBroadcast(t *testing.T) {
 			if ref := s.same(); !strings.Contains(ref, ",k,") || strings.Contains(ref, ",n,") {
 				t.Error(ref)
 			}
+			// MariaDB cuts fractions of a second, MySQL rounds them.
+			c.exec("ALTER TABLE rate ADD second_ DATETIME, ADD tenth TIME(1)")
+			for _, set := range []string{"", "SET sql_mode = 'STRICT_ALL_TABLES'"} {
+				if set != "" {
+					c.exec(set)
+				}
+				c.exec("UPDATE rate SET second_ = '2024-12-31 23:59:59.5', tenth = '10:00:00.96'", fmt.Sprintf("INSERT INTO rate (code, second_, tenth) VALUES ('fraction%d', '2024-02-29 10:00:00.7', 1.25)", len(set)))
+				s.same()
+			}
+			c.exec("ALTER TABLE rate MODIFY day DATETIME(2) NOT NULL")
+			s.same()
+			if got := c.rows("SELECT @@sql_mode"); got != "STRICT_ALL_TABLES" {
+				t.Errorf("sql_mode is %s", got)
+			}
+			c.exec("SET sql_mode = DEFAULT")
+
 			c.exec("BEGIN")
 			c.fails(1062, "INSERT INTO ref (code) VALUES ('a')") // where it has not come to the others
 			c.exec("COMMIT")
@@ -176,6 +192,16 @@ func TestBroadcastPrepared(t *testing.T) {
 		}
 		if id, err := r.LastInsertId(); err != nil || id != int64(i+1) {
 			t.Errorf("id %d, %v", id, err)
+		}
+	}
+	c.exec("ALTER TABLE rate ADD one DATETIME, ADD two DATETIME, ADD three TIME")
+	rounded, err := c.PrepareContext(context.Background(), "INSERT INTO rate (code, one, two, three) VALUES (?, '2024-01-01 10:00:00.6', ?, CAST(? AS TIME(2)))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if _, err := rounded.Exec(i, "2024-01-01 10:00:00.7", "10:00:00.555"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	c.exec("PREPARE p FROM 'UPDATE ref SET v = v + ? WHERE v >= ?'", "SET @a = 10, @b = 3", "EXECUTE p USING @a, @b")
