@@ -3,16 +3,18 @@
 CACHE := $(or $(XAPROXY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xaproxy)
 TOOLS := $(CACHE)/bin
 GO    := go
+# The SQL engine of the schema xaproxy: docs/dependencies.md
+TAGS  := gms_pure_go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin/... ./metric ./trace ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo release test-package test-postgres test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo release test-package test-admin test-postgres test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## the program, as bin/xaproxy
-	$(GO) build -trimpath -o bin/xaproxy ./cmd/xaproxy
+	$(GO) build -trimpath -tags $(TAGS) -o bin/xaproxy ./cmd/xaproxy
 
 setup: ## install or unpack the servers that tests and demo run; costs nothing when they are there
 	tests/setup.sh
@@ -43,6 +45,11 @@ test-postgres: ## PostgreSQL backends on real servers
 	$(GO) test -count=1 -timeout 20m ./tests/postgres/...
 	$(GO) test -count=1 -v -timeout 20m ./tests/oracle -run TestPostgres -whole -random 2000
 
+test-admin: ## the schema xaproxy and what administrators do, on real servers; with the SQL engine
+	tests/setup.sh
+	$(GO) test -tags $(TAGS) ./admin/... ./cmd/xaproxy
+	$(GO) test -count=1 -tags $(TAGS) ./tests/integration -run 'Schema$$|ShowXaproxy|Pause$$|Commands$$|Audit|Readiness'
+
 test-clients: ## client libraries and tools in many languages through the proxy, set up in the cache folder
 	tests/setup.sh demo
 	tests/clients/setup.sh
@@ -57,6 +64,7 @@ lint: ## gofumpt, vet, staticcheck
 	tests/setup.sh tools
 	@test -z "$$($(TOOLS)/gofumpt -l .)" || { echo "not formatted (run gofumpt -w .):"; $(TOOLS)/gofumpt -l .; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags $(TAGS) ./admin/... ./cmd/xaproxy ./tests/integration
 	$(TOOLS)/staticcheck ./...
 	$(GO) mod tidy -diff
 

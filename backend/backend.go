@@ -50,6 +50,7 @@ type server struct {
 	pool     pool
 	health   atomic.Pointer[Health] // nil before the first look
 	prober   *Conn                  // that Probe keeps, and nobody else uses
+	paused   atomic.Pointer[pause]  // nil: it is not
 
 	mu    sync.Mutex        // protects following fields
 	names map[uint16]string // per collation id, the SET NAMES that a handshake with it amounts to
@@ -168,6 +169,11 @@ func (b *Backend) Get(ctx context.Context, s *Session, owner any) (*Conn, error)
 	if b.facts.Load() == nil {
 		return nil, wire.NewError(wire.CodeBackendDown,
 			"backend %s has not passed its start checks yet: it cannot be reached; see the log of xaproxy", b.Config.Name)
+	}
+	if b.paused.Load() != nil {
+		if e := b.passes(ctx); e != nil {
+			return nil, e
+		}
 	}
 	if h := b.health.Load(); h != nil && h.Cause != nil {
 		return nil, b.down(h)

@@ -95,8 +95,18 @@ func (t *Table) Map(c *Config) *ShardMap {
 
 const maxIdentifier = 64 // characters, https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html
 
+// reserved is the schema in which xaproxy shows itself. On backends it has the records of the participant store, which are no client's.
+const reserved = "xaproxy"
+
+func (at section) unreserved(key, schema string) {
+	if fold(schema) == reserved {
+		at.wrong(key, "%q is the schema in which xaproxy shows itself; give the other one another name", schema)
+	}
+}
+
 func (s *Schema) validate(at section, c *Config) {
 	at.identifier("name", s.Name)
+	at.unreserved("name", s.Name)
 	if !at.has("backend") {
 		at.missing("backend", "name the backend that holds the schema")
 		return
@@ -106,6 +116,7 @@ func (s *Schema) validate(at section, c *Config) {
 
 func (t *Table) validate(at section, c *Config) {
 	at.identifier("schema", t.Schema)
+	at.unreserved("schema", t.Schema)
 	at.identifier("name", t.Name)
 	sharded := ""
 	for _, key := range []string{"shard_map", "backends", "column", "columns", "function"} {

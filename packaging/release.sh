@@ -24,7 +24,7 @@ pack() { # tar that depends on nothing but its files
 
 say "man pages and completions"
 go test -count=1 ./cmd/xaproxy -run TestManual -manual "$work/man" >/dev/null
-go build -trimpath -o "$work/host" ./cmd/xaproxy
+go build -trimpath -tags gms_pure_go -o "$work/host" ./cmd/xaproxy
 for shell in bash zsh fish; do "$work/host" completion $shell >"$work/completions/xaproxy.$shell"; done
 
 deb() { # deb ARCH PROGRAM
@@ -64,7 +64,7 @@ for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
 	os=${target%/*} arch=${target#*/}
 	name=xaproxy-$version-$os-$arch
 	mkdir "$work/$name"
-	GOOS=$os GOARCH=$arch go build -trimpath -ldflags '-s -w -buildid=' -o "$work/$name/xaproxy" ./cmd/xaproxy
+	GOOS=$os GOARCH=$arch go build -trimpath -tags gms_pure_go -ldflags '-s -w -buildid=' -o "$work/$name/xaproxy" ./cmd/xaproxy
 	cp -r LICENSE README.md CHANGELOG.md config.example.toml "$work/man" "$work/completions" "$work/$name/"
 	(cd "$work" && pack "$name") >"$out/$name.tar.gz"
 	if [[ $os == linux ]]; then deb "$arch" "$work/$name/xaproxy"; fi

@@ -27,7 +27,7 @@ type naming struct {
 // unprepared says whether servers do not prepare such a statement.
 func (s *session) unprepared(v router.Verb) bool {
 	switch v {
-	case router.PrepareSQL, router.ExecuteSQL, router.Deallocate, router.Processes, router.Explain, router.Reload:
+	case router.PrepareSQL, router.ExecuteSQL, router.Deallocate, router.Processes, router.Explain, router.Administer, router.List:
 		return true
 	}
 	return v == router.Use && !s.srv.style.mariadb

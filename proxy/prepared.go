@@ -33,6 +33,7 @@ type prepared struct {
 	asks     bool           // text asks what became of a commit key
 	routed   *router.Statement
 	params   int
+	console  []int          // of a statement on the schema xaproxy, which is not nil: where its parameters are in text
 	types    []byte         // of the parameters, as the client bound them last
 	long     map[int][]byte // parameters sent as long data, until the next execution or reset
 	size     int            // of long, in bytes
@@ -55,6 +56,9 @@ const pinCursor = "open cursor"
 // prepare answers COM_STMT_PREPARE. A backend that may execute the statement describes its parameters and columns.
 func (s *session) prepare(sql []byte) error {
 	p, plan, e := s.newPrepared(sql)
+	if (e != nil || s.state.Schema == router.Console) && s.preparesForConsole(sql) {
+		return s.prepareConsole(sql)
+	}
 	if e != nil {
 		return s.fail(e)
 	}
@@ -269,8 +273,10 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(p.fault)
 	}
 	s.work.runs(p.shown)
-	if err := s.routed(p); err != nil {
-		return s.fail(clientError(err, false))
+	if p.console == nil {
+		if err := s.routed(p); err != nil {
+			return s.fail(clientError(err, false))
+		}
 	}
 	s.binding.long = p.long
 	s.request = request{text: p.sent, schema: p.schema, bound: &s.binding}
@@ -280,6 +286,9 @@ func (s *session) execute(arg []byte) error {
 		return s.fail(s.srv.style.unreadableArguments(err))
 	}
 	p.types = append(p.types[:0], x.Types...)
+	if p.console != nil {
+		return s.executeConsole(p, x)
+	}
 	if p.asks {
 		if err := s.analyse(p, s.outcomeOfBound(p.mode, func(i int) router.Value { return value(x, p.long, i) })); err != nil {
 			return s.fail(clientError(err, false))

@@ -24,17 +24,16 @@ import (
 	"github.com/xaproxy/xaproxy/xa"
 )
 
-// Options of a Server. All fields are required but TLS, Reload and Tracer.
+// Options of a Server. All fields are required but TLS, Console and Tracer.
 type Options struct {
 	Config      *config.Config
 	Backends    []*backend.Backend // in the order of the configuration
 	Coordinator *xa.Coordinator
 	Keys        xa.Keys
 	TLS         *tls.Config // nil: clients cannot encrypt
-	// Reload carries out XAPROXY RELOAD of a user and returns what it says. Nothing has changed if there is an error.
-	Reload func(ctx context.Context, by string, dryRun bool) (lines []string, err error)
-	Tracer *trace.Tracer
-	Logger zerolog.Logger
+	Console     Console
+	Tracer      *trace.Tracer
+	Logger      zerolog.Logger
 }
 
 // Server accepts clients. Its methods are safe for concurrent use.
@@ -46,7 +45,7 @@ type Server struct {
 	decides   bool // the first backend of a transaction decides: the participant store
 	version   string
 	style     style
-	reload    func(ctx context.Context, by string, dryRun bool) ([]string, error)
+	console   Console // nil: there is none
 	logger    zerolog.Logger
 	started   time.Time
 	lastID    atomic.Uint32
@@ -94,7 +93,7 @@ type user struct {
 // when it returns: the server has hashes.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, reload: o.Reload, flakes: make(map[int]sequence.Sequence),
+		xa: o.Coordinator, keys: o.Keys, decides: o.Config.Decision.Store == config.ParticipantStore, console: o.Console, flakes: make(map[int]sequence.Sequence),
 		started: time.Now(), tracer: o.Tracer, logger: o.Logger, counters: newCounters(), open: make(map[*session]struct{}), gate: gate{hosts: make(map[string]*visitor)},
 	}
 	s.version = o.Config.Server.Version

@@ -129,7 +129,7 @@ func (s *session) welcome() error {
 		if e := s.selectable(login.Schema); e != nil {
 			return s.turnAway(e)
 		}
-		s.state.Schema = login.Schema
+		s.state.Schema = canonical(login.Schema)
 		s.track.uses()
 	}
 	s.work.belongs(s.user, login.User, login.Schema)
@@ -299,7 +299,7 @@ func (s *session) use(schema string) error {
 	if e := s.selectable(schema); e != nil {
 		return s.fail(e)
 	}
-	s.state.Schema = schema
+	s.state.Schema = canonical(schema)
 	s.work.moved(schema)
 	s.track.uses()
 	return s.ok(wire.OK{})
@@ -311,6 +311,12 @@ func (s *session) selectable(schema string) *wire.Error {
 		return e
 	}
 	lower := strings.ToLower(schema)
+	if lower == router.Console {
+		if e := s.mayAdminister(); e != nil {
+			return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s': %s", s.login.User, schema, e.Message)
+		}
+		return nil
+	}
 	if !s.user.mayUse(lower) {
 		return wire.NewError(wire.CodeDBAccessDenied, "Access denied for user '%s' to database '%s'", s.login.User, schema)
 	}

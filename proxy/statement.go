@@ -16,7 +16,11 @@ import (
 func (s *session) statement(attrs, sql []byte) error {
 	s.work.runs(sql)
 	s.traced.reads(sql)
+	asked := sql
 	sql, plan, n, err := s.planned(sql)
+	if (err != nil || s.state.Schema == router.Console) && s.forConsole(plan, err) {
+		return s.askConsole(asked)
+	}
 	if err != nil {
 		return s.fail(clientError(err, false))
 	}
@@ -133,8 +137,10 @@ func (s *session) perform(plan *router.Plan, r *request) error {
 		return s.processes(plan)
 	case router.Explain:
 		return s.explain(plan)
-	case router.Reload:
-		return s.reloadConfig(plan)
+	case router.Administer:
+		return s.administer(plan.Command)
+	case router.List:
+		return s.showTable(plan.Name)
 	case router.Begin:
 		return s.begin(plan)
 	case router.Commit, router.Rollback:

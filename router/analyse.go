@@ -104,8 +104,8 @@ func (st *stmt) analyse() (*shape, *reason) {
 		}
 		return &shape{plan: p}, nil
 	}
-	if st.words(0, "XAPROXY", "RELOAD") {
-		p, why := st.reload()
+	if st.words(0, "SHOW", "XAPROXY") {
+		p, why := st.named(2, List)
 		if why != nil {
 			return nil, why
 		}

@@ -214,7 +214,7 @@ func noSchema(at int) *reason {
 }
 
 func (c *catalog) unknown(schema string, at int) *reason {
-	return &reason{errno: 1049, text: fmt.Sprintf("unknown database '%s'", schema), do: "name it in [[schemas]] or [[tables]] of the configuration", at: at}
+	return &reason{errno: 1049, text: fmt.Sprintf("unknown database '%s'", schema), do: "name it in [[schemas]] or [[tables]] of the configuration", at: at, unknown: strings.ToLower(schema)}
 }
 
 // whole is the backend that holds everything of the schema, or -1.

@@ -69,14 +69,6 @@ func (st *stmt) kill() (*Plan, *reason) {
 	return nil, unsupported(st.at(i), "write KILL number or KILL QUERY number", "KILL takes the number of a connection")
 }
 
-// reload reads XAPROXY RELOAD [DRY RUN].
-func (st *stmt) reload() (*Plan, *reason) {
-	if st.words(2, "DRY", "RUN") {
-		return st.done(4, &Plan{Verb: Reload, DryRun: true})
-	}
-	return st.done(2, &Plan{Verb: Reload})
-}
-
 // wrong is the answer to an unexpected i-th token.
 func (st *stmt) wrong(i int) *reason {
 	return syntax(st.at(i), "you have an error in your SQL syntax near %s", st.near(i))
@@ -169,6 +161,9 @@ func (st *stmt) use() (*Plan, *reason) {
 		return nil, why
 	}
 	name := strings.ToLower(p.Name)
+	if name == Console {
+		return p, nil
+	}
 	if !config.SystemSchema(name) && st.r.catalog.schemas[name] == nil {
 		return nil, st.r.catalog.unknown(p.Name, st.at(1))
 	}

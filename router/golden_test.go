@@ -320,7 +320,6 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			{p.NoChain, "no-chain"},
 			{p.Disconnect, "release"},
 			{p.NoDisconnect, "no-release"},
-			{p.DryRun, "dry-run"},
 			{p.Query, "query"},
 			{p.Local, "local"},
 			{p.Unordered, "unordered"},
@@ -343,6 +342,9 @@ func describe(c *catalog, sql string) func(*Plan, error) string {
 			if len(list.of) > 0 {
 				fmt.Fprintf(&b, " %s=%s", list.name, strings.Join(list.of, ","))
 			}
+		}
+		if p.Command != nil {
+			fmt.Fprintf(&b, " %s %d", p.Command, p.Command.ID)
 		}
 		if p.Verb == Kill {
 			fmt.Fprintf(&b, " %d", p.ID)

@@ -34,13 +34,14 @@ const (
 	Processes               // SHOW PROCESSLIST; with Full SHOW FULL PROCESSLIST
 	Handler                 // HANDLER Name READ and CLOSE: to where HANDLER ... OPEN was sent, whose plan has the same Name
 	Explain                 // EXPLAIN XAPROXY of the statement Text: Router.Explain has the answer
-	Reload                  // XAPROXY RELOAD; with DryRun XAPROXY RELOAD DRY RUN
+	Administer              // XAPROXY ...: Command
+	List                    // SHOW XAPROXY Name
 )
 
 var verbNames = [...]string{
 	"route", "empty", "begin", "commit", "rollback", "savepoint", "rollback to", "release", "set", "use", "prepare",
 	"execute", "deallocate", "kill", "diagnostics", "processes",
-	"handler", "explain", "reload",
+	"handler", "explain", "administer", "list",
 }
 
 func (v Verb) String() string {
@@ -88,8 +89,8 @@ type Plan struct {
 	// Chain and Disconnect are of COMMIT or ROLLBACK with AND CHAIN and RELEASE. NoChain and NoDisconnect are their
 	// explicit opposites, which override completion_type.
 	Chain, Disconnect, NoChain, NoDisconnect bool
-	// DryRun is of Reload.
-	DryRun bool
+	// Command is of Administer.
+	Command *Command
 	// Write is false only for statements that cannot change rows or take row locks.
 	Write bool
 	// ImplicitCommit is true for statements before which MySQL commits the open transaction.

@@ -8,6 +8,8 @@ type Refusal struct {
 	State string // SQLSTATE
 	Text  string // reason, "at position N" (counted from 1) where there is one, and what to do
 	Pos   int    // byte offset of the cause in the statement, -1 when it is the statement as a whole
+	// Unknown is the schema, in lower case, that no configuration has and because of which it is not; "" if there is another reason.
+	Unknown string
 }
 
 func (e *Refusal) Error() string {
@@ -20,6 +22,8 @@ type reason struct {
 	text  string // the reason
 	do    string // what to do, may be empty
 	at    int
+	// unknown is Refusal.Unknown.
+	unknown string
 }
 
 func (e *reason) Error() string { return e.text }
@@ -50,7 +54,7 @@ func (e *reason) refusal(pos int) *Refusal {
 	if e.do != "" {
 		text += "; " + e.do
 	}
-	return &Refusal{Errno: e.errno, State: states[e.errno], Text: text, Pos: pos}
+	return &Refusal{Errno: e.errno, State: states[e.errno], Text: text, Pos: pos, Unknown: e.unknown}
 }
 
 // unsupported is a reason with errno 1235.

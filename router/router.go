@@ -152,6 +152,8 @@ func (s *scan) verbatim() func(*stmt) (*Plan, *reason) {
 		return (*stmt).control // a commit key is another one each time
 	case is(word, "KILL"):
 		return (*stmt).kill
+	case is(word, "XAPROXY"):
+		return (*stmt).administer
 	case is(word, "LOAD"):
 		return (*stmt).load
 	case is(word, "PREPARE"):

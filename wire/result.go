@@ -199,6 +199,15 @@ func AppendTextRow(dst []byte, row [][]byte) []byte {
 //
 // Source: MySQL page_protocol_com_query_response_text_resultset.
 func (c *Conn) WriteTextResult(cols []Column, rows [][][]byte, end OK) error {
+	return c.writeResult(cols, rows, end, false)
+}
+
+// WriteBinaryResult is WriteTextResult in the binary protocol, with values as it has them.
+func (c *Conn) WriteBinaryResult(cols []Column, rows [][][]byte, end OK) error {
+	return c.writeResult(cols, rows, end, true)
+}
+
+func (c *Conn) writeResult(cols []Column, rows [][][]byte, end OK, inBinary bool) error {
 	write := func(p []byte) error {
 		c.scratch = p
 		return c.WritePacket(p)
@@ -218,7 +227,7 @@ func (c *Conn) WriteTextResult(cols []Column, rows [][][]byte, end OK) error {
 		}
 	}
 	for _, row := range rows {
-		if err := write(AppendTextRow(c.scratch[:0], row)); err != nil {
+		if err := write(AppendRow(c.scratch[:0], inBinary, cols, row)); err != nil {
 			return err
 		}
 	}

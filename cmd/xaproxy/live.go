@@ -102,6 +102,9 @@ func (t tables) Backends() []live.Backend {
 			swept := states[at]
 			x.Prepared, x.InDoubt, x.Oldest, x.Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
 		}
+		if paused := b.Paused(); paused != "" {
+			x.State, x.Reason = "paused", paused
+		}
 		if i >= len(members)-leaving {
 			x.State = "leaving"
 		}

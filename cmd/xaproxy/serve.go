@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xaproxy/xaproxy/admin"
+	"github.com/xaproxy/xaproxy/admin/virtual"
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/proxy"
@@ -67,6 +68,7 @@ type service struct {
 	listener    net.Listener
 	admin       *admin.Server // nil: nobody wants one
 	stopping    atomic.Bool   // no new clients are taken
+	stop        func()        // as a signal does
 	ends        ends
 	syncs       syncs
 
@@ -110,7 +112,9 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 
 	var background sync.WaitGroup
 	s.running = &background
-	signalled := ctx
+	signalled, stop := context.WithCancel(ctx)
+	defer stop()
+	s.stop = stop
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what transactions need goes on until the last one has ended
 	defer background.Wait()                                       // after cancel: deferred calls run in reverse order
 	defer cancel()
@@ -222,9 +226,7 @@ func (s *service) open(ctx context.Context, cfg *config.Config, tracer *trace.Tr
 	}
 	s.proxy, err = proxy.New(proxy.Options{
 		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log, Tracer: tracer,
-		Reload: func(asked context.Context, by string, dryRun bool) ([]string, error) {
-			return s.reload(ctx, asked, s.path, by, dryRun)
-		},
+		Console: console{ctx, s, virtual.New(tables{s})},
 	})
 	s.drain.Store(int64(cfg.Server.DrainTimeout))
 	s.cfg.Store(cfg.Sealed(s.seal)) // no password of a user stays in memory for longer than it is needed

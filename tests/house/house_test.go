@@ -38,6 +38,7 @@ var arrows = map[string]struct {
 	"metric":                   {nil, "counting knows nothing of what is counted"},
 	"trace":                    {[]string{"xa"}, "a span is told what has happened; it decides nothing"},
 	"admin/live":               {nil, "what is told does not depend on who tells it, or who is told"},
+	"admin/virtual":            {[]string{"admin/live", "wire"}, "it answers statements, and knows nobody who asks them"},
 	"admin":                    {[]string{"config", "metric", "admin/live"}, "it shows what it is told, and knows nothing of the data path"},
 	"proxy":                    {[]string{"router", "gather", "temptable", "sequence", "ddl", "xa", "backend", "wire", "config", "metric", "trace"}, "a session joins them; it knows no shard keys and no XA verbs"},
 
@@ -47,7 +48,7 @@ var arrows = map[string]struct {
 // owners says which packages alone may import a library. Everything else of the program goes through them.
 var owners = map[string][]string{
 	"github.com/dolthub/vitess":          {"router", "backend/postgres/dialect"},
-	"github.com/dolthub/go-mysql-server": {"admin"},
+	"github.com/dolthub/go-mysql-server": {"admin/virtual"},
 	"github.com/go-sql-driver/mysql":     {"backend", "tests/servers", "cmd/xaproxy"},
 	"github.com/lib/pq":                  {"backend/postgres", "tests/servers"},
 	"github.com/pelletier/go-toml/v2":    {"config"},
@@ -65,7 +66,7 @@ type goPackage struct {
 // packages lists the packages of this module with the imports of their non-test files.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd := exec.Command("go", "list", "-tags", "gms_pure_go", "-json=ImportPath,Imports", "./...")
 	cmd.Dir = "../.."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// Build compiles the program of this checkout into dir, with the race detector if the caller was built with it, and
+// Build compiles the program of this checkout into dir, with the race detector and the tags that the caller was built with, and
 // returns its path. The current folder must be inside of the module.
 func Build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "xaproxy-under-test")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-tags", tags, "-o", path}
 	if raced {
 		args = append(args, "-race")
 	}
