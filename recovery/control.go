@@ -103,8 +103,9 @@ type Recoverer interface {
 
 // Serve listens on the control socket of the decision log in dir, which this process has locked, so that a socket file
 // that is there was left by a process that died. status answers for the proxy, and reload loads its configuration, from the file with that path,
-// and returns the lines that tell of it. Only the user of this process can connect.
-func Serve(dir string, r Recoverer, status func() Status, reload func(ctx context.Context, path string, dryRun bool) ([]string, error)) (*Control, error) {
+// and returns the lines that tell of it. note writes down what was done by another program; refused is why it was not, or "". Only the user of this
+// process can connect.
+func Serve(dir string, r Recoverer, status func() Status, reload func(ctx context.Context, path string, dryRun bool) ([]string, error), note func(action, by, refused string)) (*Control, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -149,6 +150,11 @@ func Serve(dir string, r Recoverer, status func() Status, reload func(ctx contex
 		}
 		lines, err := reload(q.Context(), q.URL.Query().Get("path"), dryRun)
 		answer(w, lines, err)
+	})
+	mux.HandleFunc("POST /note", func(w http.ResponseWriter, q *http.Request) {
+		said := q.URL.Query()
+		note(said.Get("action"), said.Get("by"), said.Get("refused"))
+		writeJSON(w, true)
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status()) })
 	c := &Control{
@@ -220,6 +226,13 @@ func AskStatus(ctx context.Context, dir string) (Status, error) {
 func AskReload(ctx context.Context, dir, path string, dryRun bool) (lines []string, err error) {
 	err = call(ctx, dir, http.MethodPost, "/reload?"+url.Values{"path": {path}, "dry_run": {strconv.FormatBool(dryRun)}}.Encode(), &lines)
 	return lines, err
+}
+
+// AskNote has the proxy that runs on the decision log in dir write down what an administrator has done without it. The error is ErrNotRunning if there
+// is none.
+func AskNote(ctx context.Context, dir, action, by, refused string) error {
+	var noted bool
+	return call(ctx, dir, http.MethodPost, "/note?"+url.Values{"action": {action}, "by": {by}, "refused": {refused}}.Encode(), &noted)
 }
 
 func call(ctx context.Context, dir, method, target string, answer any) error {

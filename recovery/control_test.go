@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -55,9 +56,14 @@ func reloads(_ context.Context, path string, dryRun bool) ([]string, error) {
 	return []string{"first", strconv.FormatBool(dryRun)}, nil
 }
 
+// noted has what the last note said.
+var noted atomic.Value
+
+func notes(action, by, refused string) { noted.Store([3]string{action, by, refused}) }
+
 func serve(t *testing.T, dir string, pass func(context.Context, bool) Report, status func() Status) *Control {
 	t.Helper()
-	c, err := Serve(dir, passes(pass), status, reloads)
+	c, err := Serve(dir, passes(pass), status, reloads, notes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +99,9 @@ func TestControl(t *testing.T) {
 	}
 	if r, err := AskResolve(t.Context(), dir, "x", Commit, "a b & c"); err != nil || r.GTRID != "x" || r.Verdict != Commit || r.Decision != "a b & c" {
 		t.Errorf("asked for a resolution: %+v, %v", r, err)
+	}
+	if err := AskNote(t.Context(), dir, "a & b", "c", "d=e"); err != nil || noted.Load() != [3]string{"a & b", "c", "d=e"} {
+		t.Errorf("a note arrives as %q, %v", noted.Load(), err)
 	}
 	for _, dryRun := range []bool{true, false} {
 		want.DryRun = dryRun

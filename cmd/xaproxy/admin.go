@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xaproxy/xaproxy/admin"
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
@@ -77,8 +79,19 @@ func down(b *backend.Backend, states []recovery.State) string {
 }
 
 // audit writes down what an administrator has done, or tried to, whatever log_level is.
-func (s *service) audit(action, by string, err error) {
-	s.log.Log().Str("audit", action).Str("by", by).Bool("done", err == nil).AnErr("refused", err).Msg("admin action")
+func (s *service) audit(action, by string, err error) { audit(&s.log, action, by, err) }
+
+func audit(log *zerolog.Logger, action, by string, err error) {
+	log.Log().Str("audit", action).Str("by", by).Bool("done", err == nil).AnErr("refused", err).Msg("admin action")
+}
+
+// note is audit of what another program has done, and tells of.
+func (s *service) note(action, by, refused string) {
+	var err error
+	if refused != "" {
+		err = errors.New(refused)
+	}
+	s.audit(action, fmt.Sprintf("%s (%s)", viaSocket, by), err)
 }
 
 // viaSocket is who asks through the control socket: its file lets nobody else.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"github.com/xaproxy/xaproxy/backend"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/ddl"
+	"github.com/xaproxy/xaproxy/recovery"
 )
 
 const (
@@ -41,8 +43,8 @@ func ddlCommand() *cobra.Command {
 	return cmd
 }
 
-// journalCommand makes a subcommand that works on the journal of a configuration.
-func journalCommand(cmd *cobra.Command, run func(ctx context.Context, j *ddl.Journal, args []string) error) *cobra.Command {
+// journalCommand makes a subcommand that works on the journal of a configuration. What it does is written down as action, unless that is "".
+func journalCommand(cmd *cobra.Command, action string, run func(ctx context.Context, j *ddl.Journal, args []string) error) *cobra.Command {
 	var path string
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "configuration file")
@@ -57,9 +59,35 @@ func journalCommand(cmd *cobra.Command, run func(ctx context.Context, j *ddl.Jou
 		if err != nil {
 			return &exitError{code: exitUnseen, err: err}
 		}
-		return run(ctx, ddl.New(backends, zerolog.Nop()), args)
+		err = run(ctx, ddl.New(backends, zerolog.Nop()), args)
+		if action != "" {
+			noteDown(cfg, fmt.Sprintf("%s %s", action, args[0]), err, cmd.ErrOrStderr())
+		}
+		return err
 	}
 	return cmd
+}
+
+// noteTimeout bounds how long the running proxy may take to write down what was done.
+const noteTimeout = 5 * time.Second
+
+// noteDown has an action written into the log of the running proxy; without one it is written here, in the same form. Where the action itself was
+// interrupted it is written down all the same.
+func noteDown(cfg *config.Config, action string, err error, stderr io.Writer) {
+	ctx, cancel := context.WithTimeout(context.Background(), noteTimeout)
+	defer cancel()
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		err = errors.New("it is not done on all backends")
+	}
+	refused := ""
+	if err != nil {
+		refused = err.Error()
+	}
+	if recovery.AskNote(ctx, cfg.Decision.Dir, action, whoami(), refused) != nil {
+		log := newLogger(cfg.Server, stderr, new(logLevel), new(events))
+		audit(&log, action, whoami(), err)
+	}
 }
 
 // openBackends are all backends of a configuration. None is connected to.
@@ -83,7 +111,7 @@ func ddlStatusCommand() *cobra.Command {
 			"Exit status 0: there are none; 1: there are; 2: the records could not be read.",
 		Args: cobra.NoArgs,
 	}
-	journalCommand(cmd, func(ctx context.Context, j *ddl.Journal, _ []string) error {
+	journalCommand(cmd, "", func(ctx context.Context, j *ddl.Journal, _ []string) error {
 		also := 0
 		if all {
 			also = ddlShown
@@ -131,7 +159,7 @@ func ddlResumeCommand() *cobra.Command {
 			"Exit status 0: it is done everywhere; 1: it is not; 2: nothing was tried.",
 		Args: cobra.ExactArgs(1),
 	}
-	journalCommand(cmd, func(ctx context.Context, j *ddl.Journal, args []string) error {
+	journalCommand(cmd, "ddl resume", func(ctx context.Context, j *ddl.Journal, args []string) error {
 		id, err := recordID(args[0])
 		if err != nil {
 			return err
@@ -168,7 +196,7 @@ func ddlAbandonCommand() *cobra.Command {
 		Long:  "Closes the record of a DDL statement. Nothing is undone: afterwards the backends differ until somebody makes them alike.",
 		Args:  cobra.ExactArgs(1),
 	}
-	journalCommand(cmd, func(ctx context.Context, j *ddl.Journal, args []string) error {
+	journalCommand(cmd, "ddl abandon", func(ctx context.Context, j *ddl.Journal, args []string) error {
 		id, err := recordID(args[0])
 		if err != nil {
 			return err

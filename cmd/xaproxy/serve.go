@@ -145,7 +145,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 	}
 	control, err := recovery.Serve(cfg.Decision.Dir, audited{s.janitor, s}, s.status, func(asked context.Context, path string, dryRun bool) ([]string, error) {
 		return s.reload(ctx, asked, path, viaSocket, dryRun)
-	})
+	}, s.note)
 	if err != nil {
 		return err
 	}

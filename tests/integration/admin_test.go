@@ -139,15 +139,19 @@ func TestAudit(t *testing.T) {
 	command("recover")
 	audited(`"audit":"recover"`, `"done":true`)
 	command("recover", "resolve", "xp1.00000000.1.1", "--commit", "--force", "--yes")
+	command("ddl", "abandon", "4711", "--force")
+	audited(`"audit":"ddl abandon 4711"`, `"by":"control socket (`, `"done":false`, `"refused":"`)
+	command("ddl", "resume", "4711")
+	audited(`"audit":"ddl resume 4711"`, `"done":false`)
 	const wrong = "not-the-token-but-as-long"
 	if status, text := w.get("/readyz", wrong); status != 200 || text != "ready\n" {
 		t.Errorf("with a wrong token: %d %q", status, text)
 	}
-	if status, text := w.get("/", adminToken); status != 200 || !strings.Contains(text, "/readyz\n") {
-		t.Errorf("/: %d %q", status, text)
+	if status, text := w.get("/live", adminToken); status != 200 || !strings.Contains(text, "/readyz\n") {
+		t.Errorf("/live: %d %q", status, text)
 	}
-	if status, text := w.get("/", wrong); status != 401 || strings.Contains(text, "/readyz") {
-		t.Errorf("/ with a wrong token: %d %q", status, text)
+	if status, text := w.get("/live", wrong); status != 401 || strings.Contains(text, "/readyz") {
+		t.Errorf("/live with a wrong token: %d %q", status, text)
 	}
 	audited(`"audit":"refused"`, `"by":"127.0.0.1:`)
 	for _, line := range w.Log.Grep(adminToken, wrong) {

@@ -145,7 +145,7 @@ func TestRecoverCommandOnline(t *testing.T) {
 					{Name: "b3", Kind: "mysql", Version: "8.4", Reachable: true, Leaving: true},
 				},
 			}
-		}, nil)
+		}, nil, nil)
 	check(t, err)
 	b.prepare(ours(log, 1, "b1").SQL(), 1, false)
 	c.run(1, "1 transaction of ours is not finished", "recover", "--dry-run")
