@@ -83,7 +83,7 @@ func Listen(o Options) (*Server, error) {
 	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.guard(metrics(o.Source)))
-	mux.Handle("GET /live/{table}", s.guard(tables(o.Live)))
+	mux.Handle(TablePattern, s.guard(Tables(o.Live)))
 	mux.Handle("GET /live", s.guard(http.HandlerFunc(index)))
 	mux.Handle("GET /dashboard.json", s.guard(http.HandlerFunc(s.overview)))
 	mux.Handle("POST /do", http.NewCrossOriginProtection().Handler(s.guard(http.HandlerFunc(s.act))))

@@ -89,6 +89,7 @@ func (e *RefusedError) Error() string { return e.Text }
 
 // Control is the listening control socket of a running proxy.
 type Control struct {
+	mux    *http.ServeMux
 	server *http.Server
 	served chan struct{} // closed when the goroutine has ended
 	err    error         // why it has; set before served is closed
@@ -158,6 +159,7 @@ func Serve(dir string, r Recoverer, status func() Status, reload func(ctx contex
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status()) })
 	c := &Control{
+		mux:    mux,
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
 		served: make(chan struct{}),
 	}
@@ -169,6 +171,9 @@ func Serve(dir string, r Recoverer, status func() Status, reload func(ctx contex
 	}()
 	return c, nil
 }
+
+// Handle has a handler answer what matches the pattern, from now on.
+func (c *Control) Handle(pattern string, h http.Handler) { c.mux.Handle(pattern, h) }
 
 func answer(w http.ResponseWriter, v any, err error) {
 	if err != nil {
@@ -219,6 +224,12 @@ func AskStatus(ctx context.Context, dir string) (Status, error) {
 	var s Status
 	err := call(ctx, dir, http.MethodGet, "/status", &s)
 	return s, err
+}
+
+// AskJSON reads into answer what the proxy that runs on the decision log in dir says of target, which is for a handler of Control.Handle. The error is
+// ErrNotRunning if there is none.
+func AskJSON(ctx context.Context, dir, target string, answer any) error {
+	return call(ctx, dir, http.MethodGet, target, answer)
 }
 
 // AskReload has the proxy that runs on the decision log in dir load its configuration, which must be in the file with this absolute path, and returns

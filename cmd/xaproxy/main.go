@@ -26,6 +26,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), recoverCommand(), checkCommand(), explainCommand(), demoCommand(), statusCommand(), reloadCommand(), ddlCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(serveCommand(), recoverCommand(), checkCommand(), explainCommand(), demoCommand(), statusCommand(), topCommand(), reloadCommand(), ddlCommand(), doctorCommand(), versionCommand())
 	return root
 }

@@ -150,6 +150,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) (err error) {
 		return err
 	}
 	defer closing(&err, control)
+	control.Handle(admin.TablePattern, admin.Tables(tables{s}))
 
 	if err := s.serveAdmin(cfg.Admin); err != nil {
 		return err

@@ -51,6 +51,12 @@ func TestShowXaproxy(t *testing.T) {
 	if got := root.rows("SHOW XAPROXY SESSIONS"); !strings.Contains(got, "idle in transaction") || !strings.Contains(got, "SHOW XAPROXY SESSIONS") {
 		t.Errorf("sessions: %s", got)
 	}
+	for view, want := range map[string]string{"s": "idle in transaction", "t": "active"} {
+		out, status, err := w.Command(t.Context(), "top", "--once", "--view", view)
+		if check(t, err); status != 0 || !strings.Contains(out, want) || !strings.Contains(out, "b1") {
+			t.Errorf("top %s: status %d\n%s", view, status, out)
+		}
+	}
 	app.exec("COMMIT")
 	if got := root.rows("SHOW XAPROXY TRANSACTIONS"); got != "" {
 		t.Errorf("transactions after COMMIT: %s", got)
