@@ -214,7 +214,7 @@ func (s *session) commit() *wire.Error {
 	case s.work.Err() == nil:
 		s.tx = nil
 		s.track.ends()
-		return s.committed(tx.commit(s.acquire))
+		return s.committed(tx.commit(s.acquire, &s.state))
 	case tx.own:
 		return s.committed(s.rollback(wire.NewError(wire.CodeQueryInterrupted, "Query execution was interrupted")))
 	}

@@ -131,7 +131,12 @@ func (t *transaction) begin(br *txBranch, state *backend.Session, r *request, wr
 }
 
 // commit ends the transaction. With a commit key its decider takes part, though it may have had no statement, and there may have been none.
-func (t *transaction) commit(acquire func(*backend.Backend) (*backend.Conn, error)) xa.Answer {
+func (t *transaction) commit(acquire func(*backend.Backend) (*backend.Conn, error), state *backend.Session) xa.Answer {
+	for _, br := range t.branches {
+		if err := t.wake(br, state); err != nil {
+			return t.fail(br, err)
+		}
+	}
 	if t.key.Name != "" {
 		var err error
 		if t.decides {
@@ -147,6 +152,19 @@ func (t *transaction) commit(acquire func(*backend.Backend) (*backend.Conn, erro
 		return xa.Answer{Outcome: xa.Committed}
 	}
 	return t.xa.Commit()
+}
+
+// wake starts a branch that a statement was to have, and failed elsewhere before it was sent there: it can be committed then. A decider needs
+// no start for that.
+func (t *transaction) wake(br *txBranch, state *backend.Session) error {
+	if br.Started() || t.xa.GTRID().Decider == br.Conn().Backend().Name() {
+		return nil
+	}
+	if err := t.begin(br, state, &request{sql: []byte("DO 0")}, false); err != nil {
+		return err
+	}
+	_, err := br.Conn().Result()
+	return err
 }
 
 // rollback ends the transaction.
