@@ -63,6 +63,7 @@ func (s *session) copies(p *router.Plan, r *request) error {
 	if s.track.hears(ok); own {
 		s.track.over()
 	}
+	ok.Status &^= wire.StatusInTrans | wire.StatusAutocommit // the branch's
 	return s.ok(ok)
 }
 

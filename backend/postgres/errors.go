@@ -23,6 +23,7 @@ type translation struct {
 //
 // Source: PostgreSQL manual, "PostgreSQL Error Codes"; MySQL "Server Error Message Reference".
 var translations = []translation{
+	{"21000", 1242, "21000", "Subquery returns more than 1 row"},
 	{"22001", 1406, "22001", "Data too long"},
 	{"22003", 1264, "22003", "Out of range value"},
 	{"22007", 1292, "22007", "Incorrect datetime value"},
@@ -141,6 +142,8 @@ func translate(e *pq.Error) *wire.Error {
 		t, column = check, of
 	}
 	switch {
+	case e.Code == "21000" && strings.HasPrefix(e.Message, "ON CONFLICT"):
+		t = translation{"21000", wire.CodeNotSupported.Errno(), "42000", "new rows of one INSERT … ON DUPLICATE KEY UPDATE or REPLACE that meet one another by bound values are not translated; insert them one by one"}
 	case e.Code == "22P02" && strings.Contains(e.Message, "type json"):
 		t = translationOf("22032")
 	case e.Code == "23503" && (strings.Contains(e.Detail, "still referenced") || strings.HasPrefix(e.Message, "update or delete")):

@@ -324,7 +324,9 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 		}
 	}
 	if n := len(item); n == 6 && join(item[:2])+join(item[3:]) == "CAST(ASUNSIGNED)" {
-		return s.evaluate(item[2:3])
+		v, ok, err := s.evaluate(item[2:3])
+		v.unsigned = true
+		return v, ok, err
 	}
 	switch join(item) {
 	case "LAST_INSERT_ID()":

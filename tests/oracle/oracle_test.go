@@ -386,6 +386,7 @@ func TestOracle(t *testing.T) {
 			t.Run("long", p.long)
 			t.Run("statements", p.statements)
 			t.Run("random", p.random)
+			t.Run("failing", p.failing)
 			t.Run("writes", p.writes) // the last: what it commits stays
 		})
 	}

@@ -192,6 +192,8 @@ func TestPostgres(t *testing.T) {
 	if *whole {
 		t.Run("random", p.random)
 	}
+	t.Run("failing", p.failing)
+	t.Run("writes", p.writes)
 }
 
 const refusedFile = "testdata/postgres/refused.txt"

@@ -6,13 +6,21 @@ import (
 	"strings"
 )
 
+// boundAs is the type of a parameter's value, that of a string if it is not known, or NULL.
+func (v value) boundAs() Type {
+	if v.t.Kind == Unknown || v.t.Kind == Null {
+		return varchar
+	}
+	return v.t
+}
+
 // pair makes two values comparable in PostgreSQL as MySQL compares them.
 // https://dev.mysql.com/doc/refman/9.7/en/type-conversion.html
 func (t *translator) pair(l, r value) (string, string, error) {
 	if l.isParam() && r.isParam() {
-		l, r = t.bind(l, varchar), t.bind(r, varchar)
+		l, r = t.bind(l, r.boundAs()), t.bind(r, l.boundAs())
 	}
-	if l.isParam() {
+	if l.isParam() && !r.isParam() {
 		b, a, err := t.pair(r, l)
 		return a, b, err
 	}
