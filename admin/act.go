@@ -12,10 +12,10 @@ import (
 
 // Action is what an administrator asks for on the dashboard.
 type Action struct {
-	Name    string `json:"action"`  // recover or resolve
+	Name    string `json:"action"`  // recover, resolve, pause, resume or drain
 	GTRID   string `json:"gtrid"`   // of resolve
 	Verdict string `json:"verdict"` // of resolve: commit or rollback
-	Backend string `json:"backend"` // of those about one
+	Backend string `json:"backend"` // of pause and resume
 }
 
 // Actor carries actions out. By says who asks, for the audit, which is the actor's. What it returns is for people.

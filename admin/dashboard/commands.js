@@ -44,8 +44,17 @@ export function resolving(branch) {
 		button("Roll back", {action: "resolve", gtrid: branch.gtrid, verdict: "rollback"}, about("rolled back"), true));
 }
 
+/** The buttons of a backend. */
+export function pausing(backend) {
+	const about = `Statements that need a new connection to ${backend.name} wait, and are refused after pool_wait. Transactions that have a branch there go on and end; recovery goes on.`;
+	return make("div", {class: "buttons"},
+		button("Pause", {action: "pause", backend: backend.name}, about, true),
+		button("Resume", {action: "resume", backend: backend.name}, `Statements for ${backend.name} run again; those that wait run now.`));
+}
+
 /** The buttons about the proxy as a whole. */
 export function commands() {
 	byId("commands").replaceChildren(make("div", {class: "buttons"},
-		button("Recover now", {action: "recover"}, "Recovery looks at all backends now, and finishes what it can prove; it does so by itself, too.")));
+		button("Recover now", {action: "recover"}, "Recovery looks at all backends now, and finishes what it can prove; it does so by itself, too."),
+		button("Drain", {action: "drain"}, "This xaproxy takes no new clients, lets open transactions end within drain_timeout, and stops, as after SIGTERM. Clients need another one, or a socket unit that starts it again.", true)));
 }

@@ -2,7 +2,7 @@ import {Table, byId, clock, make, say, span} from "./dom.js";
 import {traffic} from "./charts.js";
 import {machine, topology} from "./drawings.js";
 import {ask, login} from "./ask.js";
-import {commands, resolving} from "./commands.js";
+import {commands, pausing, resolving} from "./commands.js";
 
 const interval = 1000; // milliseconds between two questions
 
@@ -16,6 +16,7 @@ const tables = {
 		{head: "Prepared", class: "number", text: (b) => String(b.prepared)},
 		{head: "In doubt", class: "number", text: (b) => (b.in_doubt ? `${b.in_doubt}, for ${span(b.oldest_seconds)}` : "0")},
 		{head: "Looked at", class: "number", text: (b) => (b.looked_seconds === null ? "not yet" : `${span(b.looked_seconds)} ago`)},
+		{head: "New statements", node: pausing},
 	], (b) => b.name, "There are none."),
 	transactions: new Table(byId("transactions"), "The oldest transactions that have a branch on a backend", [
 		{head: "Transaction", class: "code", text: (t) => t.gtrid},

@@ -8,35 +8,34 @@ import (
 
 	"github.com/xaproxy/xaproxy/admin"
 	"github.com/xaproxy/xaproxy/recovery"
+	"github.com/xaproxy/xaproxy/router"
 )
 
-// act carries out what an administrator asks for on the dashboard.
+// act carries out what an administrator asks for on the dashboard: the commands of the console.
 func (s *service) act(ctx context.Context, a admin.Action, by string) (string, error) {
+	command := &router.Command{Backend: a.Backend, GTRID: a.GTRID, Commit: a.Verdict == string(recovery.Commit)}
 	switch a.Name {
 	case "recover":
-		s.audit("recover", by, nil)
-		r := s.janitor.Pass(ctx, false, nil)
-		return "Recovery has looked at all backends: " + r.Verdict(), nil
+		command.Verb = router.Recover
+	case "drain":
+		command.Verb = router.Drain
+	case "pause":
+		command.Verb = router.Pause
+	case "resume":
+		command.Verb = router.Resume
 	case "resolve":
-		verdict := recovery.Verdict(a.Verdict)
-		if verdict != recovery.Commit && verdict != recovery.Rollback {
+		if command.Verb = router.Resolve; !command.Commit && a.Verdict != string(recovery.Rollback) {
 			return "", fmt.Errorf("%w: a transaction is resolved by commit or rollback, not by %q", admin.ErrAction, a.Verdict)
 		}
-		r, err := s.resolve(ctx, a.GTRID, verdict, by)
-		if err != nil {
-			return "", err
-		}
-		var text strings.Builder
-		if err := r.WriteText(&text); err != nil {
-			return "", err
-		}
-		if !r.Done() || len(r.Unseen) > 0 {
-			return "", errors.New(text.String())
-		}
-		s.janitor.Pass(ctx, false, nil) // so that it is seen at once that it is gone
-		return text.String(), nil
+	default:
+		return "", fmt.Errorf("%w: %q", admin.ErrAction, a.Name)
 	}
-	return "", fmt.Errorf("%w: %q", admin.ErrAction, a.Name)
+	lines, err := s.console.Do(ctx, by, command)
+	said := strings.Join(lines, "\n")
+	if err == nil && command.Verb == router.Resolve && (strings.Contains(said, ": failed: ") || strings.Contains(said, "not looked at: ")) {
+		err = errors.New(said)
+	}
+	return said, err
 }
 
 // resolve has the branches of a transaction finished by hand.

@@ -56,6 +56,7 @@ func (c console) Do(ctx context.Context, by string, command *router.Command) (li
 		if err != nil {
 			return nil, err
 		}
+		c.s.janitor.Pass(ctx, false, nil) // so that everybody sees at once that it is gone
 		return written(r.WriteText)
 	}
 	return nil, fmt.Errorf("%s is not known here: this is a mistake in xaproxy", command)

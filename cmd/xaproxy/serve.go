@@ -69,6 +69,7 @@ type service struct {
 	admin       *admin.Server // nil: nobody wants one
 	stopping    atomic.Bool   // no new clients are taken
 	stop        func()        // as a signal does
+	console     console
 	ends        ends
 	syncs       syncs
 
@@ -225,9 +226,10 @@ func (s *service) open(ctx context.Context, cfg *config.Config, tracer *trace.Tr
 	if err != nil {
 		return err
 	}
+	s.console = console{ctx, s, virtual.New(tables{s})}
 	s.proxy, err = proxy.New(proxy.Options{
 		Config: cfg, Backends: backends, Coordinator: s.coordinator, Keys: s.store.keys, TLS: t, Logger: s.log, Tracer: tracer,
-		Console: console{ctx, s, virtual.New(tables{s})},
+		Console: s.console,
 	})
 	s.drain.Store(int64(cfg.Server.DrainTimeout))
 	s.cfg.Store(cfg.Sealed(s.seal)) // no password of a user stays in memory for longer than it is needed

@@ -106,5 +106,12 @@ await row.waitFor({state: "detached"});
 await page.locator("#count-recovery", {hasText: "0"}).waitFor({state: "attached"});
 await page.locator("#events tr", {hasText: "audit"}).filter({hasText: `resolve ${GTRID}`}).waitFor();
 
+const shop2 = page.locator("#backends tr", {hasText: "shop-2"});
+for (const [label, state] of [["Pause", "paused"], ["Resume", "up"]]) {
+	await shop2.getByRole("button", {name: `${label} shop-2`}).click();
+	await page.getByRole("dialog").getByRole("button", {name: label}).click();
+	await shop2.locator("td:nth-child(2)", {hasText: new RegExp(`^${state}`)}).waitFor();
+}
+
 assert.deepEqual(problems, []);
 await browser.close();
