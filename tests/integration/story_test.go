@@ -43,11 +43,16 @@ func storyTold(t *testing.T) (before, after [][2]string) {
 // seen waits until all of it is to be seen.
 func (w *watched) seen(gtrid string, all [][2]string) {
 	w.t.Helper()
+	root := w.conn("root", "pw")
 	for _, one := range all {
 		where, what := one[0], strings.ReplaceAll(one[1], "GTRID", gtrid)
 		waitFor(w.t, fmt.Sprintf("%s has %s", where, what), func() bool {
-			if where == "log" {
+			switch where {
+			case "log":
 				return len(w.Log.Grep(what)) > 0
+			case "SQL":
+				query, answer, _ := strings.Cut(what, " => ")
+				return strings.Contains(root.rows(query), answer)
 			}
 			_, text := w.get(where, adminToken)
 			return strings.Contains(text, what)
