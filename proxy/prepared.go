@@ -132,6 +132,9 @@ func (s *session) routed(p *prepared) error {
 func (s *session) analyse(p *prepared, outcome func(arg string, param int) (string, *wire.Error)) error {
 	learnt := s.router.Learnt()
 	routed, err := s.router.Prepare([]byte(p.text), p.schema, p.mode)
+	if s.looks() {
+		routed, err = s.router.Prepare([]byte(p.text), p.schema, p.mode)
+	}
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ func (s *session) statement(attrs, sql []byte) error {
 // planned plans a text, after writing into it what only the session knows: values of its own, names of columns, numbers of a sequence.
 func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, err error) {
 	plan, s.noted.tally, err = s.router.Tallied(sql, s.state.Schema, s.mode)
+	if s.looks() {
+		plan, s.noted.tally, err = s.router.Tallied(sql, s.state.Schema, s.mode)
+	}
 	if err == nil && plan.Own {
 		var e *wire.Error
 		if sql, e = s.own(sql, s.mode, s.outcomeOf(s.mode)); e != nil {
@@ -62,6 +65,15 @@ func (s *session) planned(sql []byte) (_ []byte, plan *router.Plan, n numbers, e
 		sql, plan, err = s.computed(plan, sql)
 	}
 	return sql, plan, n, err
+}
+
+// looks asks for the keys of tables that a plan has missed, and tells whether there were any: the plan may be another one now.
+func (s *session) looks() bool {
+	missed := s.router.Missed()
+	if missed != nil {
+		s.srv.learnObjects(s.ctx(), missed)
+	}
+	return missed != nil
 }
 
 // forbidden says why the user may not run a statement.

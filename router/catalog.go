@@ -17,6 +17,7 @@ type catalog struct {
 	temporary map[string]int                      // backends of the session's temporary tables, schema.table, which hide others
 	views     *atomic.Pointer[map[string]bool]    // schema.view: those that read rows of several backends
 	routines  *atomic.Pointer[map[string]routine] // schema.function
+	missed    *atomic.Bool                        // a plan has depended on the key of a table that was not there
 }
 
 // schema is a schema that the configuration names in [[schemas]] or [[tables]].
@@ -41,7 +42,9 @@ type table struct {
 	lookups  []*table  // its lookup tables
 	auto     string    // its AUTO_INCREMENT column, if that has a sequence, lower case
 
-	holds atomic.Pointer[held] // what the columns of the key do; nil: nobody knows
+	holds  atomic.Pointer[held] // what the columns of the key do; nil: nobody knows
+	missed atomic.Bool          // a plan has depended on them, and they were not there
+	some   *atomic.Bool         // of the catalog: some table was missed
 }
 
 func (t *table) sharded() bool { return t.backend < 0 && t.copies == nil }
@@ -65,7 +68,7 @@ func (t *table) joins(u *table, column int) bool {
 }
 
 func newCatalog(cfg *config.Config) (*catalog, error) {
-	c := &catalog{schemas: map[string]*schema{}, views: &atomic.Pointer[map[string]bool]{}, routines: &atomic.Pointer[map[string]routine]{}}
+	c := &catalog{schemas: map[string]*schema{}, views: &atomic.Pointer[map[string]bool]{}, routines: &atomic.Pointer[map[string]routine]{}, missed: &atomic.Bool{}}
 	for i := range cfg.Backends {
 		c.backends = append(c.backends, cfg.Backends[i].Name)
 	}
@@ -100,7 +103,7 @@ func newCatalog(cfg *config.Config) (*catalog, error) {
 		if s.tables[name] != nil {
 			return nil, fmt.Errorf("table %s.%s is configured twice", in, name)
 		}
-		t := &table{name: in + "." + name, schema: cfg.Tables[i].Schema, base: cfg.Tables[i].Name, backend: -1}
+		t := &table{name: in + "." + name, schema: cfg.Tables[i].Schema, base: cfg.Tables[i].Name, backend: -1, some: c.missed}
 		if err := t.fill(cfg, &cfg.Tables[i], maps, backend); err != nil {
 			return nil, fmt.Errorf("table %s: %w", t.name, err)
 		}

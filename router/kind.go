@@ -185,10 +185,31 @@ func (t *table) column(n int) *KeyColumn {
 
 // known is what the n-th column of the key held when it was looked for last, nil if nobody did.
 func (t *table) known(n int) *KeyColumn {
-	if all := t.holds.Load(); all != nil {
-		return &all.columns[n]
+	all := t.holds.Load()
+	if all == nil {
+		return nil
 	}
-	return nil
+	if all.columns[n].Kind == KeyMissing {
+		t.missed.Store(true)
+		t.some.Store(true)
+	}
+	return &all.columns[n]
+}
+
+// Missed returns once the tables whose keys a plan has depended on though they were not there when they were looked for. They may have been made since: once
+// the router has learnt them the plan may be another one.
+func (r *Router) Missed() (all []Object) {
+	if !r.catalog.missed.Load() || !r.catalog.missed.Swap(false) {
+		return nil
+	}
+	for _, s := range r.catalog.schemas {
+		for _, t := range s.tables {
+			if t.missed.Swap(false) {
+				all = append(all, Object{t.schema, t.base})
+			}
+		}
+	}
+	return all
 }
 
 // ParseKeyColumn reads a type as information_schema.columns has it, such as int(10) unsigned; the collation and the length of a text and

@@ -211,6 +211,9 @@ func TestKeysOfTwoKinds(t *testing.T) {
 			if r.Learn("s", gone, nil); together(join) || together(takes) || together(taken) {
 				t.Errorf("%s and %s are together, and %s was not there", c.a, c.b, gone)
 			}
+			if missed := r.Missed(); !slices.Contains(missed, Object{"s", gone}) || r.Missed() != nil {
+				t.Errorf("%s was not there, and missed are %v", gone, missed)
+			}
 		}
 	}
 }
