@@ -30,9 +30,11 @@ unit: ## without any server
 	$(GO) test ./decision ./proxy ./tests/sim
 	$(GO) test -run 'Alloc|Memory' ./wire ./router # what the race detector's own allocations would hide
 	$(GO) test -race -run 'Concurrent|Group|Real|Inspect|Prune|Full|Breaks' ./decision
+	$(GO) test -tags $(TAGS) ./admin/virtual
 
 real: ## on real MariaDB, MySQL and PostgreSQL, which the tests boot
 	$(GO) test -timeout 20m -p 2 -parallel 2 $(REAL)
+	$(GO) test -tags $(TAGS) -run 'TestSchema$$' ./tests/integration
 
 release: ## static programs, archives and Debian packages in dist/
 	packaging/release.sh

@@ -25,7 +25,8 @@ type User struct {
 	Schemas []string `toml:"schemas"`
 	// ReadOnly refuses every statement that may change rows or take locks. Default false.
 	ReadOnly bool `toml:"read_only"`
-	// Admin may have the configuration loaded again, with XAPROXY RELOAD. Default false.
+	// Admin may use the schema xaproxy, which shows all sessions, statements and settings, and say XAPROXY RELOAD, PAUSE, KILL and the
+	// like (docs/schema.md). Default false.
 	Admin bool `toml:"admin"`
 	// ScatterWrites says which UPDATE and DELETE may run on all shards of a table, because their WHERE limits no shard key:
 	// deny (none), where (those that have a WHERE) or allow (all). Default where.
