@@ -102,7 +102,7 @@ func (w *pairWorld) measure(ctx context.Context, o commitOptions, to *transactio
 		for round := range o.rounds + 1 {
 			length := o.length
 			if round == 0 { // it warms up: a proxy connects
-				length /= 4
+				length = max(length, time.Second)
 			}
 			for i := range w.ways {
 				at := (round + i) % len(w.ways)
@@ -143,35 +143,40 @@ func (w *pairWorld) transfers(ctx context.Context, one *way, clients int, length
 	for i := range clients {
 		wg.Go(func() {
 			for ctx.Err() == nil && errs[i] == nil {
-				began := time.Now()
+				from := time.Now()
 				errs[i] = one.tellers[i].transfer(accounts(i))
 				if counts.Load() {
-					took[i] = append(took[i], time.Since(began))
+					took[i] = append(took[i], time.Since(from))
 				}
 			}
 		})
 	}
-	before, after := make([]time.Duration, 3), make([]time.Duration, 3)
-	spend := func(at []time.Duration) error {
-		databases, err := w.pids()
-		if err != nil {
-			return err
-		}
-		for i, pids := range [][]int{one.between, {os.Getpid()}, databases} {
-			if at[i], err = cpuTime(pids...); err != nil {
+	databases, err := w.pids()
+	if err != nil {
+		cancel()
+		wg.Wait()
+		return s, err
+	}
+	began, ended := make(map[int]time.Duration), make(map[int]time.Duration) // by process
+	spend := func(at map[int]time.Duration) error {
+		for _, pid := range slices.Concat(one.between, []int{os.Getpid()}, databases) {
+			switch spent, err := cpuTime(pid); {
+			case err == nil:
+				at[pid] = spent
+			case !slices.Contains(databases, pid): // one of a database's children may have ended
 				return err
 			}
 		}
 		return nil
 	}
 	sleep(ctx, length/10)
-	began := time.Now()
-	err = spend(before)
+	start := time.Now()
+	err = spend(began)
 	counts.Store(true)
 	sleep(ctx, length)
 	counts.Store(false)
-	elapsed := time.Since(began)
-	err = errors.Join(err, spend(after), ctx.Err())
+	elapsed := time.Since(start)
+	err = errors.Join(err, spend(ended), ctx.Err())
 	cancel()
 	wg.Wait()
 	if err = errors.Join(append(errs, err)...); err != nil {
@@ -183,8 +188,15 @@ func (w *pairWorld) transfers(ctx context.Context, one *way, clients int, length
 	}
 	slices.Sort(s.took)
 	s.rate = float64(len(s.took)) / elapsed.Seconds()
-	for i, of := range []*float64{&s.between, &s.client, &s.database} {
-		*of = micros(after[i]-before[i]) / float64(len(s.took))
+	for pid, now := range ended {
+		of := &s.database
+		switch {
+		case slices.Contains(one.between, pid):
+			of = &s.between
+		case pid == os.Getpid():
+			of = &s.client
+		}
+		*of += micros(now-began[pid]) / float64(len(s.took))
 	}
 	return s, nil
 }
