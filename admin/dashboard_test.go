@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/xaproxy/xaproxy/admin/live"
 	"github.com/xaproxy/xaproxy/config"
 	"github.com/xaproxy/xaproxy/metric"
@@ -43,18 +41,7 @@ const secret = "0123456789abcdef"
 
 func startDashboard(t *testing.T, act Actor) *Server {
 	t.Helper()
-	s, err := Listen(Options{
-		Config: config.Admin{Listen: "127.0.0.1:0", Token: secret}, Source: &busy{fixed{backends: []Backend{{Name: "a"}}}}, Live: crowded{}, Act: act, Logger: zerolog.Nop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return listenWith(t, Options{Config: config.Admin{Token: secret}, Source: &busy{fixed{backends: []Backend{{Name: "a"}}}}, Live: crowded{}, Act: act})
 }
 
 // send asks with these headers, given as name and value by turns.

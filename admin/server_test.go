@@ -28,8 +28,13 @@ func (f *fixed) Backends() []Backend { return f.backends }
 
 func listen(t *testing.T, c config.Admin, source Source) *Server {
 	t.Helper()
-	c.Listen = "127.0.0.1:0"
-	s, err := Listen(Options{Config: c, Source: source, Logger: zerolog.Nop()})
+	return listenWith(t, Options{Config: c, Source: source})
+}
+
+func listenWith(t *testing.T, o Options) *Server {
+	t.Helper()
+	o.Config.Listen, o.Logger = "127.0.0.1:0", zerolog.Nop()
+	s, err := Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}

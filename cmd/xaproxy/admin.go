@@ -53,27 +53,33 @@ func (l monitored) Backends() []admin.Backend {
 			InQueue: p.InQueue, Received: p.Received, Sent: p.Sent,
 		}
 		all[i].Down = down(b, states)
-		at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
-		if at < 0 || states[at].Swept.IsZero() {
+		swept := looked(states, b)
+		if swept.Swept.IsZero() {
 			continue
 		}
-		swept := states[at]
 		all[i].Prepared, all[i].InDoubt, all[i].Oldest, all[i].Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
 	}
 	return all
 }
 
+// looked is what recovery has found on a backend, nothing at the zero time if it has not looked there yet.
+func looked(states []recovery.State, b *backend.Backend) recovery.State {
+	if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 {
+		return states[at]
+	}
+	return recovery.State{}
+}
+
 // down says why a backend is not usable, "" if it is: as whoever looked last has found it.
 func down(b *backend.Backend, states []recovery.State) string {
-	health := b.Health()
-	at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() })
+	health, swept := b.Health(), looked(states, b)
 	switch {
 	case b.Facts().Version == "":
 		return "it has not passed its start checks"
 	case health.Cause != nil:
 		return fmt.Sprintf("since %s: %v", health.Since.UTC().Format(time.RFC3339), health.Cause)
-	case at >= 0 && states[at].Err != nil && health.Looked.Before(states[at].Swept):
-		return fmt.Sprintf("it did not answer when it was last looked at: %v", states[at].Err)
+	case swept.Err != nil && health.Looked.Before(swept.Swept):
+		return fmt.Sprintf("it did not answer when it was last looked at: %v", swept.Err)
 	}
 	return ""
 }

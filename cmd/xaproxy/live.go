@@ -98,8 +98,7 @@ func (t tables) Backends() []live.Backend {
 		if err := b.Broken(); err != nil {
 			x.State, x.Breaker, x.Reason = "down", "open", cmp.Or(x.Reason, err.Error())
 		}
-		if at := slices.IndexFunc(states, func(s recovery.State) bool { return s.Backend == b.Name() }); at >= 0 && !states[at].Swept.IsZero() {
-			swept := states[at]
+		if swept := looked(states, b); !swept.Swept.IsZero() {
 			x.Prepared, x.InDoubt, x.Oldest, x.Looked = swept.Ours, swept.InDoubt, swept.OldestAge, time.Since(swept.Swept)
 		}
 		if paused := b.Paused(); paused != "" {
