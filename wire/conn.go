@@ -65,7 +65,7 @@ func NewConn(nc net.Conn, maxPacket int) *Conn {
 	if maxPacket <= 0 {
 		maxPacket = DefaultMaxPacket
 	}
-	bottom := direct(nc)
+	bottom := Direct(nc)
 	return &Conn{nc: bottom, bottom: bottom, maxPacket: maxPacket, rbuf: make([]byte, minReadBuffer)}
 }
 

@@ -67,8 +67,8 @@ type call struct {
 	clock    *clock        // nil: nobody wants to know
 }
 
-// direct returns nc with raw system calls, if it is a plain socket.
-func direct(nc net.Conn) net.Conn {
+// Direct returns nc with raw system calls, if it is a plain socket.
+func Direct(nc net.Conn) net.Conn {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
 	default:
@@ -94,7 +94,7 @@ func (s *socket) setPatience(read, write time.Duration) {
 	s.read.patience, s.write.patience = read, write
 }
 
-// plain returns what direct was given.
+// plain returns what Direct was given.
 func plain(nc net.Conn) net.Conn {
 	if s, ok := nc.(*socket); ok {
 		return s.Conn

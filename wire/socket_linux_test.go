@@ -34,7 +34,7 @@ func sockets(t *testing.T, network string) (s, peer net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close(); peer.Close() })
-	s = direct(nc)
+	s = Direct(nc)
 	if _, ok := s.(*socket); !ok || plain(s) != nc {
 		t.Fatalf("a %s connection became %T", network, s)
 	}

@@ -15,10 +15,10 @@ type socket struct {
 	clock                       clock // of reads
 }
 
-// direct returns nc as a socket.
-func direct(nc net.Conn) net.Conn { return &socket{Conn: nc} }
+// Direct returns nc as a socket.
+func Direct(nc net.Conn) net.Conn { return &socket{Conn: nc} }
 
-// plain returns what direct was given.
+// plain returns what Direct was given.
 func plain(nc net.Conn) net.Conn {
 	if s, ok := nc.(*socket); ok {
 		return s.Conn

@@ -46,9 +46,7 @@ func (d *Dialer) Dial(ctx context.Context) (net.Conn, error) {
 		s.goodbye()
 		return nil, refused(err)
 	}
-	near, far := newPipe("postgres:"+d.Addr, socket.plain, func() { _ = socket.conn.Close() }) // whatever the session is doing, it finds out
-	go s.serve(far, socket.conn)
-	return near, nil
+	return newLink("postgres:"+d.Addr, socket.patient, func(far net.Conn) { s.serve(far) }), nil
 }
 
 // open logs in.
@@ -107,10 +105,10 @@ func (anybody) Account(string) (*wire.Account, bool) { return noPassword, true }
 
 // socketDialer opens the socket of a connection and, where that is asked for, encrypts it. It is used for one connection.
 type socketDialer struct {
-	d     *Dialer
-	conn  net.Conn
-	plain net.Conn  // below TLS
-	in    *messages // that come on conn
+	d       *Dialer
+	conn    net.Conn
+	patient *patientConn // below TLS
+	in      *messages    // that come on conn
 }
 
 // DialContext is pq.DialerContext.
@@ -120,9 +118,10 @@ func (s *socketDialer) DialContext(ctx context.Context, _, _ string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	s.conn, s.plain = c, c
+	s.patient = &patientConn{Conn: wire.Direct(c), plain: c}
+	s.conn = s.patient
 	if s.d.TLS != nil {
-		if s.conn, err = startTLS(ctx, c, s.d.TLS); err != nil {
+		if s.conn, err = startTLS(ctx, s.patient, s.d.TLS); err != nil {
 			_ = c.Close() // the error at hand says more
 			return nil, err
 		}

@@ -192,6 +192,9 @@ func split(all []byte, escapes bool) (list []statement, err *wire.Error) {
 		one := statement{}
 		t := l.next()
 		for ; t.kind != endOfText && !(t.kind == mark && all[t.from] == ';'); t = l.next() {
+			if one.head == nil {
+				one.head = make([]token, 0, headTokens)
+			}
 			if len(one.head) < headTokens {
 				one.head = append(one.head, t)
 			}
@@ -240,12 +243,16 @@ func (s *statement) is(words ...string) bool {
 	return true
 }
 
+// usualWords is how many those have that begin and end branches.
+const usualWords = 10
+
 // words are the tokens of a short statement of xaproxy's own: words and marks in capitals, names and strings without their quotes.
 func (s *statement) words(escapes bool) []part {
 	l := lexer{text: s.text, escapes: escapes}
-	var all []part
+	whole := string(s.text)
+	all := make([]part, 0, usualWords)
 	for t := l.next(); t.kind != endOfText; t = l.next() {
-		raw := string(s.text[t.from:t.to])
+		raw := whole[t.from:t.to]
 		p := part{kind: t.kind, raw: raw, is: strings.ToUpper(raw), from: t.from}
 		if t.kind == name || t.kind == text {
 			p.is = unquote(raw, t.kind == text && escapes)
@@ -272,6 +279,9 @@ func unquote(raw string, escapes bool) string {
 	}
 	quote := raw[0]
 	raw = raw[1 : len(raw)-1]
+	if strings.IndexByte(raw, quote) < 0 && (!escapes || strings.IndexByte(raw, '\\') < 0) {
+		return raw
+	}
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]

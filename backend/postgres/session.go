@@ -18,7 +18,7 @@ import (
 	"github.com/xaproxy/xaproxy/wire"
 )
 
-// session is one session of PostgreSQL, and the MySQL connection in front of it. One goroutine, serve, has it after Dial.
+// session is one session of PostgreSQL, and the MySQL connection in front of it. The coroutine of a link, serve, has it after Dial.
 type session struct {
 	dialer *Dialer
 	conn   driver.Conn
@@ -98,9 +98,8 @@ func startBits(pid string) string {
 }
 
 // serve speaks the MySQL protocol until one of the two connections ends, and then ends the other one.
-func (s *session) serve(far net.Conn, socket net.Conn) {
-	defer far.Close()
-	defer socket.Close()
+func (s *session) serve(far net.Conn) {
+	defer s.socket.Close()
 	defer func() {
 		if r := recover(); r != nil { // the connection is lost, and no other client has anything of it
 			s.dialer.warn(fmt.Errorf("panic in a session of PostgreSQL: %v: this is a mistake in xaproxy\n%s", r, debug.Stack()))
