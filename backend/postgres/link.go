@@ -126,9 +126,7 @@ func (l *link) Read(b []byte) (int, error) {
 		case idle && l.waits == forever:
 			return 0, io.EOF
 		case idle && (l.waits != forInput || l.there.len() > 0):
-			if l.goOn(&l.reads, false); l.waits == forTime && l.back.len() == 0 {
-				return 0, os.ErrDeadlineExceeded
-			}
+			l.goOn(&l.reads, false)
 		default: // for a Write, or for who lets it go on
 			l.wait(&l.reads)
 		}
@@ -157,9 +155,7 @@ func (l *link) Write(b []byte) (n int, err error) {
 		case l.writes.passed():
 			return n, os.ErrDeadlineExceeded
 		case idle && l.waits != forRoom: // it has to take something before there is room
-			if l.goOn(&l.writes, false); l.waits == forTime {
-				return n, os.ErrDeadlineExceeded
-			}
+			l.goOn(&l.writes, false)
 		default:
 			l.wait(&l.writes)
 		}
@@ -214,7 +210,7 @@ func (l *link) SyscallConn() (syscall.RawConn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.running == nil {
-		l.socket.within(l.reads.at) // and not what a read has left, which has passed perhaps
+		l.socket.set(time.Time{}) // one that has passed would make it look closed
 	}
 	return c.SyscallConn()
 }
@@ -337,8 +333,15 @@ func (p *patientConn) Write(b []byte) (n int, err error) {
 	}
 }
 
-// within sets the deadline, for the link.
+// within sets the deadline, for the link. One that is earlier and has not passed stays: when it does, the link sees that there is time left. So the deadlines
+// of the questions to a branch, and none in between, are set once for many of them.
 func (p *patientConn) within(t time.Time) {
+	if p.until.IsZero() || !t.IsZero() && t.Before(p.until) || time.Until(p.until) <= 0 {
+		p.set(t)
+	}
+}
+
+func (p *patientConn) set(t time.Time) {
 	if t != p.until {
 		p.until = t
 		_ = p.SetDeadline(t) // a closed socket says so when it is used
