@@ -8,7 +8,7 @@ TAGS  := gms_pure_go
 UNIT  := ./config ./wire ./router ./gather ./temptable ./sequence ./xa/... ./participant ./recovery ./admin/... ./metric ./trace ./backend/... ./proxy ./cmd/... ./tests/house
 REAL  := ./tests/servers/... ./tests/integration/... ./tests/postgres/... ./tests/dialect/... ./tests/fidelity/... ./tests/oracle/... ./tests/chaos/... ./tests/once/...
 
-.PHONY: help build test unit real setup lint demo release test-package test-admin test-postgres test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
+.PHONY: help build test unit real setup lint demo release test-package test-admin test-postgres test-postgres-series test-clients test-web test-oracle bench bench-commit bench-postgres chaos chaos-matrix bench-recovery exactly-once sim model fuzz check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,10 +42,15 @@ release: ## static programs, archives and Debian packages in dist/
 test-package: release ## that packages are the same wherever they are built, and that one is installed, started and removed
 	packaging/test.sh
 
-test-postgres: ## PostgreSQL backends on real servers
-	tests/setup.sh
-	$(GO) test -count=1 -timeout 20m ./tests/postgres/...
-	$(GO) test -count=1 -v -timeout 20m ./tests/oracle -run TestPostgres -whole -random 2000
+POSTGRES ?=
+test-postgres: ## PostgreSQL backends on real servers, crashes in mixes with others too (6 min; POSTGRES=18: that series, of 14 to 18, not the installed one)
+	tests/setup.sh postgres $(or $(POSTGRES),installed)
+	XAPROXY_POSTGRES=$(POSTGRES) $(GO) test -count=1 -timeout 20m ./tests/postgres/... ./tests/dialect
+	XAPROXY_POSTGRES=$(POSTGRES) $(GO) test -count=1 -v -timeout 20m ./tests/oracle -run TestPostgres -whole -random 2000
+	XAPROXY_POSTGRES=$(POSTGRES) $(GO) test -count=1 -timeout 20m ./tests/chaos -run 'TestCrash/.*postgres|TestPackets'
+
+test-postgres-series: ## the same on each series of PostgreSQL, 14 to 18 (30 min)
+	for series in 14 15 16 17 18; do $(MAKE) test-postgres POSTGRES=$$series || exit 1; done
 
 test-admin: ## the schema xaproxy and what administrators do, on real servers; with the SQL engine
 	tests/setup.sh
@@ -82,10 +87,9 @@ bench-commit: ## transactions on two servers beside the same protocol written by
 	tests/setup.sh bench
 	$(GO) run ./tests/bench commit $(COMMIT)
 
-POSTGRES ?=
-bench-postgres: ## rows and transactions of a PostgreSQL backend beside those of a MySQL backend, and the drivers of PostgreSQL (5 min; POSTGRES="--rounds 3")
+bench-postgres: ## rows and transactions of a PostgreSQL backend beside those of a MySQL backend, and the drivers of PostgreSQL (5 min; BENCH="--rounds 3")
 	tests/setup.sh bench
-	$(GO) run ./tests/bench postgres $(POSTGRES)
+	$(GO) run ./tests/bench postgres $(BENCH)
 	cd tests/bench/pgdrivers && $(GO) run .
 
 CHAOS ?= --duration 60s

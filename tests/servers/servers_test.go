@@ -513,6 +513,11 @@ func TestFindMissing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "tests/setup.sh") {
 		t.Errorf("error %v, want one that names tests/setup.sh", err)
 	}
+	t.Setenv("XAPROXY_POSTGRES", "99")
+	_, _, err = servers.Find(servers.Postgres)
+	if err == nil || !strings.Contains(err.Error(), "tests/setup.sh postgres 99") {
+		t.Errorf("error %v, want one that names tests/setup.sh postgres 99", err)
+	}
 }
 
 // Log gets what the server writes.
