@@ -103,6 +103,7 @@ func TestTranslate(t *testing.T) {
 		{pq.Error{Code: "23514", Message: "m", Table: "t", Constraint: "n range"}, "3819 (HY000): Check constraint 'n range' is violated.: m (PostgreSQL 23514)"},
 		{pq.Error{Code: "23503", Message: `update or delete on table "p" violates …`, Constraint: "f"}, `1451 (23000): Cannot delete or update a parent row: a foreign key constraint fails (constraint 'f'): update or delete on table "p" violates … (PostgreSQL 23503)`},
 		{pq.Error{Code: "23503", Message: `insert or update on table "c" violates …`, Constraint: "f"}, `1452 (23000): Cannot add or update a child row: a foreign key constraint fails (constraint 'f'): insert or update on table "c" violates … (PostgreSQL 23503)`},
+		{pq.Error{Code: "23001", Message: "m", Constraint: "f"}, "1451 (23000): Cannot delete or update a parent row: a foreign key constraint fails (constraint 'f'): m (PostgreSQL 23001)"},
 		{pq.Error{Code: "57014", Message: "canceling statement due to user request"}, "1317 (70100): Query execution was interrupted: canceling statement due to user request (PostgreSQL 57014)"},
 		{pq.Error{Code: "57014", Message: "canceling statement due to statement timeout"}, "3024 (HY000): Query execution was interrupted, maximum statement execution time exceeded: canceling statement due to statement timeout (PostgreSQL 57014)"},
 		{pq.Error{Code: "55P03", Message: "canceling statement due to lock timeout"}, "1205 (HY000): Lock wait timeout exceeded; try restarting transaction: canceling statement due to lock timeout (PostgreSQL 55P03)"},

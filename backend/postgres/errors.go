@@ -41,6 +41,7 @@ var translations = []translation{
 	{"22023", 1210, "HY000", "Incorrect arguments"},
 	{"22032", 3140, "22032", "Invalid JSON text"},
 	{"22", 1366, "HY000", "Incorrect value"},
+	{"23001", errnoReferenced, "23000", referenced}, // of ON DELETE RESTRICT, from 18 on
 	{"23502", 1048, "23000", "Column '{column}' cannot be null"},
 	{"23503", 1452, "23000", "Cannot add or update a child row: a foreign key constraint fails (constraint '{constraint}')"},
 	{"23505", 1062, "23000", "Duplicate entry '{value}' for key '{table}.{constraint}'"},
@@ -106,6 +107,8 @@ const (
 	errnoNoWait     = 3572 // ER_LOCK_NOWAIT
 )
 
+const referenced = "Cannot delete or update a parent row: a foreign key constraint fails (constraint '{constraint}')"
+
 // checks are the CHECK constraints of translated tables, by the last word of their names: what MySQL's type of the column allows.
 var checks = map[string]translation{
 	"range":  {"23514", 1264, "22003", "Out of range value for column '{column}'"},
@@ -144,10 +147,12 @@ func translate(e *pq.Error) *wire.Error {
 	switch {
 	case e.Code == "21000" && strings.HasPrefix(e.Message, "ON CONFLICT"):
 		t = translation{"21000", wire.CodeNotSupported.Errno(), "42000", "new rows of one INSERT … ON DUPLICATE KEY UPDATE or REPLACE that meet one another by bound values are not translated; insert them one by one"}
+	case e.Code == "42P10" && strings.Contains(e.Message, "matching the ON CONFLICT specification"):
+		t = translation{"42P10", wire.CodeNotSupported.Errno(), "42000", "ON DUPLICATE KEY UPDATE and REPLACE are not translated for a key WITHOUT OVERLAPS"}
 	case e.Code == "22P02" && strings.Contains(e.Message, "type json"):
 		t = translationOf("22032")
 	case e.Code == "23503" && (strings.Contains(e.Detail, "still referenced") || strings.HasPrefix(e.Message, "update or delete")):
-		t.errno, t.text = errnoReferenced, "Cannot delete or update a parent row: a foreign key constraint fails (constraint '{constraint}')"
+		t.errno, t.text = errnoReferenced, referenced
 	case e.Code == "57014" && strings.Contains(e.Message, "statement timeout"):
 		t = translation{"57014", errnoQueryTime, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"}
 	case e.Code == "55P03" && strings.HasPrefix(e.Message, "could not obtain lock"):

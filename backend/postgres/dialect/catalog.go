@@ -17,8 +17,10 @@ const TableQuery = `SELECT json_build_object(
 		AND (f.conrelid = c.oid AND a.attnum = ANY (f.conkey) OR f.confrelid = c.oid AND a.attnum = ANY (f.confkey)) WHERE f.contype = 'f'),
 	'comment', COALESCE(obj_description(c.oid, 'pg_class'), ''),
 	'columns', (SELECT json_agg(json_build_object(
-			'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'identity', c.relkind IN ('r', 'p') AND pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) IS NOT NULL,
-			'default', COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), 'generated', a.attgenerated <> '',
+			'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull
+				AND NOT EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' AND NOT o.convalidated AND a.attnum = ANY (o.conkey)),
+			'identity', c.relkind IN ('r', 'p') AND pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) IS NOT NULL,
+			'default', COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), 'generated', a.attgenerated <> '', 'virtual', a.attgenerated = 'v',
 			'collation', CASE WHEN l.collname IN ('default') THEN '' WHEN l.collname IN ('C', 'POSIX') THEN '"C"' ELSE COALESCE(ln.nspname || '.' || l.collname, '') END,
 			'comment', COALESCE(col_description(c.oid, a.attnum), '')) ORDER BY a.attnum)
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -42,7 +44,7 @@ func ReadTable(schema, name string, answer []byte) (*Table, error) {
 		Comment    string
 		Columns    []struct {
 			Name, Type, Default, Collation, Comment string
-			NotNull, Identity, Generated            bool
+			NotNull, Identity, Generated, Virtual   bool
 		}
 		Keys []Key
 	}
@@ -58,7 +60,7 @@ func ReadTable(schema, name string, answer []byte) (*Table, error) {
 	}
 	for _, c := range a.Columns {
 		column := &Column{
-			Name: c.Name, PG: c.Type, PGCollation: c.Collation, NotNull: c.NotNull, Identity: c.Identity, Default: c.Default, Generated: c.Generated,
+			Name: c.Name, PG: c.Type, PGCollation: c.Collation, NotNull: c.NotNull, Identity: c.Identity, Default: c.Default, Generated: c.Generated, Virtual: c.Virtual,
 		}
 		var said Type
 		column.Comment, said, column.OnUpdate = readComment(c.Comment)

@@ -66,9 +66,9 @@ type Column struct {
 	Identity    bool   // AUTO_INCREMENT
 	Default     string // expression of PostgreSQL's, "" for none
 	OnUpdate    bool   // ON UPDATE CURRENT_TIMESTAMP
-	// Generated is a generated column, which cannot be written.
-	Generated bool
-	Comment   string
+	// Generated is a generated column, which cannot be written. Default is its expression. Virtual says that it is not stored.
+	Generated, Virtual bool
+	Comment            string
 }
 
 // Key is an index.

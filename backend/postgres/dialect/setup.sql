@@ -683,7 +683,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\_%' AND n.nsp
 
 CREATE OR REPLACE VIEW xaproxy.columns AS
 SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_NAME", row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) AS "ORDINAL_POSITION",
-	CASE WHEN a.attidentity = '' THEN CASE
+	CASE WHEN a.attidentity = '' AND a.attgenerated = '' THEN CASE
 		WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '')
 		ELSE regexp_replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::[a-z ]+(\(\d+\))?$', ''), '^''(.*)''$', '\1') END END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_DEFAULT",
 	CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "IS_NULLABLE",
@@ -702,7 +702,7 @@ SELECT t."TABLE_CATALOG", t."TABLE_SCHEMA", t."TABLE_NAME", a.attname::text COLL
 	ty.mysql COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_TYPE",
 	COALESCE((SELECT CASE WHEN bool_or(x.indisprimary) THEN 'PRI' WHEN bool_or(x.indisunique AND x.indnkeyatts = 1) THEN 'UNI' WHEN bool_or(x.indkey[0] = a.attnum) THEN 'MUL' END
 		FROM pg_index x WHERE x.indrelid = c.oid AND (x.indkey[0] = a.attnum OR x.indisprimary AND a.attnum = ANY (x.indkey))), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_KEY",
-	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'DEFAULT_GENERATED' ELSE '' END
+	CASE WHEN a.attidentity <> '' THEN 'auto_increment' WHEN a.attgenerated <> '' THEN CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END || ' GENERATED' WHEN pg_get_expr(d.adbin, d.adrelid) ~ '(statement_timestamp|xaproxy\.now)\(\)' THEN 'DEFAULT_GENERATED' ELSE '' END
 		|| CASE WHEN col_description(c.oid, a.attnum) LIKE '% on update}' THEN CASE WHEN d.adbin IS NULL THEN '' ELSE ' ' END || 'on update CURRENT_TIMESTAMP' || COALESCE(substring(ty.mysql from '\(\d\)'), '') ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "EXTRA",
 	COALESCE(regexp_replace(col_description(c.oid, a.attnum), '\{mysql [^{]*\}$', ''), '') COLLATE xaproxy.utf8mb4_0900_ai_ci AS "COLUMN_COMMENT",
 	CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "GENERATION_EXPRESSION"
@@ -742,7 +742,7 @@ FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n O
 CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k(num, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num
 LEFT JOIN pg_class rc ON rc.oid = o.confrelid LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
 LEFT JOIN pg_attribute ra ON ra.attrelid = rc.oid AND ra.attnum = o.confkey[k.n]
-WHERE o.contype IN ('p', 'u', 'f') AND n.nspname NOT IN ('xaproxy');
+WHERE o.contype IN ('p', 'u', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('xaproxy');
 
 CREATE OR REPLACE VIEW xaproxy.referential_constraints AS
 SELECT n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA", CASE WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
@@ -759,9 +759,10 @@ CREATE OR REPLACE VIEW xaproxy.table_constraints AS
 SELECT 'def'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_CATALOG", n.nspname::text COLLATE "C" AS "CONSTRAINT_SCHEMA",
 	CASE WHEN o.contype = 'p' THEN 'PRIMARY' WHEN starts_with(o.conname, c.relname || '.') THEN substr(o.conname, length(c.relname) + 2) ELSE o.conname END::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_NAME",
 	n.nspname::text COLLATE "C" AS "TABLE_SCHEMA", c.relname::text COLLATE "C" AS "TABLE_NAME",
-	CASE o.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' WHEN 'f' THEN 'FOREIGN KEY' ELSE 'CHECK' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_TYPE", 'YES'::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENFORCED"
+	CASE o.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' WHEN 'f' THEN 'FOREIGN KEY' ELSE 'CHECK' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "CONSTRAINT_TYPE",
+	CASE WHEN to_jsonb(o) ->> 'conenforced' = 'false' THEN 'NO' ELSE 'YES' END COLLATE xaproxy.utf8mb4_0900_ai_ci AS "ENFORCED" -- a column from 18 on
 FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE (o.contype IN ('p', 'u', 'f') OR o.contype = 'c' AND o.conname !~ ' (range|length|value)$') AND n.nspname NOT IN ('xaproxy');
+WHERE (o.contype IN ('p', 'u', 'f') OR o.contype = 'c' AND o.conname !~ ' (range|length|value)$') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('xaproxy');
 
 CREATE OR REPLACE VIEW xaproxy.triggers AS
 SELECT n.nspname::text COLLATE "C" AS "TRIGGER_SCHEMA", t.tgname::text COLLATE xaproxy.utf8mb4_0900_ai_ci AS "TRIGGER_NAME",

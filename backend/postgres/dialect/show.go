@@ -206,6 +206,8 @@ func extra(c *Column) string {
 	switch {
 	case c.Identity:
 		return "auto_increment"
+	case c.Generated:
+		return storage(c) + " GENERATED"
 	case generated && d != nil:
 		all = append(all, "DEFAULT_GENERATED")
 	}
@@ -213,6 +215,13 @@ func extra(c *Column) string {
 		all = append(all, "on update "+now0(c.Type.Scale))
 	}
 	return strings.Join(all, " ")
+}
+
+func storage(c *Column) string {
+	if c.Virtual {
+		return "VIRTUAL"
+	}
+	return "STORED"
 }
 
 func now0(scale int) string {
@@ -228,7 +237,7 @@ var quotedDefault = regexp.MustCompile(`(?s)^'(.*)'(?:::[a-z ]+(?:\(\d+\))?)?$`)
 func mysqlDefault(c *Column) (*string, bool) {
 	d := c.Default
 	switch m := quotedDefault.FindStringSubmatch(d); {
-	case d == "" || c.Identity:
+	case d == "" || c.Identity || c.Generated:
 		return nil, false
 	case m != nil:
 		s := strings.ReplaceAll(m[1], "''", "'")
@@ -323,6 +332,8 @@ func (t *Table) create() string {
 		switch {
 		case c.Identity:
 			s += " AUTO_INCREMENT"
+		case c.Generated: // in PostgreSQL's words
+			s += " GENERATED ALWAYS AS (" + c.Default + ") " + storage(c)
 		case d != nil && generated:
 			s += " DEFAULT " + *d
 		case d != nil:
