@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"net"
 	"sync/atomic"
 	"time"
 )
@@ -29,7 +30,7 @@ func (c *clock) end() {
 
 // Time begins to add up how long reads wait for the peer.
 func (c *Conn) Time() {
-	if s, ok := c.bottom.(*socket); ok {
+	if s := c.socket(); s != nil {
 		s.clock.waited.Store(0)
 		s.clock.runs.Store(true)
 	}
@@ -37,10 +38,20 @@ func (c *Conn) Time() {
 
 // Waited ends Time and returns the sum; 0 without Time.
 func (c *Conn) Waited() time.Duration {
-	s, ok := c.bottom.(*socket)
-	if !ok {
+	s := c.socket()
+	if s == nil {
 		return 0
 	}
 	s.clock.runs.Store(false)
 	return time.Duration(s.clock.waited.Swap(0))
+}
+
+// socket is where reads wait; nil where that is not known.
+func (c *Conn) socket() *socket {
+	bottom := c.bottom
+	if b, ok := bottom.(interface{ Beneath() net.Conn }); ok { // a peer within this process, which waits for another one
+		bottom = b.Beneath()
+	}
+	s, _ := bottom.(*socket)
+	return s
 }

@@ -181,6 +181,9 @@ func (l *link) Close() error {
 	return nil
 }
 
+// Beneath is the socket that reads of the link wait for.
+func (l *link) Beneath() net.Conn { return l.socket.Conn }
+
 func (l *link) LocalAddr() net.Addr  { return l.name }
 func (l *link) RemoteAddr() net.Addr { return l.name }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/xaproxy/xaproxy/wire"
 )
 
 // linked returns a link to a session that has a socket, and PostgreSQL's end of that.
@@ -243,13 +245,18 @@ func TestLinkAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer theirs.Close()
-	socket := &patientConn{Conn: ours, plain: ours}
+	socket := &patientConn{Conn: wire.Direct(ours), plain: ours}
 	l := newLink("l", socket, func(far net.Conn) { passOn(far, socket) })
 	defer l.Close()
+	client := wire.NewConn(l, 0)
+	client.Time()
 	_ = l.SetDeadline(time.Now().Add(time.Millisecond))
 	_, _ = l.Write([]byte("a"))
-	if _, err := l.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := client.ReadPacket(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal(err)
+	}
+	if client.Waited() == 0 { // which the slow statements tell
+		t.Error("it has not waited")
 	}
 	_ = l.SetDeadline(time.Time{})
 	raw, err := l.SyscallConn()
