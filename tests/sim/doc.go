@@ -1,5 +1,5 @@
 // Package sim runs whole lives of proxies on simulated servers: the real xa.Coordinator, the real stores (decision.File on a disk that forgets,
-// participant.Store) and the real recovery.Janitor. What is simulated is what they stand on: servers with the ways of MySQL and MariaDB
+// participant.Store) and the real recovery.Janitor. What is simulated is what they stand on: servers with the ways of MySQL, MariaDB and PostgreSQL
 // (server_test.go, engine_test.go), the network, disks, machines, and time.
 //
 // A scheduler lets one thing happen at a time: a server runs one statement, an answer arrives, a disk syncs, a process looks something up. In

@@ -151,7 +151,7 @@ func (s *server) crash() (cameBack int) {
 	}
 	for _, xid := range sorted(s.branches) {
 		t := s.branches[xid]
-		if t.session, t.orphaned, t.detached = nil, false, true; !t.changed {
+		if t.session, t.orphaned, t.detached = nil, false, true; !t.changed && s.flavour != postgres {
 			s.rollback(t) // a prepared branch that changed nothing vanishes
 		}
 	}

@@ -268,7 +268,7 @@ func (a admin) Started(ctx context.Context) (time.Time, error) {
 	return asked.Add(-time.Duration(seconds+1) * time.Second), err
 }
 
-func (admin) Translates() bool { return false }
+func (a admin) Translates() bool { return a.s.flavour == postgres }
 
 func (a admin) Exec(ctx context.Context, statement string) (int64, error) {
 	v, err := a.ask(ctx, stmt{verb: "SQL", sql: statement})

@@ -25,8 +25,6 @@ func (a direct) ask(statement string) (any, error) {
 	return v, nil
 }
 
-func (direct) Translates() bool { return false }
-
 func (a direct) Exec(_ context.Context, statement string) (int64, error) {
 	v, err := a.ask(statement)
 	n, _ := v.(int64)

@@ -17,6 +17,8 @@ const (
 	mysql   flavour = "mysql"          // 8.0.29 and later: xa_detach_on_prepare
 	mariadb flavour = "mariadb"        // 10.5 and later, log_bin = OFF
 	binlog  flavour = "mariadb-binlog" // log_bin = ON
+	// postgres is PostgreSQL as package backend/postgres makes it appear: a session is free after its vote, as MySQL's is.
+	postgres flavour = "postgres"
 )
 
 // server is a simulated backend. The scheduler alone changes it.
@@ -108,7 +110,7 @@ func refuse(errno uint16) *xa.ServerError {
 	return &xa.ServerError{Errno: errno, State: "HY000", Message: "simulated"}
 }
 
-func (s *server) maria() bool { return s.flavour != mysql }
+func (s *server) maria() bool { return s.flavour == mariadb || s.flavour == binlog }
 
 // exec runs a statement, or reports that it waits for a lock: then it is called again later.
 func (s *server) exec(c *session, st stmt) (value any, err *xa.ServerError, waits bool) {
@@ -164,7 +166,7 @@ func (s *server) exec(c *session, st stmt) (value any, err *xa.ServerError, wait
 		case s.deadlock(c, st.row):
 			s.undo(t)
 			t.part.fate = rolledBack
-			if t.state = rollbackOnly; t.xid == "" {
+			if t.state = rollbackOnly; t.xid == "" && s.flavour != postgres { // which wants to hear ROLLBACK
 				s.end(t)
 			}
 			return nil, refuse(1213), false
@@ -294,6 +296,9 @@ func (s *server) exec(c *session, st stmt) (value any, err *xa.ServerError, wait
 			return nil, nil, false
 		case t.xid != "":
 			return nil, refuse(xa.ErrnoRMFail), false
+		case t.state == rollbackOnly:
+			s.end(t)
+			return nil, refuse(xa.ErrnoRBDeadlock), false
 		case s.readOnly && (t.changed || len(t.inserts) > 0):
 			return nil, refuse(1290), false
 		case need(flushLock), killed:

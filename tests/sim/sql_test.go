@@ -55,6 +55,9 @@ var (
 // sql runs what package participant writes, and nothing else. A query's value is a [][]any, the rows; that of another statement an int64.
 // need waits for a lock, as in exec.
 func (s *server) sql(c *session, text string, need func(string) bool) (value any, err *xa.ServerError, waits bool) {
+	if s.flavour == postgres {
+		text = inMySQLsWords(text)
+	}
 	if !strings.HasPrefix(text, "SELECT") && s.readOnly {
 		return nil, refuse(1290), false
 	}
@@ -155,6 +158,34 @@ func (s *server) sql(c *session, text string, need func(string) bool) (value any
 	panic(fmt.Sprintf("the simulated server does not know %q", text))
 }
 
+// postgresWords are those of PostgreSQL, with MySQL's in their place.
+var postgresWords = []struct {
+	is *regexp.Regexp
+	to string
+}{
+	{regexp.MustCompile(`\bxaproxy\.(xaproxy_\w+)`), "`xaproxy`.`$1`"},
+	{regexp.MustCompile(`convert_from\('\\x([0-9a-f]*)'::bytea, 'UTF8'\)`), "CONVERT(X'$1' USING utf8mb4)"},
+	{regexp.MustCompile(`'\\x([0-9a-f]*)'::bytea`), "X'$1'"},
+	{regexp.MustCompile(`INTERVAL '(-?\d+) seconds'`), "INTERVAL $1 SECOND"},
+	{regexp.MustCompile(`(\(clock_timestamp\(\) AT TIME ZONE 'UTC'\)) - INTERVAL '(-?\d+) microseconds'`), "UTC_TIMESTAMP(6) - INTERVAL $2 MICROSECOND"},
+	{regexp.MustCompile(`ON CONFLICT \(coord\) DO UPDATE SET beat_at = \(clock_timestamp\(\) AT TIME ZONE 'UTC'\)$`), "ON DUPLICATE KEY UPDATE beat_at = UTC_TIMESTAMP(6)"},
+	{regexp.MustCompile(`^INSERT (INTO .*) ON CONFLICT DO NOTHING$`), "INSERT IGNORE $1"},
+	{regexp.MustCompile(`\(clock_timestamp\(\) AT TIME ZONE 'UTC'\)`), "UTC_TIMESTAMP()"},
+}
+
+// inMySQLsWords is what package participant would have written for MySQL. A statement without the comment would be translated there, and no decision
+// must rest on that.
+func inMySQLsWords(text string) string {
+	_, text, hinted := strings.Cut(text, " */ ")
+	if !hinted {
+		panic(fmt.Sprintf("the simulated server would translate %q", text))
+	}
+	for _, w := range postgresWords {
+		text = w.is.ReplaceAllString(text, w.to)
+	}
+	return text
+}
+
 // inOwn runs a statement about decision rows in the session's transaction or, without one, in one of its own. A statement that has to wait
 // begins anew afterwards.
 func (s *server) inOwn(c *session, run func(*trx) (int64, *xa.ServerError, bool)) (any, *xa.ServerError, bool) {
@@ -162,6 +193,9 @@ func (s *server) inOwn(c *session, run func(*trx) (int64, *xa.ServerError, bool)
 		c.trx = &trx{state: active, session: c}
 	}
 	t, own := c.trx, c.trx.part == nil
+	if t.state == rollbackOnly {
+		return int64(0), refuse(xa.ErrnoRMFail), false
+	}
 	inserts, deletes := len(t.inserts), len(t.deletes)
 	n, err, waits := run(t)
 	switch {

@@ -101,7 +101,7 @@ func newWorld(o options) *world {
 	if o.branches > 0 {
 		n = o.branches
 	}
-	flavours := []flavour{mysql, mariadb, binlog}
+	flavours := []flavour{mysql, mariadb, binlog, postgres}
 	all := flavours[rng.IntN(len(flavours))]
 	for i := range n {
 		s := &server{
