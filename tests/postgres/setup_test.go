@@ -31,7 +31,11 @@ type face struct {
 
 // newFace makes a database with the schema "shop".
 func newFace(t testing.TB, script ...string) *face {
-	s := servertest.Get(t, servers.Postgres)
+	return newFaceOn(t, servertest.Get(t, servers.Postgres), script...)
+}
+
+// newFaceOn is newFace on a server of the test's own.
+func newFaceOn(t testing.TB, s *servers.Server, script ...string) *face {
 	f := &face{t: t, server: s, database: servertest.Database(t, s)}
 	f.psql(append([]string{"CREATE SCHEMA shop", "SET search_path TO shop"}, script...)...)
 	f.dialer = &postgres.Dialer{Network: "tcp", Addr: s.Addr(), User: s.User, Password: s.Password, Database: f.database, Timeout: 10 * time.Second}
