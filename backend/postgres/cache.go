@@ -29,6 +29,7 @@ type translated struct {
 	dialect.Statement
 	places [][]place   // of each step's parameters
 	tables []usedTable // as they were
+	kept   bool        // others may use it: nothing in it is of one session or one execution
 	unfit  bool        // there is none for the statement with parameters in place of its numbers
 
 	once  sync.Once // protects given
@@ -94,14 +95,11 @@ func (t *translationCache) add(of shape, what *translated) {
 	t.known[of] = what
 }
 
-// literals gives the value of a parameter, as a literal of PostgreSQL's.
-type literals func(i int) (string, error)
-
-// translation finds or makes the translation of a statement, with what its parameters are.
-func (s *session) translation(st *statement, p *preparedStatement) (*translated, literals, error) {
+// translation finds or makes the translation of a statement, with what its parameters are. named tells that it is worth a name in PostgreSQL.
+func (s *session) translation(st *statement, p *preparedStatement) (t *translated, values parameters, named bool, err error) {
 	if p != nil {
 		t, err := s.kept(st, string(st.text), p.bound())
-		return t, p.literal, err
+		return t, p.appendValue, err == nil && t.kept, err
 	}
 	if text, numbers := masked(st, !s.vars.noEscapes); text != "" {
 		classes := make([]dialect.Class, len(numbers))
@@ -109,13 +107,13 @@ func (s *session) translation(st *statement, p *preparedStatement) (*translated,
 			classes[i] = dialect.IntClass
 		}
 		if t, err := s.kept(st, text, classes); err == nil && !t.unfit {
-			return t, func(i int) (string, error) { return "'" + numbers[i] + "'", nil }, nil
+			return t, func(dst []byte, i int) ([]byte, bool, error) { return append(dst, numbers[i]...), false, nil }, t.kept && s.named.often(text), nil
 		} else if s.lost != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
 	}
-	t, err := s.kept(st, string(st.text), nil)
-	return t, nil, err
+	t, err = s.kept(st, string(st.text), nil)
+	return t, nil, false, err
 }
 
 // kept translates a statement, which has this text, unless that was done before.
@@ -151,7 +149,7 @@ func (s *session) kept(st *statement, text string, classes []dialect.Class) (*tr
 		new.places = append(new.places, places)
 		used.own = used.own || step.Kind != dialect.Rows && step.Kind != dialect.Count || step.Use != ""
 	}
-	if !used.own && len(text) <= maxShape {
+	if new.kept = !used.own && len(text) <= maxShape; new.kept {
 		s.dialer.translations.put(of, new)
 	}
 	return new, nil

@@ -35,13 +35,13 @@ type copyNext struct {
 // An UPDATE of READ COMMITTED looks at the rows that were committed when it began, and at those that it waited for once more: it does not wait for rows that
 // others make meet its condition. The first copy therefore has one writer at a time. Another one is changed behind the same transactions as the first,
 // but these may be prepared there still.
-func (s *session) asCopy(t *dialect.Statement, role copyRole) (wait string, err error) {
+func (s *session) asCopy(t *dialect.Statement, role copyRole) (wait front, err error) {
 	isolation := " ISOLATION LEVEL " + strings.ReplaceAll(s.vars.isolation, "-", " ")
 	if s.tx.open() {
 		isolation = s.tx.characteristics
 	}
 	if !strings.HasPrefix(isolation, " ISOLATION LEVEL READ") {
-		return "", wire.NewError(wire.CodeNotSupported, "a transaction of this isolation does not see on PostgreSQL what others have committed meanwhile, and MySQL changes that: broadcast tables with a copy on PostgreSQL are changed in READ COMMITTED; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+		return nil, wire.NewError(wire.CodeNotSupported, "a transaction of this isolation does not see on PostgreSQL what others have committed meanwhile, and MySQL changes that: broadcast tables with a copy on PostgreSQL are changed in READ COMMITTED; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 	}
 	zone := s.zone
 	if set := s.vars.values["time_zone"].text; set != "" && !strings.EqualFold(set, "SYSTEM") {
@@ -50,16 +50,16 @@ func (s *session) asCopy(t *dialect.Statement, role copyRole) (wait string, err 
 	for _, table := range t.Changes {
 		for _, c := range table.Columns {
 			if c.Type.Kind == dialect.Timestamp && !fixedZone(zone) {
-				return "", wire.NewError(wire.CodeNotSupported, "column %s of %s is a TIMESTAMP, and in time zone %s an hour of each year comes twice, of which MySQL and PostgreSQL mean another one: a broadcast table with a copy on PostgreSQL is changed in a zone without summer time; SET time_zone = '+00:00'", c.Name, table.Name, zone)
+				return nil, wire.NewError(wire.CodeNotSupported, "column %s of %s is a TIMESTAMP, and in time zone %s an hour of each year comes twice, of which MySQL and PostgreSQL mean another one: a broadcast table with a copy on PostgreSQL is changed in a zone without summer time; SET time_zone = '+00:00'", c.Name, table.Name, zone)
 			}
 			if c.Type.Kind == dialect.JSON || c.Type.Kind == dialect.Float {
-				return "", wire.NewError(wire.CodeNotSupported, "column %s of %s is of type %s, of which MySQL and PostgreSQL do not keep the same values: a broadcast table with a copy on PostgreSQL cannot have it; use TEXT or DOUBLE", c.Name, table.Name, strings.ToUpper(c.Type.String()))
+				return nil, wire.NewError(wire.CodeNotSupported, "column %s of %s is of type %s, of which MySQL and PostgreSQL do not keep the same values: a broadcast table with a copy on PostgreSQL cannot have it; use TEXT or DOUBLE", c.Name, table.Name, strings.ToUpper(c.Type.String()))
 			}
 		}
 		if role == firstCopy {
-			wait += "LOCK TABLE " + table.Quoted() + " IN SHARE ROW EXCLUSIVE MODE; "
+			wait = append(wait, "LOCK TABLE "+table.Quoted()+" IN SHARE ROW EXCLUSIVE MODE")
 		} else {
-			wait += "CALL xaproxy.settle(" + quote(table.Quoted()) + "); "
+			wait = append(wait, "CALL xaproxy.settle("+quote(table.Quoted())+")")
 		}
 	}
 	return wait, nil
@@ -80,8 +80,8 @@ func (s *session) numbered(t *dialect.Statement, next copyNext, run func() error
 		return run()
 	}
 	var before uint64
-	err := s.guarded(false, func(lead string) error {
-		rows, err := s.ask(lead + "SELECT xaproxy.renumber(" + t.Numbers + ", " + number(int64(next.insertID)).text + ")")
+	err := s.guarded(false, func(lead front) error {
+		rows, err := s.ask(lead.text() + "SELECT xaproxy.renumber(" + t.Numbers + ", " + number(int64(next.insertID)).text + ")")
 		if err == nil {
 			before = unsigned(rows[0][0])
 		}
@@ -94,8 +94,8 @@ func (s *session) numbered(t *dialect.Statement, next copyNext, run func() error
 	if s.lost != nil || s.tx.phase == undone {
 		return failed
 	}
-	err = s.guarded(false, func(lead string) error {
-		return s.run(lead + "SELECT xaproxy.advance(" + t.Numbers + ", " + number(int64(before)).text + ")")
+	err = s.guarded(false, func(lead front) error {
+		return s.run(lead.text() + "SELECT xaproxy.advance(" + t.Numbers + ", " + number(int64(before)).text + ")")
 	})
 	if failed != nil {
 		return failed

@@ -27,9 +27,9 @@ func (s *session) decide(list []statement) error {
 	last := len(list) - 1
 	var b strings.Builder
 	if s.tx.phase == begun {
-		b.WriteString(s.lead())
+		b.WriteString(s.lead().text())
 	} else {
-		b.WriteString(s.unlimited())
+		b.WriteString(s.unlimited().text())
 	}
 	for i, record := range list[:last] {
 		if i > 0 {

@@ -1,7 +1,7 @@
 // Package postgres makes a PostgreSQL database appear as a MySQL server, so that the rest of xaproxy has one kind of backend.
 //
 // Dialer.Dial logs in to PostgreSQL with lib/pq and returns a net.Conn behind which a coroutine speaks the server's side of the MySQL
-// protocol (link.go, session.go), and reads PostgreSQL's messages itself (messages.go, rows.go). Each such connection stands for one PostgreSQL session:
+// protocol (link.go, session.go), and reads PostgreSQL's messages itself (messages.go, rows.go, extended.go). Each such connection stands for one PostgreSQL session:
 //
 //   - Statements come with MySQL's words. What xaproxy itself sends (SET, USE, XA, SAVEPOINT, KILL, questions about variables) is carried
 //     out here (own.go, transaction.go, xa.go, variable.go, show.go, ask.go). Everything else is the client's: package dialect translates it (foreign.go), or it runs as it is behind the comment

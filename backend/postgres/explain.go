@@ -10,7 +10,7 @@ import (
 
 // explained names the column, and the value, that an error about a value is about, where PostgreSQL does not: it finds out which of the values that
 // the statement gave fails in the same way alone. The statement has been undone.
-func (s *session) explained(err error, given []dialect.Given, values literals) error {
+func (s *session) explained(err error, given []dialect.Given, values parameters) error {
 	var bad parameterError
 	if errors.As(err, &bad) {
 		for _, g := range given {
@@ -37,7 +37,7 @@ func (s *session) explained(err error, given []dialect.Given, values literals) e
 				continue
 			}
 			if g.Param >= 0 {
-				shown, _ = values(g.Param) // it could be bound
+				shown, _ = values.literal(g.Param) // it could be bound
 			}
 		}
 		if said := said(s.tried(test)); said != nil && said.Code == e.Code {

@@ -77,20 +77,20 @@ func (s *session) options(c *catalog, matched bool, classes []dialect.Class) dia
 func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error {
 	next := s.tx.next
 	s.tx.next = copyNext{}
-	t, values, err := s.translation(st, p)
+	t, values, named, err := s.translation(st, p)
 	if err != nil {
 		return err
 	}
 	if err := s.unchecked(st, t.Statement); err != nil {
 		return err
 	}
-	wait := ""
+	var wait front
 	if next.copied != noCopy {
 		if wait, err = s.asCopy(&t.Statement, next.copied); err != nil {
 			return err
 		}
 	}
-	r := run{s: s, answer: a, values: values, places: t.places, copied: next.copied != noCopy, next: next.insertID}
+	var r run
 	ignored := t.Ignored
 	if next != (copyNext{}) { // another copy warns
 		ignored = nil
@@ -101,11 +101,12 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 		s.begin("", "")
 	}
 	err = s.numbered(&t.Statement, next, func() error {
-		return s.guarded(st.is("SELECT"), func(lead string) error {
+		return s.guarded(st.is("SELECT"), func(lead front) error {
+			r = run{s: s, answer: a, values: values, places: t.places, named: named, copied: next.copied != noCopy, next: next.insertID}
 			if ignored != nil && several {
 				return r.ignoring(ignored, lead)
 			}
-			return r.steps(t.Steps, lead+wait)
+			return r.steps(t.Steps, append(lead, wait...))
 		})
 	})
 	if ignored != nil && !several {
@@ -147,9 +148,10 @@ var errUnchecked = wire.NewError(wire.CodeNotSupported, "foreign_key_checks is 0
 type run struct {
 	s        *session
 	answer   *answer
-	values   literals  // of parameters; nil: there are none
-	places   [][]place // of them, in each step
-	answered bool      // with rows
+	values   parameters // nil: there are none
+	places   [][]place  // of them, in each step
+	named    bool       // its steps may run under names
+	answered bool       // with rows
 	affected uint64
 	info     string
 	insertID uint64
@@ -158,42 +160,59 @@ type run struct {
 	next     uint64 // the number of the next row of copies; 0: any
 }
 
-func (r *run) steps(steps []dialect.Step, lead string) error {
+func (r *run) steps(steps []dialect.Step, lead front) error {
 	for i, step := range steps {
 		if step.Use != "" {
 			if err := r.s.enter(step.Use); err != nil {
 				return err
 			}
 		}
-		sql := step.Text
-		if r.values != nil {
-			var err error
-			if sql, err = bind(step, r.places[i], r.values); err != nil {
-				return err
-			}
-		} else if len(step.Params) > 0 {
-			return wire.NewError(wire.CodeParse, "You have an error in your SQL syntax: ? is for prepared statements")
-		}
-		if sql == "" {
+		if step.Text == "" {
 			continue
 		}
-		var err error
-		if step.Kind == dialect.Into {
-			err = r.into(step, lead+sql)
-		} else if rows, sent := r.s.send(lead + sql); sent != nil {
-			err = sent
-		} else {
-			err = r.step(step, rows)
-		}
-		if step.Kind == dialect.DDL {
-			r.s.dialer.tables.clear()
-		}
-		if err != nil {
+		if err := r.one(i, step, lead); err != nil {
 			return err
 		}
-		lead = ""
+		lead = nil
 	}
 	return nil
+}
+
+// one runs the step with this number.
+func (r *run) one(i int, step dialect.Step, lead front) error {
+	var n *namedStatement
+	if r.named && len(step.Text) <= maxNamable && (len(lead) == 0 || r.s.tx.open()) { // SET LOCAL, LOCK TABLE and the like are for transactions
+		if n = r.s.named.of(step.Text); !n.refused {
+			rows, err := r.s.sendNamed(n, step, lead, r.values)
+			if err != nil {
+				return err
+			}
+			return r.step(step, rows)
+		}
+	}
+	sql := step.Text
+	if r.values != nil {
+		var err error
+		if sql, err = bind(step, r.places[i], r.values); err != nil {
+			return err
+		}
+	} else if len(step.Params) > 0 {
+		return wire.NewError(wire.CodeParse, "You have an error in your SQL syntax: ? is for prepared statements")
+	}
+	if step.Kind == dialect.DDL {
+		defer r.s.dialer.tables.clear()
+	}
+	if step.Kind == dialect.Into {
+		return r.into(step, lead.text()+sql)
+	}
+	rows, err := r.s.send(lead.text() + sql)
+	if err != nil {
+		if n != nil { // it was refused for what it is, and not for how it was sent
+			r.s.named.drop(n)
+		}
+		return err
+	}
+	return r.step(step, rows)
 }
 
 func (r *run) step(step dialect.Step, rows *rows) (err error) {

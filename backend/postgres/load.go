@@ -64,7 +64,7 @@ func (s *session) load(st *statement, a *answer) error {
 		s.begin("", "")
 	}
 	var bad rowError
-	err = s.guarded(false, func(lead string) error {
+	err = s.guarded(false, func(lead front) error {
 		l.lead = lead
 		err := l.read()
 		if wrong, ok := err.(rowError); ok {

@@ -97,8 +97,8 @@ func (s *session) unseen(query *statement) error {
 	if len(t.Steps) != 1 {
 		return wire.NewError(wire.CodeNotSupported, "DO of what takes several statements in PostgreSQL is not translated; write a SELECT")
 	}
-	return s.guarded(true, func(lead string) error {
-		_, err := s.ask(lead + t.Steps[0].Text)
+	return s.guarded(true, func(lead front) error {
+		_, err := s.ask(lead.text() + t.Steps[0].Text)
 		return err
 	})
 }
@@ -174,7 +174,7 @@ func (s *session) enter(schema string) error {
 	if schema == "" {
 		return nil
 	}
-	found, err := s.ask(s.unlimited() + "SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE nspname = " + quote(schema))
+	found, err := s.ask(s.unlimited().text() + "SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE nspname = " + quote(schema))
 	if err != nil {
 		return err
 	}

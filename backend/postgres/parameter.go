@@ -74,17 +74,32 @@ func (e parameterError) Unwrap() error { return e.says }
 // maxShown is how much of a value an error shows, in bytes.
 const maxShown = 64
 
-// literal is the value of parameter i as a literal of PostgreSQL's. The translation says its type behind it.
-func (p *preparedStatement) literal(i int) (string, error) {
+// parameters gives the values of parameters: it appends that of parameter i as PostgreSQL reads it, unless that is NULL.
+type parameters func(dst []byte, i int) (_ []byte, null bool, err error)
+
+// literal is a value as a literal of PostgreSQL's.
+func (values parameters) literal(i int) (string, error) {
+	value, null, err := values(nil, i)
+	switch {
+	case err != nil:
+		return "", err
+	case null:
+		return "NULL", nil
+	}
+	return quote(string(value)), nil
+}
+
+// appendValue is parameters. The translation says the type of the value.
+func (p *preparedStatement) appendValue(dst []byte, i int) (_ []byte, null bool, err error) {
 	class := p.class(i)
 	if class == dialect.NullClass {
-		return "NULL", nil
+		return dst, true, nil
 	}
 	if bits, ok := p.execute.Integer(i); ok {
 		if p.execute.Unsigned(i) {
-			return "'" + strconv.FormatUint(bits, 10) + "'", nil
+			return strconv.AppendUint(dst, bits, 10), false, nil
 		}
-		return "'" + strconv.FormatInt(int64(bits), 10) + "'", nil
+		return strconv.AppendInt(dst, int64(bits), 10), false, nil
 	}
 	switch class {
 	case dialect.DoubleClass:
@@ -95,41 +110,44 @@ func (p *preparedStatement) literal(i int) (string, error) {
 			f, width = float64(v), 32
 		}
 		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return "", refuseParameter(i, 1367, "22007", "Illegal double value", strconv.FormatFloat(f, 'g', -1, width))
+			return dst, false, refuseParameter(i, 1367, "22007", "Illegal double value", strconv.FormatFloat(f, 'g', -1, width))
 		}
-		return "'" + strconv.FormatFloat(f, 'g', -1, width) + "'", nil
+		return strconv.AppendFloat(dst, f, 'g', -1, width), false, nil
 	case dialect.DecimalClass:
 		value, _ := p.execute.Written(i) // PostgreSQL says if it is no number
-		return p.text(i, value)
+		dst, err = appendText(dst, i, value)
+		return dst, false, err
 	case dialect.DateClass, dialect.DatetimeClass:
-		moment, _ := p.execute.AppendMoment(nil, i) // that is its class
-		if m := string(moment); strings.HasPrefix(m, "0000") || strings.Contains(m[:min(len(m), 10)], "-00") {
-			return "", refuseParameter(i, 1292, "22007", "Incorrect datetime value, which PostgreSQL does not have", m)
+		before := len(dst)
+		dst, _ = p.execute.AppendMoment(dst, i) // that is its class
+		if m := string(dst[before:]); strings.HasPrefix(m, "0000") || strings.Contains(m[:min(len(m), 10)], "-00") {
+			return dst, false, refuseParameter(i, 1292, "22007", "Incorrect datetime value, which PostgreSQL does not have", m)
 		}
-		return quote(string(moment)), nil
+		return dst, false, nil
 	case dialect.TimeClass:
 		value, _ := p.execute.Written(i) // that is its class
-		return quote(string(value)), nil
+		return append(dst, value...), false, nil
 	}
 	value := p.long[i]
 	if value == nil {
 		value = p.execute.Value(i)
 	}
 	if class == dialect.BytesClass {
-		return `'\x` + hex.EncodeToString(value) + `'`, nil
+		return hex.AppendEncode(append(dst, `\x`...), value), false, nil
 	}
-	return p.text(i, value)
+	dst, err = appendText(dst, i, value)
+	return dst, false, err
 }
 
-// text is a string as a literal. PostgreSQL's have no NUL, and no bytes that are not UTF-8.
-func (p *preparedStatement) text(i int, value []byte) (string, error) {
+// appendText appends a string. PostgreSQL's have no NUL, and no bytes that are not UTF-8.
+func appendText(dst []byte, i int, value []byte) ([]byte, error) {
 	if bytes.IndexByte(value, 0) >= 0 {
-		return "", refuseParameter(i, 1366, "HY000", "Incorrect string value, with a NUL byte, which PostgreSQL's texts do not have", string(value))
+		return dst, refuseParameter(i, 1366, "HY000", "Incorrect string value, with a NUL byte, which PostgreSQL's texts do not have", string(value))
 	}
 	if !utf8.Valid(value) {
-		return "", refuseParameter(i, 1366, "HY000", "Incorrect string value, which is not UTF-8", string(value))
+		return dst, refuseParameter(i, 1366, "HY000", "Incorrect string value, which is not UTF-8", string(value))
 	}
-	return quote(string(value)), nil
+	return append(dst, value...), nil
 }
 
 // place is where a parameter is in the text of a step.
@@ -155,14 +173,14 @@ func placesOf(step dialect.Step) (all []place, err error) {
 }
 
 // bind writes the values into the text of a step.
-func bind(step dialect.Step, places []place, values literals) (string, error) {
+func bind(step dialect.Step, places []place, values parameters) (string, error) {
 	if len(places) == 0 {
 		return step.Text, nil
 	}
 	var b strings.Builder
 	from := 0
 	for _, p := range places {
-		value, err := values(p.parameter)
+		value, err := values.literal(p.parameter)
 		if err != nil {
 			return "", err
 		}

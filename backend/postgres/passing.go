@@ -15,7 +15,7 @@ const rowsPoint = "xaproxy_rows"
 // warning. Which they are it finds out by trying halves, as long as the warnings about them are kept.
 type passing struct {
 	run
-	lead string // what goes in front of the next message
+	lead front // what goes in front of the next message
 	// statement inserts the rows from, from+1 … to-1; pass: but for those that are there already.
 	statement func(from, to int, pass bool) (dialect.Statement, error)
 	strict    bool // nothing is passed over
@@ -45,12 +45,12 @@ func (p *passing) some(from, to int) error {
 		}
 	}
 	sent := p.s.sent
-	err = p.steps(st.Steps, p.lead+"SAVEPOINT "+rowsPoint+"; ")
+	err = p.steps(st.Steps, append(p.lead, "SAVEPOINT "+rowsPoint))
 	if p.s.lost != nil || p.s.sent == sent {
 		return err
 	}
 	if n := p.affected - before.affected; err == nil && (p.strict || n == uint64(to-from) || len(p.s.said) >= maxWarnings) {
-		p.lead = "RELEASE SAVEPOINT " + rowsPoint + "; "
+		p.lead = front{"RELEASE SAVEPOINT " + rowsPoint}
 		p.went(from, to, n)
 		return nil
 	}
@@ -65,7 +65,7 @@ func (p *passing) some(from, to int) error {
 	if undo := p.s.run("ROLLBACK TO SAVEPOINT " + rowsPoint); undo != nil {
 		return undo
 	}
-	p.lead = "RELEASE SAVEPOINT " + rowsPoint + "; "
+	p.lead = front{"RELEASE SAVEPOINT " + rowsPoint}
 	switch half := (from + to) / 2; {
 	case !sure:
 		if err := p.some(from, half); err != nil {
@@ -165,7 +165,7 @@ func (r *run) objection(step dialect.Step) (*pq.Error, error) {
 }
 
 // ignoring runs an INSERT IGNORE of rows.
-func (r *run) ignoring(of *dialect.Ignored, lead string) error {
+func (r *run) ignoring(of *dialect.Ignored, lead front) error {
 	s, warnings, records, passed := r.s, of.Warnings, of.Rows, 0
 	warn := func(row int) { // of what was made to fit, up to this row
 		for ; len(warnings) > 0 && warnings[0].Row <= row; warnings = warnings[1:] {

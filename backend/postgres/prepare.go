@@ -13,8 +13,8 @@ const maxPrepared = 16382
 // maxLong bounds the long data of a statement, in bytes, as max_allowed_packet does.
 const maxLong = wire.DefaultMaxPacket
 
-// preparedStatements are those of COM_STMT_PREPARE. PostgreSQL does not know of them: an execution is a text with the values in it, which
-// goes in one message with what must run in front of it.
+// preparedStatements are those of COM_STMT_PREPARE. PostgreSQL hears of one when it is executed: what it is translated to has a name there (named.go), or
+// is sent as text with the values in it.
 type preparedStatements struct {
 	last uint32
 	byID map[uint32]*preparedStatement

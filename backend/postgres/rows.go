@@ -43,19 +43,12 @@ type rows struct {
 // simpleQuery sends statements in one message, and reads up to the first row. The error is PostgreSQL's, or says that the connection is lost.
 func (s *session) simpleQuery(sql string) (*rows, error) {
 	if strings.IndexByte(sql, 0) >= 0 {
-		return nil, wire.NewError(wire.CodeParse, "the statement has a NUL byte")
+		return nil, errZero
 	}
-	s.out = append(append(binary.BigEndian.AppendUint32(append(s.out[:0], 'Q'), uint32(4+len(sql)+1)), sql...), 0)
-	s.sent++
-	_, err := s.socket.Write(s.out)
-	if cap(s.out) > readBuffer {
-		s.out = nil
-	}
-	if err != nil {
+	if err := s.write(appendMessage(s.out[:0], 'Q', sql, "\x00")); err != nil {
 		return nil, err
 	}
-	r := &s.answered
-	*r = rows{s: s, values: r.values[:0], tag: r.tag[:0]}
+	r := s.answer()
 	for described := false; !described; {
 		kind, body, err := r.message()
 		if err != nil {
@@ -64,9 +57,7 @@ func (s *session) simpleQuery(sql string) (*rows, error) {
 		switch kind {
 		case 'T':
 			described = true
-			r.fields = s.fieldsOf(body)
-			r.columns = len(r.fields)
-			r.values = slices.Grow(r.values, r.columns)[:r.columns]
+			r.describe(s.fieldsOf(body))
 		case 'Z':
 			return r, r.err
 		}
@@ -87,6 +78,31 @@ func (s *session) simpleQuery(sql string) (*rows, error) {
 	return r, nil
 }
 
+var errZero = wire.NewError(wire.CodeParse, "the statement has a NUL byte")
+
+// write sends what is one message, and keeps its memory.
+func (s *session) write(out []byte) error {
+	if s.out = out; cap(out) > readBuffer {
+		s.out = nil
+	}
+	s.sent++
+	_, err := s.socket.Write(out)
+	return err
+}
+
+// answer is what comes of a message.
+func (s *session) answer() *rows {
+	r := &s.answered
+	*r = rows{s: s, values: r.values[:0], tag: r.tag[:0]}
+	return r
+}
+
+// describe takes the columns of the rows.
+func (r *rows) describe(fields []field) {
+	r.fields, r.columns = fields, len(fields)
+	r.values = slices.Grow(r.values, r.columns)[:r.columns]
+}
+
 // message reads a message, and keeps what an error and the end of a statement say.
 func (r *rows) message() (kind byte, body []byte, err error) {
 	for {
@@ -103,7 +119,10 @@ func (r *rows) message() (kind byte, body []byte, err error) {
 		case 'N':
 			r.s.notice(readError(body))
 			continue
-		case 'S', 'A': // a parameter's status, a notification
+		case 'S':
+			r.s.named.status(body)
+			continue
+		case 'A', '3', 't': // a notification, the end of a name, the types of parameters
 			continue
 		case 'E':
 			if e := readError(body); r.err == nil {
@@ -113,7 +132,7 @@ func (r *rows) message() (kind byte, body []byte, err error) {
 			r.tag = append(r.tag[:0], bytes.TrimSuffix(body, []byte{0})...)
 		case 'Z':
 			r.done = true
-		case 'T', 'D', 'I':
+		case 'T', 'D', 'I', '1', '2', 'n':
 		default:
 			return 0, nil, fmt.Errorf("a message of kind %q, which is no answer to a query", kind)
 		}

@@ -35,6 +35,7 @@ type session struct {
 	vars               variables
 	tx                 transaction
 	prepared           preparedStatements
+	named              named
 	warnings           []warning
 	said               []warning // of the statement that runs
 	unlisted           int       // warnings that there were besides

@@ -41,7 +41,7 @@ type transaction struct {
 
 // configure runs a statement that makes a setting of the session.
 func (s *session) configure(sql string) error {
-	err := s.run(s.unlimited() + sql)
+	err := s.run(s.unlimited().text() + sql)
 	if err == nil && (s.tx.phase == active || s.tx.phase == ended) {
 		s.tx.sets = append(s.tx.sets, sql)
 	}
@@ -73,32 +73,32 @@ func (s *session) undone(sql string) error {
 }
 
 // bounded is what goes in front of a SELECT whose time is bounded, as max_execution_time says.
-func (s *session) bounded() string {
+func (s *session) bounded() front {
 	if s.vars.limit == "" {
-		return ""
+		return nil
 	}
 	s.tx.limited = s.tx.phase == begun || s.tx.phase == active
-	return "SET LOCAL statement_timeout = " + s.vars.limit + "; "
+	return front{"SET LOCAL statement_timeout = " + s.vars.limit}
 }
 
 // unlimited is what goes in front of the next statement after it.
-func (s *session) unlimited() string {
+func (s *session) unlimited() front {
 	if !s.tx.limited {
-		return ""
+		return nil
 	}
 	s.tx.limited = false
-	return "SET LOCAL statement_timeout = 0; "
+	return front{"SET LOCAL statement_timeout = 0"}
 }
 
 // clock is what goes in front of a statement for NOW() and defaults, if the session has a time of its own.
-func (s *session) clock() string {
+func (s *session) clock() front {
 	switch {
 	case s.vars.clock != "":
 		s.tx.clocked = s.tx.phase == begun || s.tx.phase == active
 	case !s.tx.clocked:
-		return ""
+		return nil
 	}
-	return "SET LOCAL xaproxy.timestamp = '" + s.vars.clock + "'; "
+	return front{"SET LOCAL xaproxy.timestamp = '" + s.vars.clock + "'"}
 }
 
 // savepoint is one of the client's. PostgreSQL has another name for it: with the client's, a second one of the same name would not replace the
@@ -129,18 +129,29 @@ func (s *session) begin(xid, characteristics string) {
 	s.tx = transaction{phase: begun, xid: xid, characteristics: all + characteristics}
 }
 
-// lead is what goes in front of the next statement, in the same message.
-func (s *session) lead() string {
+// front are statements of our own in front of another one, in the same message.
+type front []string
+
+// text is what they are in front of the text of the other one.
+func (f front) text() string {
+	if len(f) == 0 {
+		return ""
+	}
+	return strings.Join(f, "; ") + "; "
+}
+
+// lead is what goes in front of the next statement.
+func (s *session) lead() front {
 	t := &s.tx
 	switch {
 	case t.phase == begun:
-		return "BEGIN" + t.characteristics + "; "
+		return front{"BEGIN" + t.characteristics}
 	case t.phase == active && t.guarded:
-		return s.unlimited() + "RELEASE SAVEPOINT " + guard + "; SAVEPOINT " + guard + "; "
+		return append(s.unlimited(), "RELEASE SAVEPOINT "+guard, "SAVEPOINT "+guard)
 	case t.phase == active:
-		return s.unlimited() + "SAVEPOINT " + guard + "; "
+		return append(s.unlimited(), "SAVEPOINT "+guard)
 	}
-	return ""
+	return nil
 }
 
 // ready refuses a statement where MySQL would.
@@ -192,25 +203,33 @@ func (s *session) ran(err error) error {
 	return err
 }
 
-// guarded runs a statement of the client, behind what it is given to go in front of it. reads says that its time may be bounded.
-func (s *session) guarded(reads bool, run func(lead string) error) error {
+// guarded runs a statement of the client, behind what it is given to go in front of it, and once more where that is stale. reads says that its time
+// may be bounded.
+func (s *session) guarded(reads bool, run func(lead front) error) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	lead := func() string {
-		if !reads {
-			return s.lead() + s.clock()
+	lead := func() front {
+		all := append(s.lead(), s.clock()...)
+		if reads {
+			all = append(all, s.bounded()...)
 		}
-		return s.lead() + s.clock() + s.bounded()
+		return all
 	}
 	attempt := func() error {
-		before, sent := s.tx, s.sent
-		err := run(lead())
-		if s.sent == sent { // not even the savepoint is there: PostgreSQL knows of nothing
-			s.tx = before
-			return err
+		for {
+			before, sent, told := s.tx, s.sent, len(s.said)
+			err := run(lead())
+			if s.sent == sent { // not even the savepoint is there: PostgreSQL knows of nothing
+				s.tx = before
+				return err
+			}
+			err = s.ran(err)
+			if _, again := err.(stale); !again {
+				return err
+			}
+			s.said = s.said[:told]
 		}
-		return s.ran(err)
 	}
 	if s.tx.phase == idle && s.vars.next != (next{}) { // SET TRANSACTION is for this statement
 		s.begin("", "")
@@ -243,8 +262,8 @@ func (s *session) direct(sql string, reads bool, a *answer) error {
 	if alone {
 		s.begin("", "")
 	}
-	err := s.guarded(reads, func(lead string) error {
-		rows, err := s.send(lead + sql)
+	err := s.guarded(reads, func(lead front) error {
+		rows, err := s.send(lead.text() + sql)
 		if err != nil {
 			return err
 		}
@@ -303,7 +322,7 @@ func (s *session) end(commit bool) error {
 	if !commit {
 		return s.undone("ROLLBACK")
 	}
-	err := s.run(s.unlimited() + "SAVEPOINT " + guard + "; COMMIT")
+	err := s.run(s.unlimited().text() + "SAVEPOINT " + guard + "; COMMIT")
 	if err != nil && s.lost == nil {
 		if undo := s.undone("ROLLBACK"); undo != nil { // a warning where COMMIT itself has failed
 			return undo

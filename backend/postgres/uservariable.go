@@ -70,8 +70,8 @@ func (s *session) computed(name string, words []part) (u dialect.UserValue, err 
 	if len(t.Steps) != 1 || len(t.Steps[0].Params) > 0 || t.Steps[0].Kind != dialect.Rows || len(t.Steps[0].Columns) != 1 {
 		return u, wire.NewError(wire.CodeNotSupported, "%s can be set to one value only", name)
 	}
-	err = s.guarded(true, func(lead string) error {
-		row, err := s.one(lead+t.Steps[0].Text, t.Steps[0].Columns)
+	err = s.guarded(true, func(lead front) error {
+		row, err := s.one(lead.text()+t.Steps[0].Text, t.Steps[0].Columns)
 		if err == nil && row != nil {
 			u = row[0]
 		}

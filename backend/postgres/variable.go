@@ -114,6 +114,7 @@ func (s *session) reset() error {
 	if err := s.run("DISCARD ALL"); err != nil {
 		return err
 	}
+	s.named.forget()
 	if err := s.run("SELECT " + boundWaiting); err != nil {
 		return err
 	}

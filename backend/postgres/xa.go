@@ -96,7 +96,7 @@ func (s *session) xaPrepare(xid string, mine bool) error {
 	case s.tx.phase != ended:
 		return errXAState
 	}
-	rows, err := s.send(s.unlimited() + "SAVEPOINT " + guard + "; PREPARE TRANSACTION " + quote(xid))
+	rows, err := s.send(s.unlimited().text() + "SAVEPOINT " + guard + "; PREPARE TRANSACTION " + quote(xid))
 	if err == nil {
 		err = s.drain(rows)
 	}

@@ -3,12 +3,13 @@ package postgres_test
 import (
 	"database/sql"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
 )
 
-// BenchmarkPoint selects one row by its key, as text and prepared.
+// BenchmarkPoint selects one row by its key, as text and prepared, in a transaction and without.
 func BenchmarkPoint(b *testing.B) {
 	f := newFace(b)
 	if err := f.dialer.SetUp(b.Context()); err != nil {
@@ -18,29 +19,34 @@ func BenchmarkPoint(b *testing.B) {
 	c.exec("CREATE TABLE items (id INT PRIMARY KEY, c VARCHAR(100) NOT NULL)")
 	c.exec("INSERT INTO items VALUES (1, 'one'), (2, 'two'), (3, 'three')")
 	for _, prepared := range []bool{false, true} {
-		b.Run(fmt.Sprintf("prepared=%v", prepared), func(b *testing.B) {
-			db := f.db(func(c *mysql.Config) { c.InterpolateParams = !prepared })
-			db.SetMaxOpenConns(1)
-			var stmt *sql.Stmt
-			if prepared {
-				var err error
-				if stmt, err = db.Prepare("SELECT c FROM items WHERE id = ?"); err != nil {
-					b.Fatal(err)
+		for _, transaction := range []bool{false, true} {
+			b.Run(fmt.Sprintf("prepared=%v/transaction=%v", prepared, transaction), func(b *testing.B) {
+				c := f.conn(func(c *mysql.Config) { c.InterpolateParams = !prepared })
+				if transaction {
+					c.exec("BEGIN")
 				}
-			}
-			b.ReportAllocs()
-			for i := range b.N {
-				var got string
-				var err error
+				const query = "SELECT c FROM items WHERE id = "
+				var stmt *sql.Stmt
 				if prepared {
-					err = stmt.QueryRow(1 + i%3).Scan(&got)
-				} else {
-					err = db.QueryRow(fmt.Sprintf("SELECT c FROM items WHERE id = %d", 1+i%3)).Scan(&got)
+					var err error
+					if stmt, err = c.PrepareContext(b.Context(), query+"?"); err != nil {
+						b.Fatal(err)
+					}
 				}
-				if err != nil {
-					b.Fatal(err)
+				b.ReportAllocs()
+				for i := range b.N {
+					var got string
+					var err error
+					if prepared {
+						err = stmt.QueryRow(1 + i%3).Scan(&got)
+					} else {
+						err = c.QueryRowContext(b.Context(), query+strconv.Itoa(1+i%3)).Scan(&got)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
