@@ -31,9 +31,9 @@ have() { command -v "$1" >/dev/null; }
 
 mode=${1:-all}
 series=() # of PostgreSQL, beside the installed one
-want_servers=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false want_promtool=false
+want_servers=false want_dump=false want_postgres=false want_clock=false want_bench=false want_tools=false want_model=false want_promtool=false
 case $mode in
-	all) want_servers=true want_postgres=true want_clock=true want_bench=true want_tools=true want_promtool=true series=(18) ;;
+	all) want_servers=true want_dump=true want_postgres=true want_clock=true want_bench=true want_tools=true want_promtool=true series=(18) ;;
 	demo) want_servers=true ;;
 	chaos) want_servers=true want_postgres=true want_clock=true ;;
 	bench) want_servers=true want_bench=true ;;
@@ -74,6 +74,7 @@ missing_packages() {
 		have mariadbd && have mariadb-install-db || echo mariadb-server-core
 		have mariadb || echo mariadb-client-core
 	fi
+	if $want_dump && ! have mariadb-dump; then echo mariadb-client; fi
 	if $want_clock; then
 		compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
 	fi
