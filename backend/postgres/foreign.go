@@ -95,7 +95,7 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if next != (copyNext{}) { // another copy warns
 		ignored = nil
 	}
-	several := len(t.Steps) > 1 || ignored != nil && ignored.Rows > 1
+	several := len(t.Steps) > 1 || ignored != nil && ignored.Rows > 1 || t.Passed != nil
 	alone := several && s.tx.phase == idle && s.vars.autocommit
 	if alone {
 		s.begin("", "")
@@ -103,6 +103,9 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	err = s.numbered(&t.Statement, next, func() error {
 		return s.guarded(st.is("SELECT"), func(lead front) error {
 			r = run{s: s, answer: a, values: values, places: t.places, named: named, copied: next.copied != noCopy, next: next.insertID}
+			if t.Passed != nil {
+				return r.changing(t.Passed, lead)
+			}
 			if ignored != nil && several {
 				return r.ignoring(ignored, lead)
 			}

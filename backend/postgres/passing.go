@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lib/pq"
 
 	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
+	"github.com/xaproxy/xaproxy/wire"
 )
 
 // rowsPoint is the savepoint in front of rows that may be taken back: one of them is there already, or cannot be.
@@ -137,21 +139,16 @@ func (r *run) ignored(of *dialect.Ignored, err error) error {
 
 // objection is the error of a step, of which nothing stays.
 func (r *run) objection(step dialect.Step) (*pq.Error, error) {
-	s, sql := r.s, step.Text
-	if r.values != nil {
-		places, err := placesOf(step)
-		if err == nil {
-			sql, err = bind(step, places, r.values)
-		}
-		if err != nil {
-			return nil, err
-		}
+	s := r.s
+	sql, err := r.text(step)
+	if err != nil {
+		return nil, err
 	}
 	begin, end := "BEGIN; ", "ROLLBACK"
 	if s.tx.phase == active {
 		begin, end = "SAVEPOINT "+rowsPoint+"; ", "ROLLBACK TO SAVEPOINT "+rowsPoint+"; RELEASE SAVEPOINT "+rowsPoint
 	}
-	err := s.run(begin + sql)
+	err = s.run(begin + sql)
 	if s.lost != nil {
 		return nil, err
 	}
@@ -162,6 +159,82 @@ func (r *run) objection(step dialect.Step) (*pq.Error, error) {
 		return e, nil
 	}
 	return &pq.Error{Code: "23505", Message: "it was there, and has gone since"}, nil
+}
+
+// text is a step with the values of its parameters.
+func (r *run) text(step dialect.Step) (string, error) {
+	if r.values == nil {
+		return step.Text, nil
+	}
+	places, err := placesOf(step)
+	if err != nil {
+		return "", err
+	}
+	return bind(step, places, r.values)
+}
+
+// maxPassed is the number of rows that an UPDATE IGNORE or DELETE IGNORE may find.
+const maxPassed = 100_000
+
+// changing runs an UPDATE IGNORE or DELETE IGNORE.
+func (r *run) changing(of *dialect.Passed, lead front) error {
+	s := r.s
+	sql, err := r.text(of.Choose)
+	if err != nil {
+		return err
+	}
+	found, err := s.ask(lead.text() + sql)
+	if err != nil {
+		return err
+	}
+	if len(found) > maxPassed {
+		return wire.NewError(wire.CodeNotSupported, "with IGNORE %d rows are not changed at once on PostgreSQL: change at most %d, with LIMIT", len(found), maxPassed)
+	}
+	var places []string
+	var numbers []int // of these rows among those found
+	for i, row := range found {
+		if row[1] == true {
+			places, numbers = append(places, fmt.Sprintf("%s", row[0])), append(numbers, i)
+		}
+	}
+	warned, passed := 0, 0     // rows; MySQL does not count those that are passed over
+	warn := func(number int) { // of what was made to fit, up to this row
+		for ; warned <= number && len(of.Warnings) > 0; warned++ {
+			for _, w := range of.Warnings {
+				if text, ok := strings.CutSuffix(w.Text, " at row 1"); ok {
+					w.Text = fmt.Sprintf("%s at row %d", text, warned+1-passed)
+				}
+				s.fitted(w)
+			}
+		}
+	}
+	p := &passing{run: *r}
+	p.named = false // no text comes twice
+	p.statement = func(from, to int, _ bool) (dialect.Statement, error) {
+		return dialect.Statement{Steps: []dialect.Step{of.Change(places[from:to])}}, nil
+	}
+	p.went = func(_, to int, _ uint64) { warn(numbers[to-1]) }
+	p.over = func(row int, e *pq.Error) {
+		warn(numbers[row])
+		w := translate(e)
+		s.warn(w.Errno, w.Message)
+		passed++
+	}
+	p.wrong = func(_ int, _ dialect.Statement, err error) error { return err }
+	if len(places) > 0 {
+		if err := p.some(0, len(places)); err != nil {
+			return err
+		}
+	}
+	warn(len(found) - 1)
+	r.affected = p.affected
+	if of.Update {
+		r.info = fmt.Sprintf("Rows matched: %d  Changed: %d  Warnings: %d", len(found), r.affected, len(s.said)+s.unlisted)
+		if s.client.Caps().Has(wire.FoundRows) {
+			r.affected = uint64(len(found))
+		}
+	}
+	return nil
 }
 
 // ignoring runs an INSERT IGNORE of rows.

@@ -10,7 +10,7 @@ import (
 
 // delete translates DELETE.
 func (t *translator) delete(n *sqlparser.Delete) error {
-	if err := t.strict(""); err != nil {
+	if err := t.strict(); err != nil {
 		return err
 	}
 	if len(n.Returning) > 0 || len(n.Partitions) > 0 {
@@ -20,6 +20,9 @@ func (t *translator) delete(n *sqlparser.Delete) error {
 	w, err := t.with(n.With)
 	if err != nil {
 		return err
+	}
+	if t.src.ignore {
+		return t.deleteIgnoring(n)
 	}
 	if len(n.Targets) > 1 || hasOuter(n.TableExprs) || n.Limit != nil && len(n.Targets) == 0 {
 		return t.deleteChosen(n, w)

@@ -117,6 +117,8 @@ type Statement struct {
 	Given func() []Given
 	// Ignored is of an INSERT IGNORE of rows: they may be run by its steps in place of Steps, which passes over rows without saying which.
 	Ignored *Ignored
+	// Passed is of an UPDATE IGNORE or DELETE IGNORE, and is run in place of Steps.
+	Passed *Passed
 }
 
 // StepKind says what a step answers.
@@ -214,7 +216,7 @@ func Translate(sql string, o Options) (Statement, error) {
 			return Statement{}, &Error{Errno: 1059, State: "42000", At: -1, What: "Identifier name '" + name + "' is too long: PostgreSQL has names of at most 63 bytes, and keys and checks are called by their table and themselves"}
 		}
 	}
-	s := Statement{Steps: t.steps, Params: t.params, Numbers: t.numbersFrom, Ignored: t.ignored}
+	s := Statement{Steps: t.steps, Params: t.params, Numbers: t.numbersFrom, Ignored: t.ignored, Passed: t.chosen}
 	if t.writes {
 		s.Changes = t.targets
 	}

@@ -114,6 +114,9 @@ func show(sql string, o Options) string {
 		return fmt.Sprintf("%d (%s) %s\n", e.Errno, e.State, e)
 	}
 	var b strings.Builder
+	if s.Passed != nil {
+		s.Steps = []Step{s.Passed.Choose, s.Passed.Change([]string{"(0,1)", "(0,2)"})}
+	}
 	for _, step := range s.Steps {
 		fmt.Fprintf(&b, "%s: %s\n", step.Kind, step.Text)
 		for i, p := range step.Params {

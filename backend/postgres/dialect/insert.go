@@ -27,7 +27,7 @@ type newRows struct {
 
 // insert translates INSERT and REPLACE.
 func (t *translator) insert(n *sqlparser.Insert) error {
-	if err := t.strict(""); err != nil {
+	if err := t.strict(); err != nil {
 		return err
 	}
 	if len(n.Returning) > 0 || len(n.Partitions) > 0 {

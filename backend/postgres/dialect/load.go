@@ -110,7 +110,7 @@ func unplaced(err error) error {
 // prepare finds the table and its columns.
 func (l *Load) prepare(text *router.LoadText) error {
 	t := l.t
-	if err := t.strict(""); err != nil {
+	if err := t.strict(); err != nil {
 		return err
 	}
 	tree, err := t.src.parse()

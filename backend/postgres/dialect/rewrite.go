@@ -2,10 +2,13 @@ package dialect
 
 import "fmt"
 
-// rewrite notes the tokens in place of which the parser is shown others: VALUES ROW(…), … is the same as SELECT … UNION ALL SELECT …, and MEMBER OF
-// stands where REGEXP may.
+// rewrite notes the tokens in place of which the parser is shown others: VALUES ROW(…), … is the same as SELECT … UNION ALL SELECT …, MEMBER OF
+// stands where REGEXP may, and IGNORE of DELETE is unknown to it.
 func (s *source) rewrite() {
 	s.replaced = map[int]string{}
+	for i := 1; s.word(0) == "DELETE" && (s.word(i) == "IGNORE" || s.word(i) == "LOW_PRIORITY" || s.word(i) == "QUICK"); i++ {
+		s.replaced[i], s.ignore = "", s.ignore || s.word(i) == "IGNORE"
+	}
 	for i := range s.toks {
 		switch {
 		case s.word(i) == "VALUES" && s.word(i+1) == "ROW" && s.op(i+2, "("):

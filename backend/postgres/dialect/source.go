@@ -33,6 +33,7 @@ type source struct {
 	replaced      map[int]string // what the parser is shown for tokens
 	rollup        bool           // WITH ROLLUP, of the outermost query
 	variables     []string       // of INTO @a, @b
+	ignore        bool           // the statement is a DELETE IGNORE
 	mode          router.Mode    // how strings and names are written
 	pipesAsConcat bool           // || joins strings
 }

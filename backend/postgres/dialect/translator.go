@@ -19,8 +19,9 @@ type translator struct {
 	steps   []Step
 	params  int
 	gives   []given
-	ignored *Ignored // the rows of an INSERT IGNORE
-	writes  bool     // the statement changes rows: what MySQL only warns of in a SELECT is an error
+	ignored *Ignored // the rows of an INSERT IGNORE, and what was made to fit of an UPDATE IGNORE
+	chosen  *Passed
+	writes  bool // the statement changes rows: what MySQL only warns of in a SELECT is an error
 
 	used   []Param       // parameters that were asked for
 	places map[Param]int // of used

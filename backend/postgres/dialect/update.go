@@ -11,7 +11,7 @@ import (
 // update translates UPDATE. MySQL counts the rows that it changed, so those that already are as they shall be are left out, unless the client
 // counts the rows found, or asks for both numbers.
 func (t *translator) update(n *sqlparser.Update) error {
-	if err := t.strict(n.Ignore); err != nil {
+	if err := t.strict(); err != nil {
 		return err
 	}
 	if len(n.Returning) > 0 {
@@ -25,6 +25,9 @@ func (t *translator) update(n *sqlparser.Update) error {
 	m, err := t.many(n.TableExprs)
 	if err != nil {
 		return err
+	}
+	if n.Ignore != "" {
+		return t.updateIgnoring(n, m)
 	}
 	changes, err := t.changes(n.Exprs)
 	if err != nil {
@@ -166,6 +169,7 @@ func (t *translator) updateChosen(n *sqlparser.Update, with, from string, where 
 		r := &relation{alias: "t", table: c.r.table}
 		for j, a := range all {
 			if a.text == "DEFAULT" {
+				all[j].changed = changed(columnValue(r, a.c).s, a.c, a.c.defaultValue())
 				continue
 			}
 			name := fmt.Sprintf("v%d_%d", i, j)

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -8,12 +9,9 @@ import (
 )
 
 // strict refuses a write whose mistakes MySQL would only warn of.
-func (t *translator) strict(ignore string) error {
+func (t *translator) strict() error {
 	if t.o.Lenient {
 		return refuse(0, "without STRICT_TRANS_TABLES MySQL changes values that do not fit, which PostgreSQL never does", "SET sql_mode with STRICT_TRANS_TABLES")
-	}
-	if ignore != "" {
-		return t.refuse("IGNORE", "leave it out", "IGNORE is only translated in INSERT, for duplicate keys")
 	}
 	return nil
 }
@@ -46,14 +44,20 @@ func (t *translator) assignments(r *relation, list sqlparser.AssignmentExprs) ([
 			if err := t.ownDefault(c); err != nil {
 				return nil, err
 			}
-			a.text, a.changed = "DEFAULT", "TRUE"
+			value := c.defaultValue()
+			a.text, a.changed = "DEFAULT", changed(original[i].v.s, c, value)
 			all = append(all, a)
-			r.fields[i].v.s = "(" + c.Default + ")"
+			r.fields[i].v.s = value
 			continue
 		}
 		v, err := t.expr(e.Expr)
 		if err != nil {
 			return nil, about(c, err)
+		}
+		if t.ignored != nil {
+			if v, err = t.fit(c, v); err != nil {
+				return nil, about(c, err)
+			}
 		}
 		if a.text, err = t.assign(c, v); err != nil {
 			return nil, err
@@ -68,6 +72,11 @@ func (t *translator) assignments(r *relation, list sqlparser.AssignmentExprs) ([
 		r.fields[i].v = next
 	}
 	return all, nil
+}
+
+// defaultValue is the value that DEFAULT is.
+func (c *Column) defaultValue() string {
+	return "(" + cmp.Or(c.Default, "NULL") + ")::" + storedAs(c)
 }
 
 func storedAs(c *Column) string {
