@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xaproxy/xaproxy/backend/postgres/dialect"
 	"github.com/xaproxy/xaproxy/wire"
 )
 
@@ -343,8 +344,14 @@ func (s *session) evaluate(item []part) (variable, bool, error) {
 	case "VERSION()":
 		v, err := s.vars.get("version")
 		return v, true, err
-	case "ROW_COUNT()", "FOUND_ROWS()":
+	case "ROW_COUNT()":
 		return number(0), true, nil
+	case "FOUND_ROWS()": // of SQL_CALC_FOUND_ROWS: the proxy counts the rows of others
+		found, err := s.ask("SELECT current_setting('" + dialect.FoundRows + "', true)")
+		if err != nil {
+			return variable{}, true, err
+		}
+		return number(int64(unsigned(found[0][0]))), true, nil
 	}
 	if written, ok := writtenString(item); ok {
 		return variable{text: written}, true, nil

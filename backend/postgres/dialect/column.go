@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -147,5 +148,12 @@ func (t *translator) defaultOf(c *Column, e sqlparser.Expr) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return t.assign(c, v)
+	if b, ok := e.(sqlparser.BoolVal); ok && c.Type.Kind.integer() && c.PG != "boolean" { // MySQL keeps a number
+		return map[bool]string{true: "1", false: "0"}[bool(b)], nil
+	}
+	s, err := t.assign(c, v)
+	if n, ok := new(big.Rat).SetString(strings.Trim(s, "()")); ok && err == nil && c.Type.Kind == Decimal && v.isConst() { // with the digits that MySQL shows
+		s = n.FloatString(c.Type.Scale)
+	}
+	return s, err
 }

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,8 +12,8 @@ import (
 
 // selectQuery translates one SELECT.
 func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
-	if n.QueryOpts.SQLCalcFoundRows {
-		return query{}, t.refuse("SQL_CALC_FOUND_ROWS", "ask for COUNT(*)", "SQL_CALC_FOUND_ROWS is not translated")
+	if n.QueryOpts.SQLCalcFoundRows && (t.scope.outer != nil || t.inSet > 0 || t.src.variables != nil) {
+		return query{}, t.refuse("SQL_CALC_FOUND_ROWS", "ask for COUNT(*)", "SQL_CALC_FOUND_ROWS is only translated of a SELECT that is the whole statement")
 	}
 	if n.Lock != nil && n.Lock.Type != "" {
 		return query{}, t.refuse("FOR", "lock in the outermost query", "a locking clause in a subquery is not translated")
@@ -134,14 +136,33 @@ func (t *translator) selectQuery(n *sqlparser.Select) (query, error) {
 	if !grouped || !t.o.LenientGroupBy || rollup {
 		groups = nil
 	}
+	all := b.String()
 	order, err := t.orderBy(n.OrderBy, fields, distinct, groups)
 	if err != nil {
 		return query{}, err
 	}
-	b.WriteString(order)
 	limit, err := t.limit(n.Limit)
-	b.WriteString(limit)
-	return query{b.String(), out}, err
+	if err == nil && n.QueryOpts.SQLCalcFoundRows {
+		for i := range t.src.toks {
+			if volatile[t.src.word(i)] && t.src.op(i+1, "(") {
+				return query{}, t.refuse("SQL_CALC_FOUND_ROWS", "ask for COUNT(*)", "SQL_CALC_FOUND_ROWS with a value that is another one each time is not translated")
+			}
+		}
+		limit = foundRows(all, limit)
+	}
+	return query{all + order + limit, out}, err
+}
+
+// FoundRows is the setting of PostgreSQL's that keeps what SQL_CALC_FOUND_ROWS has counted for FOUND_ROWS().
+const FoundRows = "xaproxy.found_rows"
+
+// foundRows is a LIMIT that counts the rows that there are without it, as the statement's snapshot has them: PostgreSQL computes it once.
+func foundRows(all, limit string) string {
+	limit, offset, _ := strings.Cut(limit, " OFFSET ")
+	if limit = cmp.Or(strings.TrimPrefix(limit, " LIMIT "), "NULL::bigint"); offset != "" {
+		offset = " OFFSET " + offset
+	}
+	return fmt.Sprintf(" LIMIT (SELECT CASE WHEN set_config('%s', count(*)::text, false) IS NOT NULL THEN %s END FROM (%s) AS found)%s", FoundRows, limit, all, offset)
 }
 
 func dual(from sqlparser.TableExprs) bool {

@@ -250,7 +250,10 @@ func mysqlDefault(c *Column) (*string, bool) {
 		return &s, false
 	}
 	d = strings.Trim(strings.TrimSuffix(d, "::numeric"), "()")
-	if frac := len(d) - strings.IndexByte(d+".", '.') - 1; c.Type.Kind == Decimal && frac < c.Type.Scale {
+	if n, err := strconv.ParseUint(d, 10, 64); err == nil && c.Type.Kind == Bit {
+		d = "b'" + strconv.FormatUint(n, 2) + "'"
+	}
+	if frac := len(d) - strings.IndexByte(d+".", '.') - 1; c.Type.Kind == Decimal && c.Type.Scale > 0 && frac < c.Type.Scale {
 		if frac < 0 {
 			d, frac = d+".", 0
 		}
