@@ -95,7 +95,7 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 	if next != (copyNext{}) { // another copy warns
 		ignored = nil
 	}
-	several := len(t.Steps) > 1 || ignored != nil && ignored.Rows > 1 || t.Passed != nil
+	several := len(t.Steps) > 1 || ignored != nil && ignored.Rows != 1 || t.Passed != nil
 	alone := several && s.tx.phase == idle && s.vars.autocommit
 	if alone {
 		s.begin("", "")
@@ -105,6 +105,9 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 			r = run{s: s, answer: a, values: values, places: t.places, named: named, copied: next.copied != noCopy, next: next.insertID}
 			if t.Passed != nil {
 				return r.changing(t.Passed, lead)
+			}
+			if ignored != nil && ignored.Into != "" {
+				return r.selected(ignored, t.Steps, lead)
 			}
 			if ignored != nil && several {
 				return r.ignoring(ignored, lead)
@@ -119,6 +122,14 @@ func (s *session) foreign(st *statement, a *answer, p *preparedStatement) error 
 		if ended := s.end(err == nil); err == nil {
 			err = ended
 		}
+	}
+	if p != nil && (ignored != nil || t.Passed != nil) && s.lost == nil && unfit(err) {
+		written, err := s.writtenDown(p)
+		if err != nil {
+			return err
+		}
+		s.said, s.unlisted = nil, 0
+		return s.foreign(written, a, nil)
 	}
 	if err != nil {
 		err = s.explained(err, t.gives(), values)

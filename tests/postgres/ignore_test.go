@@ -1,12 +1,16 @@
 package postgres_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/xaproxy/xaproxy/tests/servers"
 	"github.com/xaproxy/xaproxy/tests/servers/servertest"
@@ -258,5 +262,149 @@ func TestUpdateAndDeleteIgnore(t *testing.T) {
 	t.Logf("of %d statements %d are the same, %d of them with warnings, refused are %v", len(texts), same, warned, refused)
 	if warned < 100 || same < 250 || refused[1235] < 10 {
 		t.Errorf("of %d statements only %d are the same, %d of them with warnings, refused are %v", len(texts), same, warned, refused)
+	}
+}
+
+const ignoreTable = `CREATE TABLE ig (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, code VARCHAR(6), n TINYINT UNSIGNED, need SMALLINT NOT NULL DEFAULT 3, d DECIMAL(5,2), s VARCHAR(5) NOT NULL DEFAULT 's',
+	raw VARBINARY(4), se SET('a','b'), at DATETIME, up INT, UNIQUE KEY code (code), CONSTRAINT up FOREIGN KEY (up) REFERENCES above (id), CHECK (n <> 99))`
+
+// TestInsertIgnoreSelect runs INSERT IGNORE … SELECT on PostgreSQL and on MySQL: they have the same rows, counts and warnings.
+func TestInsertIgnoreSelect(t *testing.T) {
+	m, p := newLoaders(t, "CREATE TABLE above (id INT PRIMARY KEY)", "INSERT INTO above VALUES (1), (2)", ignoreTable,
+		"CREATE TABLE src (k INT PRIMARY KEY, id INT, code VARCHAR(20), n INT, d DECIMAL(12,4), f DOUBLE, s TEXT, raw VARBINARY(20), at DATETIME, js JSON, up INT)",
+		`INSERT INTO src VALUES (1, 10, 'x', 1, 1.25, 1.5, 'ok', x'0001', '2024-01-02 03:04:05', '{"a": 1}', 1), (2, 10, 'y', 300, 2000, 2.5, 'it''s \\ long', x'0102030405', NULL, '[1]', 2),
+			(3, 11, 'X', -5, -1.005, -3e10, NULL, NULL, '2024-02-29 00:00:00', NULL, 9), (4, 12, 'much too long', 99, NULL, NULL, 'a,b', x'ff', '2025-01-01 10:00:00', 'null', NULL), (5, 900, 'z', 7, 3.14, 0, '5', x'', NULL, NULL, NULL)`)
+	same := 0
+	for _, q := range []string{
+		"INSERT IGNORE INTO ig (id, code) SELECT id, code FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, n) SELECT k, n FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, need) SELECT k, n * 1000 FROM src ORDER BY k",
+		"INSERT IGNORE INTO ig (id, d) SELECT k, d FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, s) SELECT k, s FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, raw) SELECT k, raw FROM src ORDER BY k",
+		"INSERT IGNORE INTO ig (id, up) SELECT k, up FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, at) SELECT k, at FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, need) SELECT k, f FROM src WHERE k <> 3 ORDER BY k",
+		"INSERT IGNORE INTO ig (code, s) SELECT code, s FROM src ORDER BY k", "INSERT IGNORE INTO ig (id) SELECT 900", "INSERT IGNORE INTO ig (id) SELECT 901", "INSERT IGNORE INTO ig (id, code) SELECT k, code FROM src WHERE k > 100",
+		"INSERT IGNORE INTO ig (id, code, n) (SELECT k + 20, code, n FROM src WHERE k < 4 ORDER BY k)", "INSERT IGNORE INTO ig (id, n, s) SELECT k, n, CONCAT(code, s) FROM src ORDER BY k",
+		"INSERT IGNORE INTO ig (id, n, need) SELECT k, COUNT(*) * 200, SUM(n) FROM src GROUP BY k ORDER BY k", "INSERT IGNORE INTO ig SELECT * FROM ig ORDER BY id",
+	} {
+		for _, l := range []*loader{m, p} {
+			l.rows("DELETE FROM ig")
+			l.rows("INSERT INTO ig (id, code) VALUES (900, 'old')")
+		}
+		mOK, mErr, mWarnings := m.try(q)
+		pOK, pErr, pWarnings := p.try(q)
+		const state = "SELECT IF(id > 900, 'new', id), code, n, need, d, s, HEX(raw), se, at, up FROM ig"
+		mRows, pRows := sorted(m.rows(state)), sorted(p.rows(state))
+		about := fmt.Sprintf("%s\nMySQL: %+v %v\n%s\n%s\nPostgreSQL: %+v %v\n%s\n%s", q, mOK, mErr, strings.Join(mWarnings, "\n"), strings.Join(mRows, "\n"), pOK, pErr, strings.Join(pWarnings, "\n"), strings.Join(pRows, "\n"))
+		notes := len(mWarnings) - len(plainWarnings(mWarnings))
+		mInfo := strings.Replace(mOK.Info, fmt.Sprint("Warnings: ", mOK.Warnings), fmt.Sprint("Warnings: ", int(mOK.Warnings)-notes), 1)
+		if slices.ContainsFunc(mWarnings, func(w string) bool { return strings.Contains(w, `|"1452"|`) }) {
+			mInfo, pOK.Info = "", ""
+		}
+		if pErr != nil || mErr != nil || mOK.Affected != pOK.Affected || mInfo != pOK.Info || !slices.Equal(plainWarnings(mWarnings), plainWarnings(pWarnings)) || !slices.Equal(mRows, pRows) {
+			t.Error(about)
+			continue
+		}
+		same++
+	}
+	many := "INSERT IGNORE INTO ig (id) WITH RECURSIVE seq AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM seq WHERE n < 900) SELECT a.n + 900 * (b.n - 1) FROM seq a JOIN seq b ON b.n <= 12"
+	m.rows("SET cte_max_recursion_depth = 100000")
+	mOK, mErr, _ := m.try(many)
+	pOK, pErr, _ := p.try(many)
+	if mErr != nil || pErr != nil || mOK.Affected != pOK.Affected {
+		t.Errorf("%s\nMySQL: %+v %v\nPostgreSQL: %+v %v", many, mOK, mErr, pOK, pErr)
+	}
+	t.Logf("%d statements are the same", same)
+}
+
+// TestIgnoreOfBoundValues has values that are bound made to fit on PostgreSQL and on MySQL.
+func TestIgnoreOfBoundValues(t *testing.T) {
+	s := servertest.Get(t, servers.MySQL)
+	f := newFace(t)
+	if err := f.dialer.SetUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName = servers.AdminUser, servers.AdminPassword, "tcp", s.Addr(), servertest.Database(t, s)
+	m, err := sql.Open("mysql", c.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	p := f.db(func(c *mysql.Config) { c.InterpolateParams = false })
+	answer := func(db *sql.DB, text string, args []any) string {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, q := range []string{"DELETE FROM ig", "INSERT INTO ig (id, code) VALUES (3, 'old'), (900, 'last')"} {
+			if _, err := c.ExecContext(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := c.ExecContext(t.Context(), text, args...)
+		if err != nil {
+			return "error"
+		}
+		n, _ := r.RowsAffected()
+		all := []string{fmt.Sprint(n)}
+		for _, q := range []string{"SHOW WARNINGS", "SELECT IF(id > 900, 'new', id), code, n, need, d, s, HEX(raw), se, at, up FROM ig ORDER BY id"} {
+			rows, err := c.QueryContext(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			columns, _ := rows.Columns()
+			values := make([]sql.NullString, len(columns))
+			into := make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			for rows.Next() {
+				if err := rows.Scan(into...); err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(passedOver, `"`+values[1].String+`"`) && q == "SHOW WARNINGS" {
+					values[2].String = "passed over"
+				}
+				all = append(all, fmt.Sprint(values))
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	for _, db := range []*sql.DB{m, p} {
+		for _, q := range []string{"CREATE TABLE above (id INT PRIMARY KEY)", "INSERT INTO above VALUES (1), (2)", ignoreTable} {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	same := 0
+	for _, c := range []struct {
+		text string
+		args []any
+	}{
+		{"INSERT IGNORE INTO ig (id, code, n) VALUES (?, ?, ?)", []any{1, "a", 300}},
+		{"INSERT IGNORE INTO ig (id, code, n) VALUES (?, ?, ?), (?, ?, ?)", []any{1, "much too long", -7, 2, `back\slash'`, "12abc"}},
+		{"INSERT IGNORE INTO ig (id, need, s) VALUES (?, ?, ?)", []any{"5", nil, nil}},
+		{"INSERT IGNORE INTO ig (id, d, raw) VALUES (?, ?, ?), (3, ?, ?)", []any{6, 12345.678, []byte{0, 1, 2, 3, 4}, "1", []byte("'\\x")}},
+		{"INSERT IGNORE INTO ig (id, se, up) VALUES (?, ?, ?)", []any{7, "a,x", 2}},
+		{"INSERT IGNORE INTO ig (id, se, up) VALUES (?, 'b', ?)", []any{7, 5}},
+		{"INSERT IGNORE INTO ig (id, n, at) VALUES (?, ?, ?)", []any{8, 1e10, time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)}},
+		{"INSERT IGNORE INTO ig (id, n) VALUES (?, ?) -- ?", []any{9, "99"}},
+		{"INSERT IGNORE INTO ig (code, s) VALUES (?, CONCAT('?', ?))", []any{"new", "ab"}},
+		{"UPDATE IGNORE ig SET n = ? WHERE id > ?", []any{300, 1}},
+		{"UPDATE IGNORE ig SET s = ?, need = ? WHERE code = ?", []any{"quite long", nil, "OLD"}},
+		{"UPDATE IGNORE ig SET code = ? WHERE id = ?", []any{"LAST", 3}},
+		{"INSERT IGNORE INTO ig (id, at) VALUES (?, ?)", []any{10, "no time"}},
+	} {
+		want, got := answer(m, c.text, c.args), answer(p, c.text, c.args)
+		if got == "error" && strings.Contains(c.text, "(id, at)") { // MySQL stores a zero date
+			continue
+		}
+		if got != want {
+			t.Errorf("%s %v\nMySQL\n%s\nPostgreSQL\n%s", c.text, c.args, want, got)
+			continue
+		}
+		same++
+	}
+	if same < 12 {
+		t.Errorf("only %d statements are the same", same)
 	}
 }

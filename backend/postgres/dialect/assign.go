@@ -86,7 +86,7 @@ func (t *translator) assignNumber(c *Column, v value) (string, error) {
 		if err != nil {
 			return "", &Error{Errno: 1366, State: "HY000", At: t.at(v), What: fmt.Sprintf("Incorrect %s value: '%s' for column '%s'", typeNames[k], v.lit.text, c.Name), Do: "write a number"}
 		}
-		if whole, err := strconv.ParseInt(strings.TrimSpace(v.lit.text), 10, 64); err == nil && k.integer() && c.PG != "boolean" { // a default is kept as it is written
+		if whole, err := strconv.ParseInt(strings.TrimSpace(v.lit.text), 10, 64); err == nil && k.integer() && (k != Year || whole > 99) && c.PG != "boolean" { // a default is kept as it is written
 			return strconv.FormatInt(whole, 10), nil
 		}
 		if strings.ContainsAny(v.lit.text, "eE") {

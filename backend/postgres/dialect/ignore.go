@@ -23,6 +23,10 @@ type Ignored struct {
 	// Step inserts the rows from, from+1 … to-1. Those that are there already it passes over if pass is set, and fails otherwise.
 	Step     func(from, to int, pass bool) Step
 	Warnings []Warning
+	// Query is set for rows of a query, whose values are known when it was asked: Into, with them behind it, is an INSERT IGNORE of MySQL's. Rows and
+	// Step are not set.
+	Query Step
+	Into  string
 }
 
 // implicitDefault is what MySQL makes of NULL in a column that has none; false where PostgreSQL cannot have it.

@@ -17,6 +17,7 @@ type newRows struct {
 	rows     int       // of VALUES, 0 if they come from a query
 	values   [][]string
 	query    string
+	selected Step // the query alone
 	text     string
 	free     bool   // a value is another one each time it is computed
 	maybe    string // the condition that the one row's number is given
@@ -128,10 +129,26 @@ func (t *translator) insertStep(n *sqlparser.Insert, in *newRows, w string) (err
 			some.Text += behind
 			return t.numbered(some)
 		}
-	} else {
-		t.ignored = nil
+		return nil
+	}
+	if t.ignored = nil; n.Ignore != "" && in.query != "" && len(n.OnDup) == 0 && w == "" {
+		t.ignored = &Ignored{Query: in.selected, Into: t.insertInto(in)}
 	}
 	return nil
+}
+
+// insertInto begins an INSERT IGNORE of MySQL's into the same columns.
+func (t *translator) insertInto(in *newRows) string {
+	quote := "`"
+	if t.o.ANSIQuotes {
+		quote = `"`
+	}
+	name := func(s string) string { return quote + strings.ReplaceAll(s, quote, quote+quote) + quote }
+	names := make([]string, len(in.columns))
+	for i, c := range in.columns {
+		names[i] = name(c.Name)
+	}
+	return "INSERT IGNORE INTO " + name(in.r.table.Schema) + "." + name(in.r.table.Name) + " (" + strings.Join(names, ", ") + ") VALUES "
 }
 
 // rowsText is the rows of VALUES.
@@ -364,6 +381,7 @@ func (t *translator) insertQuery(n sqlparser.SelectStatement, in *newRows) error
 			return err
 		}
 	}
+	in.selected = t.numbered(Step{Kind: Rows, Text: q.s, Columns: resultColumns(q.fields), InsertID: -1, Affected: -1, InsertIDGiven: -1})
 	in.query = "SELECT " + strings.Join(texts, ", ") + " FROM (" + q.s + ") AS q(" + strings.Join(names, ", ") + ")"
 	in.text += in.query
 	return nil
