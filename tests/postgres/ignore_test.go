@@ -56,7 +56,7 @@ var ignoredValues = map[string][]string{
 	"id":   {"1", "2", "3", "4", "5", "6", "NULL", "'7'", "DEFAULT", "30", "-5"},
 	"code": {"'a'", "'B'", "'ä'", "NULL", "12", "'abcdefgh'", "1234567", "'b  '", "'abc     '"},
 	"n":    {"0", "255", "7.5", "-1", "256", "'12'", "'12x'", "'x'", "''", "1e3", "300.7", "'-3'", "NULL", "99", "255.4", "' 8 '", "'1e2'"},
-	"need": {"1", "-5", "NULL", "70000", "-70000", "'5 5'"},
+	"need": {"1", "-5", "NULL", "70000", "-70000", "'5 5'", "-70000.5", "-3e10", "-2.5e0", "-1.5"},
 	"d":    {"1.5", "-2.25", "1000", "-1e9", "999.994", "999.996", "'12.5a'", "'z'", "NULL"},
 	"big":  {"1", "-1", "18446744073709551616", "'18446744073709551615'", "'-7'"},
 	"s":    {"'ok'", "'tö'", "NULL", "'longer'", "123456", "'äöüßéèê'"},
@@ -278,7 +278,7 @@ func TestInsertIgnoreSelect(t *testing.T) {
 	for _, q := range []string{
 		"INSERT IGNORE INTO ig (id, code) SELECT id, code FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, n) SELECT k, n FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, need) SELECT k, n * 1000 FROM src ORDER BY k",
 		"INSERT IGNORE INTO ig (id, d) SELECT k, d FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, s) SELECT k, s FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, raw) SELECT k, raw FROM src ORDER BY k",
-		"INSERT IGNORE INTO ig (id, up) SELECT k, up FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, at) SELECT k, at FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, need) SELECT k, f FROM src WHERE k <> 3 ORDER BY k",
+		"INSERT IGNORE INTO ig (id, up) SELECT k, up FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, at) SELECT k, at FROM src ORDER BY k", "INSERT IGNORE INTO ig (id, need) SELECT k, f FROM src ORDER BY k",
 		"INSERT IGNORE INTO ig (code, s) SELECT code, s FROM src ORDER BY k", "INSERT IGNORE INTO ig (id) SELECT 900", "INSERT IGNORE INTO ig (id) SELECT 901", "INSERT IGNORE INTO ig (id, code) SELECT k, code FROM src WHERE k > 100",
 		"INSERT IGNORE INTO ig (id, code, n) (SELECT k + 20, code, n FROM src WHERE k < 4 ORDER BY k)", "INSERT IGNORE INTO ig (id, n, s) SELECT k, n, CONCAT(code, s) FROM src ORDER BY k",
 		"INSERT IGNORE INTO ig (id, n, need) SELECT k, COUNT(*) * 200, SUM(n) FROM src GROUP BY k ORDER BY k", "INSERT IGNORE INTO ig SELECT * FROM ig ORDER BY id",

@@ -20,6 +20,11 @@ func (t *translator) unary(e *sqlparser.UnaryExpr) (value, error) {
 	case sqlparser.UPlusStr:
 		return v, nil
 	case sqlparser.UMinusStr:
+		if t.ignored != nil && v.isConst() && (v.lit.kind == Decimal || v.lit.kind == Double) && v.lit.prefix == "" { // a number that is written down, which IGNORE makes fit
+			l := *v.lit
+			l.minus = !l.minus
+			return t.literalValue(l)
+		}
 		return t.negative(v)
 	case sqlparser.BangStr:
 		s, err := t.boolean(v)
