@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,7 +108,26 @@ func (a *Admin) checkPostgres(ctx context.Context) (Facts, []Problem, error) {
 	if err != nil {
 		return facts, problems, err
 	}
-	return facts, append(problems, foreign...), nil
+	older, err := a.olderCollations(ctx)
+	return facts, slices.Concat(problems, foreign, older), err
+}
+
+// olderCollations looks for collations, of those that translated statements use, by which another version of ICU than the server's has ordered
+// indexes, as before an upgrade of the operating system.
+func (a *Admin) olderCollations(ctx context.Context) (found []Problem, err error) {
+	err = a.each(ctx, inPostgres+"SELECT format('%s.%I', collnamespace::regnamespace, collname), collversion, pg_collation_actual_version(oid) FROM pg_collation "+
+		"WHERE (collnamespace::regnamespace::text = 'xaproxy' OR collname = 'und-x-icu') AND collversion <> pg_collation_actual_version(oid) ORDER BY 1", func(scan func(...any) error) error {
+		var name, before, now string
+		if err := scan(&name, &before, &now); err != nil {
+			return err
+		}
+		found = append(found, Problem{
+			Text: fmt.Sprintf("the collation %s was made with version %s of its rules, and the server has %s: indexes may be in another order, so that rows are not found, or keys are there twice", name, before, now),
+			Fix:  fmt.Sprintf("run REINDEX DATABASE %q and then ALTER COLLATION %s REFRESH VERSION", a.config().Database, name),
+		})
+		return nil
+	})
+	return found, a.explain("read the versions of collations", err)
 }
 
 // Translates reports whether statements for the backend are translated, with functions that SetUp makes.

@@ -142,6 +142,45 @@ func TestBadInput(t *testing.T) {
 	c.wantRows("0", pg+"SELECT count(*) FROM accounts")
 }
 
+// After an upgrade of ICU indexes may be in another order: the start checks say so.
+func TestOlderCollations(t *testing.T) {
+	f := newFace(t)
+	if err := f.dialer.SetUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check := func() string {
+		c := config.DefaultBackend(config.Postgres)
+		c.Name, c.Port, c.User, c.Password, c.Database = "p", f.server.Port, f.server.User, config.Secret(f.server.Password), f.database
+		a, err := backend.NewAdmin(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		_, problems, err := a.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(problems)
+	}
+	if got := check(); strings.Contains(got, "collation") {
+		t.Errorf("with the collations as they were made: %s", got)
+	}
+	f.psql("UPDATE pg_collation SET collversion = '0' WHERE collname IN ('utf8mb4_0900_as_ci', 'und-x-icu', 'und-ME-x-icu')")
+	got := check()
+	for _, want := range []string{"the collation xaproxy.utf8mb4_0900_as_ci was made with version 0 of its rules", fmt.Sprintf("run REINDEX DATABASE %q and then ALTER COLLATION pg_catalog.\"und-x-icu\" REFRESH VERSION", f.database)} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s\nwithout %s", got, want)
+		}
+	}
+	if n := strings.Count(got, "the collation "); n != 2 {
+		t.Errorf("%d collations, want 2: %s", n, got)
+	}
+	f.psql("ALTER COLLATION xaproxy.utf8mb4_0900_as_ci REFRESH VERSION", `ALTER COLLATION pg_catalog."und-x-icu" REFRESH VERSION`)
+	if got := check(); strings.Contains(got, "collation") {
+		t.Errorf("after what it says to do: %s", got)
+	}
+}
+
 // Start checks refuse a server that cannot keep the promise.
 func TestStartChecks(t *testing.T) {
 	s, err := servers.Start(t.Context(), servers.Options{Kind: servers.Postgres, Args: []string{"-c", "max_prepared_transactions=0", "-c", "synchronous_commit=off"}})
