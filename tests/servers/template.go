@@ -16,7 +16,7 @@ func copyTemplate(ctx context.Context, e engine, version, path, data string) err
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(e.recipe()))
+	digest := sha256.Sum256([]byte(e.recipe() + path)) // builds of one version may have other libraries, such as ICU
 	name := fmt.Sprintf("%s-%s-%x", e.family(), version, digest[:6])
 	template := filepath.Join(cache, "templates", name)
 	if _, err := os.Stat(template); errors.Is(err, os.ErrNotExist) {
