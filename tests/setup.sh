@@ -2,7 +2,7 @@
 # Installs or unpacks the database servers and tools that the tests, the demo and the benchmarks run. Running it again
 # costs nothing. It starts no service, needs none running, and removes no installed package.
 #
-#   tests/setup.sh         everything, with promtool
+#   tests/setup.sh         everything, with promtool, and PostgreSQL 18 beside the installed one
 #   tests/setup.sh demo    the servers of the demo: MariaDB, and MySQL where it can be had
 #   tests/setup.sh chaos   the same, with PostgreSQL, and libfaketime, which sets the clocks of servers
 #   tests/setup.sh bench   those of the demo, with haproxy and sysbench
