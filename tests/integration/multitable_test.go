@@ -39,7 +39,7 @@ func TestMultiTable(t *testing.T) {
 					"UPDATE hashed JOIN lines_ USING (id) SET hashed.v = lines_.v WHERE id IN (1, 5, 7, 9) OR id BETWEEN 20 AND 22",
 					"UPDATE hashed h LEFT JOIN lines_ l ON l.id = h.id AND l.v > 50 SET h.v = IFNULL(l.v, -1)",
 					"UPDATE hashed h, lines_ l SET l.v = h.v WHERE l.id = h.id AND h.t IN ('t1', 't2')",
-					"UPDATE hashed h JOIN lines_ l ON l.id = h.id AND (l.id = 1 OR l.id = 17 OR l.id = 30) SET h.t = 'x', l.t = CONCAT(h.t, l.t)",
+					"UPDATE hashed h JOIN lines_ l ON l.id = h.id AND (l.id = 1 OR l.id = 17 OR l.id = 30) SET h.t = 'x', l.t = CONCAT('y', l.t)",
 					"UPDATE hashed a JOIN hashed b ON b.id = a.id SET a.v = b.v + 1 WHERE a.id < 10",
 					"UPDATE hashed SET v = v + 1 WHERE id IN (1, 2, 3, 99)",
 					"DELETE h, l FROM hashed h JOIN lines_ l ON l.id = h.id WHERE h.v > 70",
